@@ -1,0 +1,20 @@
+// Addition in place: y[i] += b[i], where y starts as the other addend.
+// y, b: any shape, viewed as vec4s; the last vec4 reaches into the padding.
+// One invocation: one vec4. One workgroup: 64 of them, no shared memory.
+// Traffic: reads y and b, writes y: 1 addition per 12 bytes, so memory-bound. In place: no third tensor.
+// Next rung: fused into the kernel that produces b, which would save a read and a write of b.
+
+struct Params { quads: u32, value: f32, pad0: u32, pad1: u32 }
+
+@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let i = (group.y * groups.x + group.x) * 64u + lane;
+    if i < params.quads {
+        y[i] += b[i];
+    }
+}

@@ -1,0 +1,125 @@
+//! A WGSL kernel and what its source says of itself: bindings, workgroup size, workgroup memory.
+
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// A kernel: a complete WGSL file and the values of its `override` constants. The entry point is `main`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// Path under `shaders/` without the ending, e.g. `conv2d/forward_1_naive`.
+    pub name: &'static str,
+    /// The WGSL text.
+    pub source: &'static str,
+    /// Values for `override` constants; those not named keep the file's defaults.
+    pub constants: Vec<(&'static str, f64)>,
+}
+
+impl Kernel {
+    /// The kernel with one more `override` constant set.
+    pub fn with(mut self, constant: &'static str, value: impl Into<f64>) -> Self {
+        self.constants.push((constant, value.into()));
+        self
+    }
+}
+
+/// `kernel!("conv2d/forward_1_naive")`: the kernel in that file under `shaders/`.
+#[macro_export]
+macro_rules! kernel {
+    ($name:literal) => {
+        $crate::ops::Kernel {
+            name: $name,
+            source: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/shaders/",
+                $name,
+                ".wgsl"
+            )),
+            constants: Vec::new(),
+        }
+    };
+}
+
+/// How a kernel uses a storage buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`: written, and read too if the pass runs in place.
+    ReadWrite,
+}
+
+/// What the WGSL source itself declares, so that no Rust code has to repeat it.
+#[derive(Debug)]
+pub struct Reflection {
+    /// Storage buffers, by binding number 0, 1, ….
+    pub storage: Vec<Access>,
+    /// Whether a uniform `params` follows them.
+    pub has_params: bool,
+    /// Name of each storage variable, for messages.
+    pub names: Vec<String>,
+}
+
+impl Kernel {
+    /// Parse the source (once per kernel and process) and read its declarations.
+    ///
+    /// # Errors
+    /// When naga rejects the source, with file, line and message; when bindings have gaps.
+    pub fn reflect(&self) -> Result<Arc<Reflection>> {
+        static CACHE: OnceLock<Mutex<HashMap<&'static str, Arc<Reflection>>>> = OnceLock::new();
+        let cache = CACHE.get_or_init(Mutex::default);
+        if let Some(found) = lock(cache).get(self.name) {
+            return Ok(found.clone());
+        }
+        let reflection = Arc::new(reflect(self.name, self.source)?);
+        lock(cache).insert(self.name, reflection.clone());
+        Ok(reflection)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn reflect(name: &str, source: &str) -> Result<Reflection> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| {
+        Error::device(e.emit_to_string_with_path(source, &format!("shaders/{name}.wgsl")))
+    })?;
+    let mut storage = Vec::new();
+    let mut uniform = None;
+    for (_, var) in module.global_variables.iter() {
+        let Some(binding) = &var.binding else {
+            continue;
+        };
+        match var.space {
+            naga::AddressSpace::Storage { access } => {
+                let access = if access.contains(naga::StorageAccess::STORE) {
+                    Access::ReadWrite
+                } else {
+                    Access::Read
+                };
+                storage.push((
+                    binding.binding,
+                    access,
+                    var.name.clone().unwrap_or_default(),
+                ));
+            }
+            naga::AddressSpace::Uniform => uniform = Some(binding.binding),
+            _ => {}
+        }
+    }
+    storage.sort_by_key(|s| s.0);
+    let dense = storage.iter().enumerate().all(|(i, s)| s.0 as usize == i);
+    if !dense || uniform.is_some_and(|u| u as usize != storage.len()) {
+        return Err(Error::device(format!(
+            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, … and params the binding after the last"
+        )));
+    }
+    Ok(Reflection {
+        storage: storage.iter().map(|s| s.1).collect(),
+        names: storage.into_iter().map(|s| s.2).collect(),
+        has_params: uniform.is_some(),
+    })
+}

@@ -1,0 +1,158 @@
+//! From ops to dispatches: what an op's `forward` and `backward` push into.
+
+use super::{Capabilities, Choices, Family, Kernel, Problem};
+use crate::error::{Error, Result};
+use crate::tensor::{Spec, Tensor, TensorId};
+use bytemuck::Pod;
+
+/// One kernel launch over named tensors. No device is involved yet.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Its storage buffers, in binding order.
+    pub tensors: Vec<Tensor>,
+    /// Bytes of the uniform `params`, empty when the kernel has none.
+    pub params: Vec<u8>,
+    /// Workgroups in x, y, z.
+    pub grid: [u32; 3],
+    /// The tape node it belongs to.
+    pub node: usize,
+}
+
+/// Tensors of one node. Which are present depends on the pass: forward has x and y; backward has the saved x and y, dy,
+/// and those dx that somebody wants.
+#[derive(Debug, Clone, Default)]
+pub struct Io {
+    pub(crate) x: Vec<Option<Tensor>>,
+    pub(crate) y: Vec<Option<Tensor>>,
+    pub(crate) dy: Option<Tensor>,
+    pub(crate) dx: Vec<Option<Tensor>>,
+}
+
+impl Io {
+    /// Input `i`.
+    ///
+    /// # Panics
+    /// In backward, when `saved()` does not name it: a bug in the op.
+    pub fn x(&self, i: usize) -> &Tensor {
+        self.x[i].as_ref().expect("saved() names this input")
+    }
+
+    /// Output `i`.
+    ///
+    /// # Panics
+    /// In backward, when `saved()` does not name it: a bug in the op.
+    pub fn y(&self, i: usize) -> &Tensor {
+        self.y[i].as_ref().expect("saved() names this output")
+    }
+
+    /// Gradient of output 0.
+    ///
+    /// # Panics
+    /// In forward.
+    pub fn dy(&self) -> &Tensor {
+        self.dy.as_ref().expect("dy exists in backward only")
+    }
+
+    /// Gradient of input `i`, or `None` when nobody wants it (the first layer's x, frozen weights).
+    pub fn dx(&self, i: usize) -> Option<&Tensor> {
+        self.dx[i].as_ref()
+    }
+}
+
+/// Collects dispatches and workspace tensors of a whole schedule.
+pub struct Lowering<'a> {
+    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) choices: &'a Choices,
+    pub(crate) control: Tensor,
+    pub(crate) next_id: u32,
+    pub(crate) workspaces: Vec<(String, Tensor)>,
+    pub(crate) dispatches: Vec<Dispatch>,
+    pub(crate) chosen: Vec<(usize, &'static str, &'static str, Problem)>,
+    pub(crate) node: usize,
+}
+
+impl Lowering<'_> {
+    /// Launch `kernel` over `tensors` (in binding order) with `params`, on `grid` workgroups.
+    ///
+    /// # Errors
+    /// When the kernel's source declares another number of buffers, or the grid exceeds 65,535 in a dimension.
+    pub fn dispatch<P: Pod>(
+        &mut self,
+        kernel: Kernel,
+        tensors: &[&Tensor],
+        params: P,
+        grid: [u32; 3],
+    ) -> Result<()> {
+        let reflection = kernel.reflect()?;
+        if reflection.storage.len() != tensors.len() {
+            return Err(Error::device(format!(
+                "shaders/{}.wgsl: declares {} storage buffers, the op binds {}",
+                kernel.name,
+                reflection.storage.len(),
+                tensors.len()
+            )));
+        }
+        if grid.iter().any(|&g| g == 0 || g > 65_535) {
+            return Err(Error::shape(
+                kernel.name,
+                format!(
+                    "a grid of {}x{}x{} workgroups exceeds 65,535 in one dimension (or is empty)",
+                    grid[0], grid[1], grid[2]
+                ),
+            ));
+        }
+        self.dispatches.push(Dispatch {
+            kernel,
+            tensors: tensors.iter().map(|&t| t.clone()).collect(),
+            params: bytemuck::bytes_of(&params).to_vec(),
+            grid,
+            node: self.node,
+        });
+        Ok(())
+    }
+
+    /// A scratch tensor that lives between the dispatches of this node; it is part of the memory plan.
+    pub fn workspace(&mut self, name: &str, spec: Spec) -> Tensor {
+        let tensor = Tensor {
+            id: TensorId(self.next_id),
+            spec,
+        };
+        self.next_id += 1;
+        self.workspaces.push((name.to_owned(), tensor.clone()));
+        tensor
+    }
+
+    /// The `control` buffer that holds the [`super::Step`].
+    pub fn control(&self) -> Tensor {
+        self.control.clone()
+    }
+
+    /// What the device can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.capabilities
+    }
+
+    /// The rung of `family` to use for this problem: the forced or tuned one, else the device class's default.
+    ///
+    /// # Errors
+    /// When a forced rung can't run here, or none can.
+    pub fn choose(&mut self, family: &'static Family, problem: &Problem) -> Result<&'static str> {
+        let rung = self.choices.choose(family, problem, self.capabilities)?;
+        self.chosen
+            .push((self.node, family.name, rung, problem.clone()));
+        Ok(rung)
+    }
+}
+
+/// Workgroups for `invocations` in groups of `workgroup`, folded into y beyond 65,535. A kernel recovers its index as
+/// `(workgroup_id.y * num_workgroups.x + workgroup_id.x) * workgroup + local_invocation_index`, and checks the bound.
+pub fn grid_1d(invocations: usize, workgroup: usize) -> [u32; 3] {
+    let groups = invocations.div_ceil(workgroup).max(1);
+    if groups <= 65_535 {
+        return [groups as u32, 1, 1];
+    }
+    let rows = groups.div_ceil(65_535);
+    [groups.div_ceil(rows) as u32, rows as u32, 1]
+}

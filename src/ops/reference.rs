@@ -1,0 +1,123 @@
+//! Arrays of the CPU reference: plain row-major vectors, generic over f32 and f64.
+
+use super::{AnyOp, Step};
+use crate::tensor::Shape;
+use num_traits::Float;
+use std::iter::Sum;
+
+/// The float types that the reference runs in: f64 to prove gradients, f32 to compare rounding.
+pub trait Real: Float + Sum + Send + Sync + std::fmt::Debug + 'static {
+    /// From a literal.
+    fn lit(x: f64) -> Self;
+    /// To f64, for comparisons.
+    fn f64(self) -> f64;
+    /// [`super::Op::forward_reference`] through the trait object.
+    fn forward(op: &dyn AnyOp, x: &[&Array<Self>], step: &Step) -> Vec<Array<Self>>;
+    /// [`super::Op::backward_reference`] through the trait object.
+    fn backward(
+        op: &dyn AnyOp,
+        x: &[&Array<Self>],
+        y: &[&Array<Self>],
+        dy: &Array<Self>,
+        step: &Step,
+    ) -> Vec<Array<Self>>;
+}
+
+impl Real for f32 {
+    fn lit(x: f64) -> Self {
+        x as f32
+    }
+    fn f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn forward(op: &dyn AnyOp, x: &[&Array<f32>], step: &Step) -> Vec<Array<f32>> {
+        op.forward_f32(x, step)
+    }
+    fn backward(
+        op: &dyn AnyOp,
+        x: &[&Array<f32>],
+        y: &[&Array<f32>],
+        dy: &Array<f32>,
+        step: &Step,
+    ) -> Vec<Array<f32>> {
+        op.backward_f32(x, y, dy, step)
+    }
+}
+
+impl Real for f64 {
+    fn lit(x: f64) -> Self {
+        x
+    }
+    fn f64(self) -> f64 {
+        self
+    }
+    fn forward(op: &dyn AnyOp, x: &[&Array<f64>], step: &Step) -> Vec<Array<f64>> {
+        op.forward_f64(x, step)
+    }
+    fn backward(
+        op: &dyn AnyOp,
+        x: &[&Array<f64>],
+        y: &[&Array<f64>],
+        dy: &Array<f64>,
+        step: &Step,
+    ) -> Vec<Array<f64>> {
+        op.backward_f64(x, y, dy, step)
+    }
+}
+
+/// A dense row-major array. Integers (labels, window indices) are stored as whole floats, which f32 holds exactly to 2^24.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array<T> {
+    /// Extents.
+    pub shape: Shape,
+    /// Elements, last extent fastest.
+    pub data: Vec<T>,
+}
+
+impl<T: Real> Array<T> {
+    /// All zeros.
+    pub fn zeros(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let data = vec![T::zero(); shape.numel()];
+        Self { shape, data }
+    }
+
+    /// From f32 data, e.g. what a GPU buffer was filled with.
+    ///
+    /// # Panics
+    /// When the number of elements is not the shape's.
+    pub fn from_f32(shape: impl Into<Shape>, data: &[f32]) -> Self {
+        let shape = shape.into();
+        assert_eq!(
+            shape.numel(),
+            data.len(),
+            "{shape}: wrong number of elements"
+        );
+        Self {
+            shape,
+            data: data.iter().map(|&v| T::lit(f64::from(v))).collect(),
+        }
+    }
+
+    /// An array without elements: stands for a tensor that backward does not read.
+    pub fn empty() -> Self {
+        Self {
+            shape: Shape::new([0]),
+            data: Vec::new(),
+        }
+    }
+
+    /// Extents.
+    pub fn dims(&self) -> &[usize] {
+        self.shape.dims()
+    }
+
+    /// Extents of a 4-d array `[N, C, H, W]`; a 2-d `[N, C]` counts as `[N, C, 1, 1]`.
+    pub fn nchw(&self) -> [usize; 4] {
+        match *self.dims() {
+            [n, c, h, w] => [n, c, h, w],
+            [n, c] => [n, c, 1, 1],
+            _ => unreachable!("shapes were checked when the op was recorded"),
+        }
+    }
+}

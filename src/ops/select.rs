@@ -1,0 +1,176 @@
+//! Ladders: which of several kernels for the same job runs on this device.
+
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What kind of adapter runs the kernels; decides default rungs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceClass {
+    /// A CPU driver (lavapipe, SwiftShader, WARP).
+    Software,
+    /// A GPU, integrated or discrete.
+    Hardware,
+}
+
+/// What a device offers beyond the guaranteed limits, as far as kernels care.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capabilities {
+    /// Software or hardware.
+    pub class: DeviceClass,
+    /// Subgroup size, when subgroup operations exist and the size is fixed (min = max).
+    pub subgroup_size: Option<u32>,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Invocations per workgroup.
+    pub max_invocations: u32,
+    /// Storage buffers per shader stage.
+    pub max_storage_buffers: u32,
+    /// Largest storage binding in bytes.
+    pub max_binding_bytes: u64,
+    /// Alignment of storage-buffer offsets in bytes.
+    pub offset_alignment: u64,
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+}
+
+impl Capabilities {
+    /// What every WebGPU-class device guarantees: used to plan when there is no device at hand.
+    pub fn portable(class: DeviceClass) -> Self {
+        Self {
+            class,
+            subgroup_size: None,
+            max_workgroup_memory: 16_384,
+            max_invocations: 256,
+            max_storage_buffers: 8,
+            max_binding_bytes: 128 << 20,
+            offset_alignment: 256,
+            f16: false,
+        }
+    }
+}
+
+/// The sizes that decide which kernel is best: named integers, e.g. `n=8 c=64 k=128 h=93 w=65`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Problem(pub Vec<(&'static str, usize)>);
+
+impl Problem {
+    /// The size called `name`, 0 when there is none.
+    pub fn get(&self, name: &str) -> usize {
+        self.0
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or(0, |(_, v)| *v)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, value)) in self.0.iter().enumerate() {
+            let space = if i > 0 { " " } else { "" };
+            write!(f, "{space}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One kernel of a ladder.
+#[derive(Debug, Clone, Copy)]
+pub struct Rung {
+    /// Number and name, e.g. `1_naive`, `4_subgroup`.
+    pub name: &'static str,
+    /// Whether it can run this problem on this device, or why not.
+    pub supports: fn(&Problem, &Capabilities) -> Result<(), String>,
+}
+
+/// A ladder: all kernels for one job, from the one to read first to the fastest.
+#[derive(Debug)]
+pub struct Family {
+    /// e.g. `conv2d.forward`.
+    pub name: &'static str,
+    /// In reading order; the first runs everything everywhere.
+    pub rungs: &'static [Rung],
+    /// Default order on a CPU driver: the first that supports the problem is used.
+    pub software: &'static [&'static str],
+    /// Default order on a GPU.
+    pub hardware: &'static [&'static str],
+}
+
+/// A rung that runs any problem on any device.
+pub fn anything(_: &Problem, _: &Capabilities) -> Result<(), String> {
+    Ok(())
+}
+
+impl Family {
+    /// The rung of this name.
+    pub fn rung(&self, name: &str) -> Option<&'static Rung> {
+        self.rungs.iter().find(|r| r.name == name)
+    }
+}
+
+/// Which rung to use where: nothing set means the device class's defaults.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Choices {
+    forced: BTreeMap<String, String>,
+    tuned: BTreeMap<(String, String), String>,
+}
+
+impl Choices {
+    /// Use `rung` for every problem of `family` that it supports; an error otherwise.
+    pub fn force(&mut self, family: &str, rung: &str) {
+        self.forced.insert(family.to_owned(), rung.to_owned());
+    }
+
+    /// Use `rung` for this very problem, as measured by the tuner.
+    pub fn tune(&mut self, family: &str, problem: &str, rung: &str) {
+        self.tuned
+            .insert((family.to_owned(), problem.to_owned()), rung.to_owned());
+    }
+
+    /// The rung for `problem`: forced, else tuned, else the class's default.
+    ///
+    /// # Errors
+    /// When a forced rung can't run the problem, or no rung can.
+    pub fn choose(
+        &self,
+        family: &'static Family,
+        problem: &Problem,
+        capabilities: &Capabilities,
+    ) -> Result<&'static str> {
+        let supported = |name: &str| -> Result<&'static str, String> {
+            let rung = family
+                .rung(name)
+                .ok_or_else(|| format!("there is no rung {name}"))?;
+            (rung.supports)(problem, capabilities).map(|()| rung.name)
+        };
+        if let Some(name) = self.forced.get(family.name) {
+            return supported(name).map_err(|why| {
+                Error::device(format!(
+                    "{}: rung {name} can't run {problem}: {why}",
+                    family.name
+                ))
+            });
+        }
+        let tuned = self
+            .tuned
+            .get(&(family.name.to_owned(), problem.to_string()));
+        let defaults = match capabilities.class {
+            DeviceClass::Software => family.software,
+            DeviceClass::Hardware => family.hardware,
+        };
+        let candidates = tuned
+            .map(String::as_str)
+            .into_iter()
+            .chain(defaults.iter().copied())
+            .chain(family.rungs.iter().map(|r| r.name));
+        for name in candidates {
+            if let Ok(found) = supported(name) {
+                return Ok(found);
+            }
+        }
+        Err(Error::device(format!(
+            "{}: no rung can run {problem} on this device",
+            family.name
+        )))
+    }
+}

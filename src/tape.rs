@@ -1,0 +1,605 @@
+//! The autograd tape: ops are recorded symbolically, gradients are appended by [`Tape::backward`], nothing is computed.
+//!
+//! Every tensor is written by exactly one node (parameters, optimizer moments and running statistics apart, which ops
+//! change in place and say so). The tape is plain data: [`crate::plan`] places it in memory, `gpu` replays it, and
+//! [`crate::reference`] runs it on the CPU.
+
+use crate::error::{Error, Result};
+use crate::ops::{AnyOp, Fill, Io, Pass, util};
+use crate::tensor::{DType, Shape, Spec, Tensor, TensorId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a tensor is for; decides in which buffer it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Written from outside before a step: a batch, labels, class weights.
+    Input,
+    /// Trained by the optimizer; part of the flat parameter buffer.
+    Parameter,
+    /// The gradient of a parameter; part of the flat gradient buffer, at the parameter's offset.
+    Gradient,
+    /// Kept from step to step but not trained: running statistics.
+    State,
+    /// A whole flat buffer as one tensor.
+    Flat(Flat),
+    /// The [`crate::ops::Step`] of the current micro-batch.
+    Control,
+    /// Read back by the host, so it has a buffer of its own.
+    Output,
+    /// Everything else: lives in an arena from its first write to its last read.
+    Activation,
+}
+
+/// The flat buffers that hold one value per parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Flat {
+    /// All parameters.
+    Parameters,
+    /// All gradients of one micro-batch (of the batch, when it is not split).
+    Gradients,
+    /// Gradients summed over the micro-batches of a step.
+    GradientSum,
+    /// Adam's first moments.
+    Moment1,
+    /// Adam's second moments.
+    Moment2,
+}
+
+/// When a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// For every micro-batch.
+    Batch,
+    /// Once per optimizer step, after all micro-batches.
+    Update,
+}
+
+/// What the tape knows of a tensor.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// For tables and messages, e.g. `conv1.weight`, `block2/conv2d:y`.
+    pub name: String,
+    /// Shape and type.
+    pub spec: Spec,
+    /// What it is for.
+    pub role: Role,
+    /// Whether [`Tape::backward`] computes its gradient.
+    pub requires_grad: bool,
+    /// How a parameter or a state tensor starts.
+    pub init: Init,
+}
+
+/// How a parameter or state tensor starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All one value.
+    Constant(f32),
+    /// Glorot (Xavier) uniform: `U(-l, l)` with `l = sqrt(6 / (fan_in + fan_out))` (Glorot & Bengio 2010; the default of Keras).
+    GlorotUniform {
+        /// Inputs that meet in one output.
+        fan_in: usize,
+        /// Outputs that one input reaches.
+        fan_out: usize,
+    },
+}
+
+/// One op application, in one direction.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The op.
+    pub op: Arc<dyn AnyOp>,
+    /// The direction.
+    pub pass: Pass,
+    /// Its tensors.
+    pub io: Io,
+    /// The layer or purpose, e.g. `block1/conv2d`.
+    pub label: String,
+    /// When it runs.
+    pub phase: Phase,
+}
+
+impl Node {
+    /// Tensors that the node reads, those it changes in place included.
+    pub fn reads(&self) -> Vec<&Tensor> {
+        let written = usize::from(self.pass == Pass::Recompute);
+        let y = match self.pass {
+            Pass::Forward => &[][..],
+            _ => &self.io.y[written.min(self.io.y.len())..],
+        };
+        self.io
+            .x
+            .iter()
+            .chain(y)
+            .flatten()
+            .chain(&self.io.dy)
+            .collect()
+    }
+
+    /// Tensors that the node writes whole.
+    pub fn writes(&self) -> Vec<&Tensor> {
+        match self.pass {
+            Pass::Forward => self.io.y.iter().flatten().collect(),
+            Pass::Recompute => self.io.y.iter().take(1).flatten().collect(),
+            Pass::Backward => self.io.dx.iter().flatten().collect(),
+        }
+    }
+
+    /// Tensors that the node changes in place.
+    pub fn mutates(&self) -> Vec<&Tensor> {
+        match self.pass {
+            Pass::Forward => {
+                let io = &self.io;
+                self.op.mutates().iter().map(|&i| io.x(i)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A recorded computation. See the [module](self).
+#[derive(Debug, Clone)]
+pub struct Tape {
+    values: Vec<Value>,
+    nodes: Vec<Node>,
+    gradients: HashMap<TensorId, Tensor>,
+    scope: String,
+    phase: Phase,
+    control: Tensor,
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tape {
+    /// An empty tape.
+    pub fn new() -> Self {
+        let spec = Spec::u32([size_of::<crate::ops::Step>() / 4]);
+        let mut tape = Self {
+            values: Vec::new(),
+            nodes: Vec::new(),
+            gradients: HashMap::new(),
+            scope: String::new(),
+            phase: Phase::Batch,
+            control: Tensor {
+                id: TensorId(0),
+                spec: spec.clone(),
+            },
+        };
+        tape.control = tape.push_value("control", spec, Role::Control, false);
+        tape
+    }
+
+    fn push_value(&mut self, name: &str, spec: Spec, role: Role, requires_grad: bool) -> Tensor {
+        let id = TensorId(self.values.len() as u32);
+        let name = if self.scope.is_empty() || role != Role::Activation {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.scope)
+        };
+        self.values.push(Value {
+            name,
+            spec: spec.clone(),
+            role,
+            requires_grad,
+            init: Init::Constant(0.0),
+        });
+        Tensor { id, spec }
+    }
+
+    /// A tensor that is written from outside before each step.
+    pub fn input(&mut self, name: &str, spec: Spec) -> Tensor {
+        self.push_value(name, spec, Role::Input, false)
+    }
+
+    /// An input whose gradient is wanted too; its gradient is kept for reading back.
+    pub fn variable(&mut self, name: &str, spec: Spec) -> Tensor {
+        let wants = spec.dtype == DType::F32;
+        self.push_value(name, spec, Role::Input, wants)
+    }
+
+    /// A trained tensor (f32).
+    pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Tensor {
+        let tensor = self.push_value(name, Spec::f32(shape), Role::Parameter, true);
+        self.values[tensor.id.index()].init = init;
+        tensor
+    }
+
+    /// A tensor that is kept from step to step but not trained (f32), filled with `value` at first.
+    pub fn state(&mut self, name: &str, shape: impl Into<Shape>, value: f32) -> Tensor {
+        let tensor = self.push_value(name, Spec::f32(shape), Role::State, false);
+        self.values[tensor.id.index()].init = Init::Constant(value);
+        tensor
+    }
+
+    /// A tensor that ops add up into and the host reads (metrics, predictions).
+    pub fn output(&mut self, name: &str, spec: Spec) -> Tensor {
+        self.push_value(name, spec, Role::Output, false)
+    }
+
+    /// A whole flat buffer as one f32 vector, laid out over the parameters recorded so far.
+    pub fn flat(&mut self, which: Flat) -> Tensor {
+        let elements = self.flat_layout().1 as usize / 4;
+        let name = format!("{which:?}");
+        self.push_value(&name, Spec::f32([elements]), Role::Flat(which), false)
+    }
+
+    /// The [`crate::ops::Step`] tensor.
+    pub fn control(&self) -> &Tensor {
+        &self.control
+    }
+
+    /// Label for the nodes recorded from now on, e.g. `block1`.
+    pub fn set_scope(&mut self, scope: &str) {
+        scope.clone_into(&mut self.scope);
+    }
+
+    /// Nodes recorded from now on run once per optimizer step, not per micro-batch.
+    pub fn begin_update(&mut self) {
+        self.phase = Phase::Update;
+    }
+
+    /// Keep an activation for reading back: it gets a buffer of its own.
+    pub fn keep(&mut self, tensor: &Tensor) {
+        let value = &mut self.values[tensor.id.index()];
+        if value.role == Role::Activation {
+            value.role = Role::Output;
+        }
+    }
+
+    /// The same elements under another shape; costs nothing.
+    ///
+    /// # Errors
+    /// When the number of elements differs.
+    pub fn reshape(&self, tensor: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        if shape.numel() != tensor.numel() {
+            return Err(Error::shape(
+                "reshape",
+                format!(
+                    "{} elements of {} don't fill {shape}",
+                    tensor.numel(),
+                    tensor.shape()
+                ),
+            ));
+        }
+        let spec = Spec {
+            shape,
+            dtype: tensor.spec.dtype,
+        };
+        Ok(Tensor {
+            id: tensor.id,
+            spec,
+        })
+    }
+
+    /// Record `op` on `inputs`; returns output 0.
+    ///
+    /// # Errors
+    /// The op's shape error, with op, shapes and expectation.
+    pub fn apply(&mut self, op: impl AnyOp, inputs: &[&Tensor]) -> Result<Tensor> {
+        let outputs = self.apply_all(Arc::new(op), inputs)?;
+        outputs.into_iter().next().ok_or_else(|| {
+            Error::usage("the op has no output: record it with apply_all, not apply")
+        })
+    }
+
+    /// Record `op` on `inputs`; returns all outputs (none for an op that only changes inputs in place).
+    ///
+    /// # Errors
+    /// The op's shape error, with op, shapes and expectation.
+    pub fn apply_all(&mut self, op: Arc<dyn AnyOp>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let specs: Vec<Spec> = inputs.iter().map(|t| t.spec.clone()).collect();
+        let outputs = op.output_specs(&specs)?;
+        let requires_grad = op
+            .differentiable()
+            .iter()
+            .any(|&i| self.values[inputs[i].id.index()].requires_grad);
+        let name = op.name();
+        let y: Vec<Tensor> = outputs
+            .into_iter()
+            .enumerate()
+            .map(|(i, spec)| {
+                let suffix = if i == 0 {
+                    "y".to_owned()
+                } else {
+                    format!("y{i}")
+                };
+                let label = format!("{name}:{suffix}");
+                self.push_value(&label, spec, Role::Activation, requires_grad && i == 0)
+            })
+            .collect();
+        let io = Io {
+            x: inputs.iter().map(|&t| Some(t.clone())).collect(),
+            y: y.iter().cloned().map(Some).collect(),
+            dy: None,
+            dx: Vec::new(),
+        };
+        self.push_node(op, Pass::Forward, io);
+        Ok(y)
+    }
+
+    fn push_node(&mut self, op: Arc<dyn AnyOp>, pass: Pass, io: Io) {
+        let label = if self.scope.is_empty() {
+            op.name().to_owned()
+        } else {
+            format!("{}/{}", self.scope, op.name())
+        };
+        self.nodes.push(Node {
+            op,
+            pass,
+            io,
+            label,
+            phase: self.phase,
+        });
+    }
+
+    /// Append the gradient nodes of a scalar loss, for every parameter and variable that it depends on.
+    ///
+    /// # Errors
+    /// When `loss` is not a scalar or depends on nothing trainable.
+    pub fn backward(&mut self, loss: &Tensor) -> Result<()> {
+        if loss.numel() != 1 {
+            return Err(Error::shape(
+                "backward",
+                format!("the loss must be one number, it is {}", loss.shape()),
+            ));
+        }
+        let one = self.apply(
+            util::Constant {
+                value: 1.0,
+                shape: loss.shape().clone(),
+            },
+            &[],
+        )?;
+        self.backward_from(loss, &one)
+    }
+
+    /// Append the gradient nodes of `output` under the upstream gradient `dy`.
+    ///
+    /// # Errors
+    /// When shapes differ or `output` depends on nothing trainable.
+    pub fn backward_from(&mut self, output: &Tensor, dy: &Tensor) -> Result<()> {
+        if output.shape() != dy.shape() {
+            return Err(Error::shape(
+                "backward",
+                format!(
+                    "the upstream gradient is {}, the output {}",
+                    dy.shape(),
+                    output.shape()
+                ),
+            ));
+        }
+        if !self.values[output.id.index()].requires_grad {
+            return Err(Error::shape(
+                "backward",
+                format!(
+                    "{} depends on no parameter",
+                    self.values[output.id.index()].name
+                ),
+            ));
+        }
+        let scope = std::mem::take(&mut self.scope);
+        self.gradients.insert(output.id, dy.clone());
+        for index in (0..self.nodes.len()).rev() {
+            let node = self.nodes[index].clone();
+            if node.pass != Pass::Forward || node.io.y.is_empty() {
+                continue;
+            }
+            let Some(dy) = self.gradients.get(&node.io.y(0).id).cloned() else {
+                continue;
+            };
+            let dy = self.reshape(&dy, node.io.y(0).shape().clone())?;
+            self.scope = node
+                .label
+                .rsplit_once('/')
+                .map(|(s, _)| s.to_owned())
+                .unwrap_or_default();
+            self.backward_node(&node, dy)?;
+        }
+        self.scope = scope;
+        Ok(())
+    }
+
+    fn backward_node(&mut self, node: &Node, dy: Tensor) -> Result<()> {
+        let wanted: Vec<usize> = node
+            .op
+            .differentiable()
+            .iter()
+            .copied()
+            .filter(|&i| self.values[node.io.x(i).id.index()].requires_grad)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if node.op.gradient_is_dy() {
+            for i in wanted {
+                let x = node.io.x(i).clone();
+                self.contribute(&x, dy.clone(), false)?;
+            }
+            return Ok(());
+        }
+        let mut dx = vec![None; node.io.x.len()];
+        for &i in &wanted {
+            dx[i] = Some(self.new_gradient(node.io.x(i)));
+        }
+        let saved = node.op.saved();
+        let keep = |all: &[Option<Tensor>], named: &[usize]| -> Vec<Option<Tensor>> {
+            let pick = |(i, t): (usize, &Option<Tensor>)| t.clone().filter(|_| named.contains(&i));
+            all.iter().enumerate().map(pick).collect()
+        };
+        let io = Io {
+            x: keep(&node.io.x, saved.inputs),
+            y: keep(&node.io.y, saved.outputs),
+            dy: Some(dy),
+            dx: dx.clone(),
+        };
+        self.push_node(node.op.clone(), Pass::Backward, io);
+        for i in wanted {
+            if let Some(gradient) = dx[i].take() {
+                let x = node.io.x(i).clone();
+                self.contribute(&x, gradient, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first gradient of a parameter or variable is written straight to its final place; later ones are added to it.
+    fn new_gradient(&mut self, x: &Tensor) -> Tensor {
+        let value = &self.values[x.id.index()];
+        let (name, first) = (
+            format!("d({})", value.name),
+            !self.gradients.contains_key(&x.id),
+        );
+        let role = match value.role {
+            Role::Parameter if first => Role::Gradient,
+            Role::Input if first => Role::Output,
+            _ => Role::Activation,
+        };
+        let scope = std::mem::take(&mut self.scope);
+        let tensor = self.push_value(&name, x.spec.clone(), role, false);
+        self.scope = scope;
+        tensor
+    }
+
+    /// Add `gradient` to what is already known of the gradient of `x`. `fresh`: it was made for `x` alone by `new_gradient`.
+    fn contribute(&mut self, x: &Tensor, gradient: Tensor, fresh: bool) -> Result<()> {
+        let gradient = self.reshape(&gradient, x.shape().clone())?;
+        let leaf = matches!(
+            self.values[x.id.index()].role,
+            Role::Parameter | Role::Input
+        );
+        match self.gradients.get(&x.id).cloned() {
+            None if leaf && !fresh => {
+                let slot = self.new_gradient(x);
+                let io = Io {
+                    x: vec![Some(gradient)],
+                    y: vec![Some(slot.clone())],
+                    ..Io::default()
+                };
+                self.push_node(Arc::new(util::Copy), Pass::Forward, io);
+                self.gradients.insert(x.id, slot);
+            }
+            None => {
+                self.gradients.insert(x.id, gradient);
+            }
+            Some(sum) if leaf => {
+                self.apply_all(Arc::new(util::AddAssign), &[&sum, &gradient])?;
+            }
+            Some(sum) => {
+                let sum = self.reshape(&sum, x.shape().clone())?;
+                let total = self.apply(super::ops::Add, &[&sum, &gradient])?;
+                self.gradients.insert(x.id, total);
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient of a parameter or variable, after [`Tape::backward`].
+    pub fn gradient(&self, tensor: &Tensor) -> Option<&Tensor> {
+        self.gradients.get(&tensor.id)
+    }
+
+    /// All tensors, by id.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The tensor of this id.
+    pub fn value(&self, id: TensorId) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// All nodes, in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Tensors of one role, in recording order, as handles.
+    pub fn tensors(&self, role: Role) -> Vec<Tensor> {
+        self.values
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| v.role == role)
+            .map(|(i, v)| Tensor {
+                id: TensorId(i as u32),
+                spec: v.spec.clone(),
+            })
+            .collect()
+    }
+
+    /// Offsets in bytes of all parameters within the flat buffers, and the flat buffers' size.
+    pub fn flat_layout(&self) -> (HashMap<TensorId, u64>, u64) {
+        layout(&self.tensors(Role::Parameter))
+    }
+
+    /// Offsets in bytes of all state tensors within the state buffer, and its size.
+    pub fn state_layout(&self) -> (HashMap<TensorId, u64>, u64) {
+        layout(&self.tensors(Role::State))
+    }
+
+    /// The parameter that a gradient tensor belongs to.
+    pub fn parameter_of(&self, gradient: TensorId) -> Option<TensorId> {
+        self.gradients
+            .iter()
+            .find(|(p, g)| g.id == gradient && self.values[p.index()].role == Role::Parameter)
+            .map(|(p, _)| *p)
+    }
+
+    /// Replace the list of nodes and add tensors: how the planner inserts recomputation.
+    pub(crate) fn rewrite(&mut self, nodes: Vec<Node>) {
+        self.nodes = nodes;
+    }
+
+    /// A new activation that stands for another computation of `original`.
+    pub(crate) fn duplicate(&mut self, original: &Tensor) -> Tensor {
+        let mut value = self.values[original.id.index()].clone();
+        value.name.push('\'');
+        value.role = Role::Activation;
+        self.values.push(value);
+        Tensor {
+            id: TensorId(self.values.len() as u32 - 1),
+            spec: original.spec.clone(),
+        }
+    }
+}
+
+/// Largest alignment that WebGPU devices ask of storage-buffer offsets.
+pub const ALIGNMENT: u64 = 256;
+
+fn layout(tensors: &[Tensor]) -> (HashMap<TensorId, u64>, u64) {
+    let mut offset = 0;
+    let mut offsets = HashMap::new();
+    for t in tensors {
+        offsets.insert(t.id, offset);
+        offset += t.spec.bytes().next_multiple_of(ALIGNMENT);
+    }
+    (offsets, offset)
+}
+
+/// Values for all parameters and states of a fresh model: deterministic in `seed`, by name, so that adding a layer does not
+/// change the others.
+pub fn initial_values(tape: &Tape, seed: u64) -> HashMap<TensorId, Vec<f32>> {
+    use rand::SeedableRng;
+    let mut values = HashMap::new();
+    for role in [Role::Parameter, Role::State] {
+        for tensor in tape.tensors(role) {
+            let value = tape.value(tensor.id);
+            let n = tensor.numel();
+            let data = match value.init {
+                Init::Constant(c) => vec![c; n],
+                Init::GlorotUniform { fan_in, fan_out } => {
+                    let hash = blake3::hash(format!("{seed}/{}", value.name).as_bytes());
+                    let mut rng = rand_chacha::ChaCha8Rng::from_seed(*hash.as_bytes());
+                    let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
+                    Fill::Uniform(-limit, limit).values(n, &mut rng)
+                }
+            };
+            values.insert(tensor.id, data);
+        }
+    }
+    values
+}
