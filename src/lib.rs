@@ -2,6 +2,8 @@
 
 pub mod error;
 pub mod ops;
+pub mod plan;
+pub mod reference;
 pub mod tape;
 pub mod tensor;
 

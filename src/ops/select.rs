@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub max_storage_buffers: u32,
     /// Largest storage binding in bytes.
     pub max_binding_bytes: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer_bytes: u64,
     /// Alignment of storage-buffer offsets in bytes.
     pub offset_alignment: u64,
     /// 16-bit floats in shaders.
@@ -44,6 +46,7 @@ impl Capabilities {
             max_invocations: 256,
             max_storage_buffers: 8,
             max_binding_bytes: 128 << 20,
+            max_buffer_bytes: 256 << 20,
             offset_alignment: 256,
             f16: false,
         }

@@ -1,0 +1,439 @@
+//! The memory plan: every byte that training will allocate, known before the first allocation. Pure arithmetic, no GPU.
+
+pub mod arena;
+mod schedule;
+
+pub use schedule::{Chosen, Item, Schedule, schedule};
+
+use crate::error::{Error, Result};
+use crate::ops::{Access, Capabilities, Step};
+use crate::tape::{Flat, Role};
+use crate::tensor::TensorId;
+use arena::{Block, Packing};
+use std::collections::HashMap;
+
+/// What a buffer's bytes are counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Category {
+    /// Parameters and running statistics.
+    Weights,
+    /// Gradients of the parameters.
+    Gradients,
+    /// The optimizer's moments.
+    Optimizer,
+    /// Tensors of the model between their first write and last read, and kernels' scratch among them.
+    Arenas,
+    /// Step state, kernel parameters, metrics.
+    Control,
+    /// Host-visible upload and readback buffers.
+    Staging,
+    /// The data set, or the current batch when it is streamed.
+    Dataset,
+}
+
+/// A buffer to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BufferPlan {
+    /// Unique name.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// What it counts as.
+    pub category: Category,
+}
+
+/// Where a tensor lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index into [`MemoryPlan::buffers`].
+    pub buffer: usize,
+    /// Offset in bytes.
+    pub offset: u64,
+    /// Bytes that a binding covers.
+    pub bytes: u64,
+}
+
+/// One program's part of the plan.
+#[derive(Debug, Clone)]
+pub struct ProgramPlan {
+    /// e.g. `train`.
+    pub name: String,
+    /// Place of every root tensor that a dispatch touches.
+    pub places: Vec<Option<Place>>,
+    /// First and last dispatch of every root tensor.
+    pub lives: Vec<Option<(usize, usize)>>,
+    /// The program's uniform buffer (index into [`MemoryPlan::buffers`]) with all kernels' params.
+    pub uniforms: usize,
+    /// Offset of each dispatch's params in it.
+    pub params: Vec<u64>,
+    /// Bytes of arena tensors alive during each dispatch.
+    pub live_bytes: Vec<u64>,
+    /// Bytes of workspaces alive at the peak.
+    pub workspace_at_peak: u64,
+    /// Bytes of the arenas that this program needs.
+    pub arena_bytes: u64,
+}
+
+impl ProgramPlan {
+    /// Peak of live bytes: what a perfect placement would need.
+    pub fn lower_bound(&self) -> u64 {
+        self.live_bytes.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// How tensors are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// In shared arenas; the argument is how many orders the packer tries.
+    Arenas(usize),
+    /// Every tensor in a buffer of its own, never reused: for `--sync-check`.
+    Separate,
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self::Arenas(200)
+    }
+}
+
+/// The plan for one or more programs (training, evaluation) over the same persistent buffers.
+#[derive(Debug, Clone)]
+pub struct MemoryPlan {
+    /// All buffers.
+    pub buffers: Vec<BufferPlan>,
+    /// The programs, in the order given.
+    pub programs: Vec<ProgramPlan>,
+    /// Bytes of one upload buffer; there are [`UPLOAD_RING`] of them.
+    pub upload_bytes: u64,
+}
+
+/// Upload buffers in flight, so that the host fills one while the device reads another.
+pub const UPLOAD_RING: usize = 2;
+
+/// Least size of an upload or readback buffer; larger transfers go through in pieces.
+pub const STAGING_CHUNK: u64 = 256 << 10;
+
+/// Alignment of a dispatch's params in the uniform buffer.
+const UNIFORM_ALIGNMENT: u64 = 256;
+
+impl MemoryPlan {
+    /// Plan `programs` together: persistent buffers are shared by name, arenas are as large as the neediest program's.
+    ///
+    /// `micro_batches`: how many [`Step`]s one upload carries.
+    ///
+    /// # Errors
+    /// When two programs disagree on a shared tensor, a tensor exceeds the device's binding limit, or a dispatch would
+    /// read and write one buffer.
+    pub fn new(
+        programs: &[(&str, &Schedule)],
+        capabilities: &Capabilities,
+        placement: Placement,
+        micro_batches: usize,
+    ) -> Result<Self> {
+        let mut plan = Self {
+            buffers: Vec::new(),
+            programs: Vec::new(),
+            upload_bytes: 0,
+        };
+        let mut packings = Vec::new();
+        for (name, s) in programs {
+            let lives = s.lifetimes()?;
+            let (ids, packing, blocks) = pack(s, &lives, capabilities, placement)?;
+            plan.program(name, s, lives, &ids, &blocks, capabilities)?;
+            packings.push((ids, packing));
+        }
+        plan.arenas(programs, &packings, capabilities)?;
+        let steps = (micro_batches * size_of::<Step>()) as u64;
+        let streamed = plan.streamed_bytes(programs);
+        plan.upload_bytes = (steps + streamed).max(STAGING_CHUNK).next_multiple_of(16);
+        for i in 0..UPLOAD_RING {
+            plan.buffer(&format!("upload {i}"), plan.upload_bytes, Category::Staging)?;
+        }
+        plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
+        plan.check_conflicts(programs)?;
+        Ok(plan)
+    }
+
+    /// Inputs that are small enough to change every step travel through the upload ring with it.
+    fn streamed_bytes(&self, programs: &[(&str, &Schedule)]) -> u64 {
+        let bytes = |s: &Schedule| -> u64 {
+            let inputs = s.items.iter().filter(|i| i.role == Role::Input);
+            inputs
+                .filter(|i| i.name.starts_with(STREAMED))
+                .map(|i| i.spec.bytes())
+                .sum()
+        };
+        programs.iter().map(|(_, s)| bytes(s)).max().unwrap_or(0)
+    }
+
+    fn buffer(&mut self, name: &str, bytes: u64, category: Category) -> Result<usize> {
+        if let Some(i) = self.buffers.iter().position(|b| b.name == name) {
+            if self.buffers[i].bytes != bytes {
+                return Err(Error::model(format!(
+                    "the programs disagree on {name}: {} and {bytes} bytes",
+                    self.buffers[i].bytes
+                )));
+            }
+            return Ok(i);
+        }
+        self.buffers.push(BufferPlan {
+            name: name.to_owned(),
+            bytes,
+            category,
+        });
+        Ok(self.buffers.len() - 1)
+    }
+
+    fn program(
+        &mut self,
+        name: &str,
+        s: &Schedule,
+        lives: Vec<Option<(usize, usize)>>,
+        ids: &[TensorId],
+        blocks: &[Block],
+        capabilities: &Capabilities,
+    ) -> Result<()> {
+        let mut places = vec![None; s.items.len()];
+        for (i, item) in s.items.iter().enumerate() {
+            if lives[i].is_none() && !matches!(item.role, Role::Parameter | Role::State) {
+                continue;
+            }
+            places[i] = self.persistent(s, TensorId(i as u32), item, capabilities)?;
+        }
+        let mut distinct: HashMap<&[u8], u64> = HashMap::new();
+        let mut params = Vec::new();
+        let mut end = 0;
+        for d in &s.dispatches {
+            let offset = *distinct.entry(&d.params).or_insert_with(|| {
+                let offset = end;
+                end += (d.params.len() as u64).next_multiple_of(UNIFORM_ALIGNMENT);
+                offset
+            });
+            params.push(offset);
+        }
+        let size = end.max(UNIFORM_ALIGNMENT);
+        let uniforms = self.buffer(&format!("{name} params"), size, Category::Control)?;
+        let live_bytes = arena::live_bytes(blocks);
+        let peak = (0..live_bytes.len())
+            .max_by_key(|&d| live_bytes[d])
+            .unwrap_or(0);
+        let workspace_at_peak = ids
+            .iter()
+            .zip(blocks)
+            .filter(|(id, b)| s.items[id.index()].workspace && (b.first..=b.last).contains(&peak))
+            .map(|(_, b)| b.bytes)
+            .sum();
+        self.programs.push(ProgramPlan {
+            name: name.to_owned(),
+            places,
+            lives,
+            uniforms,
+            params,
+            live_bytes,
+            workspace_at_peak,
+            arena_bytes: 0,
+        });
+        Ok(())
+    }
+
+    /// The place of a tensor that is not in an arena.
+    fn persistent(
+        &mut self,
+        s: &Schedule,
+        id: TensorId,
+        item: &Item,
+        capabilities: &Capabilities,
+    ) -> Result<Option<Place>> {
+        let flat = |plan: &mut Self, which: Flat| {
+            let (name, category) = flat_buffer(which);
+            plan.buffer(name, s.flat_bytes.max(16), category)
+        };
+        let bytes = item.spec.bytes();
+        let offset = s.offsets.get(&id).copied().unwrap_or(0);
+        let buffer = match item.role {
+            Role::Activation => return Ok(None),
+            Role::Parameter => flat(self, Flat::Parameters)?,
+            Role::Gradient => flat(self, Flat::Gradients)?,
+            Role::Flat(which) => flat(self, which)?,
+            Role::State => self.buffer("state", s.state_bytes.max(16), Category::Weights)?,
+            Role::Control => self.buffer("control", bytes, Category::Control)?,
+            Role::Input => {
+                self.buffer(&format!("input {}", item.name), bytes, Category::Dataset)?
+            }
+            Role::Output => {
+                self.buffer(&format!("output {}", item.name), bytes, Category::Control)?
+            }
+        };
+        check_binding(item, bytes, capabilities)?;
+        Ok(Some(Place {
+            buffer,
+            offset,
+            bytes,
+        }))
+    }
+
+    /// Create the arenas and put the programs' tensors into them. Arenas are matched between programs by size.
+    fn arenas(
+        &mut self,
+        programs: &[(&str, &Schedule)],
+        packings: &[(Vec<TensorId>, Packing)],
+        capabilities: &Capabilities,
+    ) -> Result<()> {
+        let mut sizes: Vec<u64> = Vec::new();
+        let mut ranks = Vec::new();
+        for (_, packing) in packings {
+            let mut order: Vec<usize> = (0..packing.arenas.len()).collect();
+            order.sort_by_key(|&a| std::cmp::Reverse(packing.arenas[a]));
+            let mut rank = vec![0; order.len()];
+            for (r, &a) in order.iter().enumerate() {
+                rank[a] = r;
+                if r == sizes.len() {
+                    sizes.push(0);
+                }
+                sizes[r] = sizes[r].max(packing.arenas[a]);
+            }
+            ranks.push(rank);
+        }
+        let first = self.buffers.len();
+        for (i, &bytes) in sizes.iter().enumerate() {
+            self.buffer(&format!("arena {i}"), bytes, Category::Arenas)?;
+        }
+        for (p, (ids, packing)) in packings.iter().enumerate() {
+            for (id, spot) in ids.iter().zip(&packing.spots) {
+                let item = &programs[p].1.items[id.index()];
+                let bytes = item.spec.bytes();
+                check_binding(item, bytes, capabilities)?;
+                self.programs[p].places[id.index()] = Some(Place {
+                    buffer: first + ranks[p][spot.arena],
+                    offset: spot.offset,
+                    bytes,
+                });
+            }
+            self.programs[p].arena_bytes = packing.total();
+        }
+        Ok(())
+    }
+
+    /// No dispatch may bind one buffer both `read` and `read_write`: wgpu refuses it.
+    fn check_conflicts(&self, programs: &[(&str, &Schedule)]) -> Result<()> {
+        for ((_, s), plan) in programs.iter().zip(&self.programs) {
+            for dispatch in &s.dispatches {
+                let used = s.accesses(dispatch)?;
+                let buffers = |wanted: Access| {
+                    let hit = used.iter().filter(move |(_, a)| *a == wanted);
+                    hit.filter_map(|(id, _)| plan.places[id.index()].map(|p| p.buffer))
+                };
+                if let Some(b) =
+                    buffers(Access::ReadWrite).find(|b| buffers(Access::Read).any(|r| r == *b))
+                {
+                    return Err(Error::device(format!(
+                        "{}: reads and writes buffer '{}' in one dispatch; the op must go through a copy",
+                        dispatch.kernel.name, self.buffers[b].name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of all buffers.
+    pub fn total_bytes(&self) -> u64 {
+        self.buffers.iter().map(|b| b.bytes).sum()
+    }
+
+    /// Bytes of the buffers of one category.
+    pub fn bytes(&self, category: Category) -> u64 {
+        let of_it = self.buffers.iter().filter(|b| b.category == category);
+        of_it.map(|b| b.bytes).sum()
+    }
+
+    /// Bytes of all buffers with arenas as small as the peak of live bytes: no placement can need less.
+    pub fn lower_bound(&self) -> u64 {
+        let live = self.programs.iter().map(ProgramPlan::lower_bound).max();
+        self.total_bytes() - self.bytes(Category::Arenas) + live.unwrap_or(0)
+    }
+
+    /// The index of the buffer with this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.buffers.iter().position(|b| b.name == name)
+    }
+}
+
+/// Inputs whose name starts so are written every step, through the upload ring.
+pub const STREAMED: &str = "batch ";
+
+/// Buffer name and category of a flat buffer.
+pub fn flat_buffer(which: Flat) -> (&'static str, Category) {
+    match which {
+        Flat::Parameters => ("parameters", Category::Weights),
+        Flat::Gradients => ("gradients", Category::Gradients),
+        Flat::GradientSum => ("gradient sum", Category::Gradients),
+        Flat::Moment1 => ("moment 1", Category::Optimizer),
+        Flat::Moment2 => ("moment 2", Category::Optimizer),
+    }
+}
+
+fn check_binding(item: &Item, bytes: u64, capabilities: &Capabilities) -> Result<()> {
+    if bytes > capabilities.max_binding_bytes {
+        return Err(Error::new(
+            crate::ErrorKind::Budget,
+            format!(
+                "{} ({}) needs {bytes} bytes in one binding, the device allows {}; use a smaller --batch-size or more micro-batches",
+                item.name, item.spec.shape, capabilities.max_binding_bytes
+            ),
+        ));
+    }
+    Ok(())
+}
+
+type Packed = (Vec<TensorId>, Packing, Vec<Block>);
+
+fn pack(
+    s: &Schedule,
+    lives: &[Option<(usize, usize)>],
+    capabilities: &Capabilities,
+    placement: Placement,
+) -> Result<Packed> {
+    let mut ids = Vec::new();
+    let mut blocks = Vec::new();
+    let mut index = HashMap::new();
+    for (i, (item, life)) in s.items.iter().zip(lives).enumerate() {
+        let (Role::Activation, Some((first, last))) = (item.role, *life) else {
+            continue;
+        };
+        index.insert(i, ids.len());
+        ids.push(TensorId(i as u32));
+        blocks.push(Block {
+            bytes: item
+                .spec
+                .bytes()
+                .next_multiple_of(capabilities.offset_alignment),
+            first,
+            last,
+        });
+    }
+    let mut edges = vec![Vec::new(); ids.len()];
+    for dispatch in &s.dispatches {
+        let used = s.accesses(dispatch)?;
+        for (r, _) in used.iter().filter(|u| u.1 == Access::Read) {
+            for (w, _) in used.iter().filter(|u| u.1 == Access::ReadWrite) {
+                if let (Some(&a), Some(&b)) = (index.get(&r.index()), index.get(&w.index())) {
+                    edges[a].push(b);
+                    edges[b].push(a);
+                }
+            }
+        }
+    }
+    let packing = match placement {
+        Placement::Arenas(tries) => {
+            arena::pack(&blocks, &edges, capabilities.max_buffer_bytes, tries)
+        }
+        Placement::Separate => Packing {
+            spots: (0..ids.len())
+                .map(|arena| arena::Spot { arena, offset: 0 })
+                .collect(),
+            arenas: blocks.iter().map(|b| b.bytes).collect(),
+        },
+    };
+    Ok((ids, packing, blocks))
+}
