@@ -1,6 +1,8 @@
 //! gtzan-gpu: a GPU training engine from scratch.
 
 pub mod error;
+pub mod gpu;
+pub mod gradcheck;
 pub mod ops;
 pub mod plan;
 pub mod reference;

@@ -146,6 +146,7 @@ pub struct Tape {
     scope: String,
     phase: Phase,
     control: Tensor,
+    forward_nodes: Option<usize>,
 }
 
 impl Default for Tape {
@@ -164,6 +165,7 @@ impl Tape {
             gradients: HashMap::new(),
             scope: String::new(),
             phase: Phase::Batch,
+            forward_nodes: None,
             control: Tensor {
                 id: TensorId(0),
                 spec: spec.clone(),
@@ -348,6 +350,7 @@ impl Tape {
                 format!("the loss must be one number, it is {}", loss.shape()),
             ));
         }
+        self.forward_nodes.get_or_insert(self.nodes.len());
         let one = self.apply(
             util::Constant {
                 value: 1.0,
@@ -382,6 +385,7 @@ impl Tape {
                 ),
             ));
         }
+        self.forward_nodes.get_or_insert(self.nodes.len());
         let scope = std::mem::take(&mut self.scope);
         self.gradients.insert(output.id, dy.clone());
         for index in (0..self.nodes.len()).rev() {
@@ -547,6 +551,18 @@ impl Tape {
             .iter()
             .find(|(p, g)| g.id == gradient && self.values[p.index()].role == Role::Parameter)
             .map(|(p, _)| *p)
+    }
+
+    /// The same tape without its gradient and update nodes.
+    pub fn forward_only(&self) -> Tape {
+        let mut tape = self.clone();
+        tape.nodes.truncate(self.forward_nodes());
+        tape
+    }
+
+    /// Number of nodes recorded before the first call of [`Tape::backward`].
+    pub fn forward_nodes(&self) -> usize {
+        self.forward_nodes.unwrap_or(self.nodes.len())
     }
 
     /// Replace the list of nodes and add tensors: how the planner inserts recomputation.

@@ -56,6 +56,8 @@ pub struct Reflection {
     pub storage: Vec<Access>,
     /// Whether a uniform `params` follows them.
     pub has_params: bool,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
     /// Name of each storage variable, for messages.
     pub names: Vec<String>,
 }
@@ -89,7 +91,11 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
     })?;
     let mut storage = Vec::new();
     let mut uniform = None;
+    let mut workgroup_bytes = 0;
     for (_, var) in module.global_variables.iter() {
+        if var.space == naga::AddressSpace::WorkGroup {
+            workgroup_bytes += module.types[var.ty].inner.size(module.to_ctx());
+        }
         let Some(binding) = &var.binding else {
             continue;
         };
@@ -121,5 +127,6 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
         storage: storage.iter().map(|s| s.1).collect(),
         names: storage.into_iter().map(|s| s.2).collect(),
         has_params: uniform.is_some(),
+        workgroup_bytes,
     })
 }

@@ -94,6 +94,13 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         inputs.iter().chain(outputs).map(|s| s.numel() as u64).sum()
     }
 
+    /// Greatest difference that kernels may have from the f64 reference, relative to the tensor's maximum. The default
+    /// leaves room for f32 rounding of short sums; an op whose sums are long, or whose fast rungs trade accuracy, states
+    /// its own with the reason.
+    fn tolerance(&self) -> f64 {
+        2e-6
+    }
+
     /// Push the kernels that compute the outputs `io.y(..)`.
     ///
     /// # Errors

@@ -195,7 +195,9 @@ impl MemoryPlan {
     ) -> Result<()> {
         let mut places = vec![None; s.items.len()];
         for (i, item) in s.items.iter().enumerate() {
-            if lives[i].is_none() && !matches!(item.role, Role::Parameter | Role::State) {
+            if lives[i].is_none()
+                && !matches!(item.role, Role::Parameter | Role::State | Role::Control)
+            {
                 continue;
             }
             places[i] = self.persistent(s, TensorId(i as u32), item, capabilities)?;

@@ -1,0 +1,89 @@
+//! The one allocator: every buffer is created here, counted, and checked against the plan.
+
+use super::Gpu;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Category, MemoryPlan};
+
+/// The buffers of a plan, created once.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    list: Vec<wgpu::Buffer>,
+    created_bytes: u64,
+}
+
+impl Buffers {
+    /// Create every buffer of `plan`.
+    ///
+    /// # Errors
+    /// When the driver refuses one (kind [`ErrorKind::OutOfMemory`]), naming it and what was created so far.
+    pub(crate) fn create(gpu: &Gpu, plan: &MemoryPlan) -> Result<Self> {
+        let mut buffers = Self {
+            list: Vec::new(),
+            created_bytes: 0,
+        };
+        for b in &plan.buffers {
+            let usage = usage(&b.name, b.category);
+            buffers.allocate(gpu, &b.name, b.bytes, usage, plan.total_bytes())?;
+        }
+        Ok(buffers)
+    }
+
+    fn allocate(
+        &mut self,
+        gpu: &Gpu,
+        name: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+        cap: u64,
+    ) -> Result<()> {
+        if self.created_bytes + bytes > cap {
+            return Err(Error::new(
+                ErrorKind::Budget,
+                format!(
+                    "buffer '{name}' of {bytes} bytes would exceed the planned {cap} ({} created)",
+                    self.created_bytes
+                ),
+            ));
+        }
+        let what = format!(
+            "creating buffer '{name}' of {bytes} bytes after {} bytes",
+            self.created_bytes
+        );
+        let buffer = gpu.scoped(&what, || {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(name),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            })
+        })?;
+        self.created_bytes += bytes;
+        self.list.push(buffer);
+        Ok(())
+    }
+
+    /// The buffer with this index in the plan.
+    pub(crate) fn get(&self, index: usize) -> &wgpu::Buffer {
+        &self.list[index]
+    }
+
+    /// Number of buffers created.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Bytes of all buffers created, by the sizes that the created buffers report.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.list.iter().map(wgpu::Buffer::size).sum()
+    }
+}
+
+fn usage(name: &str, category: Category) -> wgpu::BufferUsages {
+    use wgpu::BufferUsages as U;
+    match category {
+        Category::Staging if name == "readback" => U::MAP_READ | U::COPY_DST,
+        Category::Staging => U::MAP_WRITE | U::COPY_SRC,
+        Category::Control if name.ends_with(" params") => U::UNIFORM | U::COPY_DST,
+        _ => U::STORAGE | U::COPY_DST | U::COPY_SRC,
+    }
+}

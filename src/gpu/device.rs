@@ -1,0 +1,279 @@
+//! Adapters and devices: which one is used, why, and what to do when there is none.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::{Capabilities, DeviceClass};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Which adapter to use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AdapterChoice {
+    /// The best one: discrete GPU, integrated GPU, other, software.
+    #[default]
+    Best,
+    /// By its number in `gtzan-gpu devices`.
+    Index(usize),
+    /// By a part of its name, whatever the case.
+    Name(String),
+}
+
+impl FromStr for AdapterChoice {
+    type Err = std::convert::Infallible;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(match s.parse() {
+            Ok(index) => Self::Index(index),
+            Err(_) => Self::Name(s.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for AdapterChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("best"),
+            Self::Index(i) => write!(f, "{i}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What to install when no adapter is found.
+const NO_ADAPTER: &str = "no Vulkan, Metal or DX12 adapter found; install the GPU's driver, or a software one: \
+    `sudo apt install mesa-vulkan-drivers` (Debian, Ubuntu), `sudo dnf install mesa-vulkan-drivers vulkan-loader` (Fedora), \
+    `sudo pacman -S vulkan-swrast vulkan-icd-loader` (Arch)";
+
+/// The native backends. Not GL: its EGL library prints to stderr on its own.
+const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN
+    .union(wgpu::Backends::METAL)
+    .union(wgpu::Backends::DX12);
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: BACKENDS,
+        flags: wgpu::InstanceFlags::empty(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    })
+}
+
+/// All adapters, best first; that order numbers them.
+pub fn adapters() -> Vec<wgpu::Adapter> {
+    let mut found = pollster::block_on(instance().enumerate_adapters(BACKENDS));
+    found.retain(|a| {
+        a.get_downlevel_capabilities()
+            .flags
+            .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    });
+    found.sort_by_key(|a| rank(a.get_info().device_type));
+    found
+}
+
+fn rank(device_type: wgpu::DeviceType) -> u8 {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// What an adapter offers, as far as kernels and plans care.
+pub fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let software = info.device_type == wgpu::DeviceType::Cpu;
+    let fixed = info.subgroup_min_size == info.subgroup_max_size;
+    let subgroups = features.contains(wgpu::Features::SUBGROUP);
+    Capabilities {
+        class: if software {
+            DeviceClass::Software
+        } else {
+            DeviceClass::Hardware
+        },
+        subgroup_size: (subgroups && fixed).then_some(info.subgroup_max_size),
+        max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_buffer_bytes: limits.max_buffer_size,
+        offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment)
+            .max(crate::tape::ALIGNMENT),
+        f16: features.contains(wgpu::Features::SHADER_F16),
+    }
+}
+
+/// What went wrong on the device outside any error scope.
+type Trouble = Arc<Mutex<Option<Error>>>;
+
+/// An opened device.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    capabilities: Capabilities,
+    trouble: Trouble,
+}
+
+impl Gpu {
+    /// Open the adapter of choice with all that it offers.
+    ///
+    /// # Errors
+    /// When there is none (with what to install), none of that name or number (with those there are), or the driver
+    /// refuses to open it.
+    pub fn open(choice: &AdapterChoice) -> Result<Self> {
+        let all = adapters();
+        let names: Vec<String> = all.iter().map(|a| a.get_info().name).collect();
+        let list = || {
+            let numbered = names.iter().enumerate().map(|(i, n)| format!("{i}: {n}"));
+            numbered.collect::<Vec<_>>().join(", ")
+        };
+        if all.is_empty() {
+            return Err(Error::device(NO_ADAPTER));
+        }
+        let index = match choice {
+            AdapterChoice::Best => Some(0),
+            AdapterChoice::Index(i) => Some(*i),
+            AdapterChoice::Name(part) => {
+                let part = part.to_lowercase();
+                names.iter().position(|n| n.to_lowercase().contains(&part))
+            }
+        };
+        let adapter = index.and_then(|i| all.get(i)).ok_or_else(|| {
+            Error::usage(format!(
+                "no adapter is called or numbered '{choice}'; there are {}",
+                list()
+            ))
+        })?;
+        Self::from_adapter(adapter)
+    }
+
+    fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        let wanted = wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+            | wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16;
+        let info = adapter.get_info();
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gtzan-gpu"),
+            required_features: adapter.features() & wanted,
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request).map_err(|e| {
+            Error::device(format!("{}: the driver refuses to open it: {e}", info.name))
+        })?;
+        let trouble = Trouble::default();
+        let slot = trouble.clone();
+        device.on_uncaptured_error(Arc::new(move |e| report(&slot, convert("the device", e))));
+        let slot = trouble.clone();
+        let name = info.name.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                let text = format!(
+                    "{name}: the device was lost ({message}); the last checkpoint is intact: continue with --resume"
+                );
+                report(&slot, Error::device(text));
+            }
+        });
+        Ok(Self {
+            device,
+            queue,
+            info,
+            capabilities: capabilities(adapter),
+            trouble,
+        })
+    }
+
+    /// Name of the adapter.
+    pub fn name(&self) -> &str {
+        &self.info.name
+    }
+
+    /// Driver and its version.
+    pub fn driver(&self) -> String {
+        let text = format!("{} {}", self.info.driver, self.info.driver_info);
+        text.trim().to_owned()
+    }
+
+    /// What the adapter says of itself.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    /// What the device can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Whether kernels can be timed by the device's own clock.
+    pub fn has_timestamps(&self) -> bool {
+        let needed =
+            wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        self.device.features().contains(needed)
+    }
+
+    /// Run `work`, and turn what the driver reports about it into an error that names `what`.
+    ///
+    /// # Errors
+    /// The first out-of-memory, validation or internal error of the driver.
+    pub(crate) fn scoped<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let value = work();
+        let scopes = [internal, validation, memory];
+        let errors = scopes.map(|scope| pollster::block_on(scope.pop()));
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(convert(what, error)),
+            None => Ok(value),
+        }
+    }
+
+    /// Wait until the device has done everything, or the given submission.
+    ///
+    /// # Errors
+    /// When the device was lost or reported trouble meanwhile.
+    pub(crate) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::Wait {
+            submission_index: submission,
+            timeout: None,
+        });
+        self.check()?;
+        polled.map(|_| ()).map_err(|e| {
+            Error::device(format!(
+                "{}: waiting for the device failed: {e}",
+                self.info.name
+            ))
+        })
+    }
+
+    /// Trouble reported since the last call.
+    ///
+    /// # Errors
+    /// The first error that the driver reported outside a scope.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut slot = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.take().map_or(Ok(()), Err)
+    }
+}
+
+fn report(slot: &Trouble, error: Error) {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.get_or_insert(error);
+}
+
+fn convert(what: &str, error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => Error::new(
+            ErrorKind::OutOfMemory,
+            format!("{what}: the driver is out of memory; set a smaller --vram or --batch-size"),
+        ),
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            let mut lines = description.lines().map(str::trim).filter(|l| !l.is_empty());
+            let text: Vec<&str> = lines.by_ref().take(12).collect();
+            Error::device(format!("{what}: {}", text.join(" | ")))
+        }
+    }
+}

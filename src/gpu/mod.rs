@@ -1,0 +1,10 @@
+//! The only place that knows wgpu: devices, kernels compiled once, buffers created by plan, steps replayed.
+
+mod buffers;
+mod device;
+mod pipelines;
+mod program;
+mod session;
+
+pub use device::{AdapterChoice, Gpu, adapters};
+pub use session::{Session, StepInputs};

@@ -1,0 +1,100 @@
+//! Kernels compiled once per device, keyed by file and constants.
+
+use super::Gpu;
+use crate::error::{Error, Result};
+use crate::ops::{Access, Kernel};
+use std::collections::HashMap;
+
+/// A compiled kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+/// All kernels compiled so far.
+#[derive(Debug, Default)]
+pub(crate) struct Pipelines {
+    compiled: HashMap<String, Pipeline>,
+}
+
+impl Pipelines {
+    /// The pipeline of `kernel`, compiled at the first call.
+    ///
+    /// # Errors
+    /// The compiler's diagnostic, with file and line; or the limit that the kernel exceeds.
+    pub(crate) fn get(&mut self, gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
+        let key = format!("{} {:?}", kernel.name, kernel.constants);
+        if let Some(found) = self.compiled.get(&key) {
+            return Ok(found.clone());
+        }
+        let compiled = compile(gpu, kernel)?;
+        self.compiled.insert(key, compiled.clone());
+        Ok(compiled)
+    }
+}
+
+fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
+    let reflection = kernel.reflect()?;
+    let file = format!("shaders/{}.wgsl", kernel.name);
+    // wgpu does not check workgroup memory against the device's limit.
+    let limit = gpu.capabilities().max_workgroup_memory;
+    if reflection.workgroup_bytes > limit {
+        return Err(Error::device(format!(
+            "{file}: needs {} bytes of workgroup memory, the device has {limit}",
+            reflection.workgroup_bytes
+        )));
+    }
+    let mut entries: Vec<wgpu::BindGroupLayoutEntry> = reflection
+        .storage
+        .iter()
+        .map(|access| wgpu::BufferBindingType::Storage {
+            read_only: *access == Access::Read,
+        })
+        .chain(
+            reflection
+                .has_params
+                .then_some(wgpu::BufferBindingType::Uniform),
+        )
+        .enumerate()
+        .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    entries.sort_by_key(|e| e.binding);
+    gpu.scoped(&file, || {
+        let device = &gpu.device;
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
+        });
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(kernel.name),
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            ..Default::default()
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &kernel.constants,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Pipeline { pipeline, layout }
+    })
+}

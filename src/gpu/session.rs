@@ -1,0 +1,366 @@
+//! A running plan: buffers, programs, and the staging that moves data in and out of them.
+
+use super::Gpu;
+use super::buffers::Buffers;
+use super::pipelines::Pipelines;
+use super::program::Program;
+use crate::error::{Error, Result};
+use crate::ops::Step;
+use crate::plan::{MemoryPlan, Place, STAGING_CHUNK, Schedule, UPLOAD_RING};
+use crate::tensor::Tensor;
+use std::sync::mpsc;
+
+/// One micro-batch: its step state, and data for streamed inputs (buffer name without `input `, bytes).
+#[derive(Debug, Clone)]
+pub struct StepInputs<'a> {
+    /// The step state.
+    pub step: Step,
+    /// Streamed inputs.
+    pub data: Vec<(&'a str, &'a [u8])>,
+}
+
+/// One upload buffer of the ring.
+#[derive(Debug)]
+struct Upload {
+    buffer: usize,
+    /// The submission that last read it; it is mapped again once that is done.
+    pending: Option<wgpu::SubmissionIndex>,
+    mapped: Option<mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>>,
+}
+
+/// Programs over one set of buffers. Nothing is allocated after [`Session::new`].
+#[derive(Debug)]
+pub struct Session<'g> {
+    gpu: &'g Gpu,
+    plan: MemoryPlan,
+    buffers: Buffers,
+    pub(super) programs: Vec<Program>,
+    uploads: [Upload; UPLOAD_RING],
+    next_upload: usize,
+    readback: usize,
+}
+
+impl<'g> Session<'g> {
+    /// Create the plan's buffers and build its programs; `schedules` in the plan's order.
+    ///
+    /// # Errors
+    /// Out of memory, a kernel that does not compile, a lost device.
+    pub fn new(gpu: &'g Gpu, plan: MemoryPlan, schedules: &[&Schedule]) -> Result<Self> {
+        let buffers = Buffers::create(gpu, &plan)?;
+        let mut pipelines = Pipelines::default();
+        let programs = schedules
+            .iter()
+            .zip(&plan.programs)
+            .map(|(s, p)| Program::build(gpu, s, p, &buffers, &mut pipelines))
+            .collect::<Result<Vec<_>>>()?;
+        let find = |name: &str| {
+            plan.find(name)
+                .ok_or_else(|| Error::device(format!("the plan has no buffer '{name}'")))
+        };
+        let mut uploads = Vec::new();
+        for i in 0..UPLOAD_RING {
+            let mut upload = Upload {
+                buffer: find(&format!("upload {i}"))?,
+                pending: None,
+                mapped: None,
+            };
+            upload.request_map(&buffers);
+            uploads.push(upload);
+        }
+        let uploads = uploads
+            .try_into()
+            .map_err(|_| Error::device("the upload ring has another size than planned"))?;
+        let readback = find("readback")?;
+        let mut session = Self {
+            gpu,
+            buffers,
+            programs,
+            uploads,
+            next_upload: 0,
+            readback,
+            plan,
+        };
+        for (i, schedule) in schedules.iter().enumerate() {
+            let p = &session.plan.programs[i];
+            let mut bytes = vec![0u8; session.plan.buffers[p.uniforms].bytes as usize];
+            for (dispatch, &offset) in schedule.dispatches.iter().zip(&p.params) {
+                bytes[offset as usize..][..dispatch.params.len()].copy_from_slice(&dispatch.params);
+            }
+            session.write_bytes(p.uniforms, 0, &bytes)?;
+        }
+        Ok(session)
+    }
+
+    /// The plan that this session runs.
+    pub fn plan(&self) -> &MemoryPlan {
+        &self.plan
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &'g Gpu {
+        self.gpu
+    }
+
+    /// Number of buffers created, ever.
+    pub fn created_buffers(&self) -> usize {
+        self.buffers.count()
+    }
+
+    /// Bytes of all buffers created, as the created buffers report them.
+    pub fn created_bytes(&self) -> u64 {
+        self.buffers.bytes()
+    }
+
+    /// Where a tensor of a program lies.
+    ///
+    /// # Errors
+    /// When no dispatch of the program touches it.
+    pub fn place(&self, program: usize, schedule: &Schedule, tensor: &Tensor) -> Result<Place> {
+        let root = schedule.root(tensor);
+        self.plan.programs[program].places[root.index()].ok_or_else(|| {
+            let name = &schedule.items[root.index()].name;
+            Error::usage(format!("{name} is used by no kernel of this program"))
+        })
+    }
+
+    /// Write f32 or u32 values (as bytes) to a place.
+    ///
+    /// # Errors
+    /// When the data is longer than the place, or the device fails.
+    pub fn write(&mut self, place: Place, bytes: &[u8]) -> Result<()> {
+        if bytes.len() as u64 > place.bytes {
+            return Err(Error::usage(format!(
+                "{} bytes don't fit a tensor of {}",
+                bytes.len(),
+                place.bytes
+            )));
+        }
+        self.write_bytes(place.buffer, place.offset, bytes)
+    }
+
+    /// Write to a buffer by its planned name, from its start.
+    ///
+    /// # Errors
+    /// When there is no such buffer, the data is longer than it, or the device fails.
+    pub fn write_buffer(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let (buffer, size) = self.named(name)?;
+        self.write(
+            Place {
+                buffer,
+                offset: 0,
+                bytes: size,
+            },
+            bytes,
+        )
+    }
+
+    /// Read a whole buffer by its planned name.
+    ///
+    /// # Errors
+    /// When there is no such buffer, or the device fails.
+    pub fn read_buffer(&mut self, name: &str) -> Result<Vec<u8>> {
+        let (buffer, bytes) = self.named(name)?;
+        self.read(Place {
+            buffer,
+            offset: 0,
+            bytes,
+        })
+    }
+
+    /// Whether the plan has a buffer of this name.
+    pub fn has_buffer(&self, name: &str) -> bool {
+        self.plan.find(name).is_some()
+    }
+
+    fn named(&self, name: &str) -> Result<(usize, u64)> {
+        let index = self
+            .plan
+            .find(name)
+            .ok_or_else(|| Error::usage(format!("the plan has no buffer '{name}'")))?;
+        Ok((index, self.plan.buffers[index].bytes))
+    }
+
+    fn write_bytes(&mut self, buffer: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        for (i, piece) in bytes.chunks(self.plan.upload_bytes as usize).enumerate() {
+            let at = offset + i as u64 * self.plan.upload_bytes;
+            let slot = self.fill_upload(&[(0, piece)])?;
+            let mut encoder = self.encoder();
+            let source = self.buffers.get(self.uploads[slot].buffer);
+            let size = (piece.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+            encoder.copy_buffer_to_buffer(source, 0, self.buffers.get(buffer), at, size);
+            self.submit(encoder, Some(slot))?;
+        }
+        Ok(())
+    }
+
+    /// Read the bytes at a place; waits for the device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(&mut self, place: Place) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(place.bytes as usize);
+        while (bytes.len() as u64) < place.bytes {
+            let at = bytes.len() as u64;
+            let size = (place.bytes - at).min(STAGING_CHUNK);
+            let mut encoder = self.encoder();
+            let target = self.buffers.get(self.readback).clone();
+            encoder.copy_buffer_to_buffer(
+                self.buffers.get(place.buffer),
+                place.offset + at,
+                &target,
+                0,
+                size,
+            );
+            self.submit(encoder, None)?;
+            let slice = target.slice(..size);
+            let (sender, receiver) = mpsc::channel();
+            slice.map_async(wgpu::MapMode::Read, move |r| drop(sender.send(r)));
+            self.gpu.wait(None)?;
+            mapped(&receiver)?;
+            let view = slice
+                .get_mapped_range()
+                .map_err(|e| Error::device(format!("reading back failed: {e}")))?;
+            bytes.extend_from_slice(&view);
+            drop(view);
+            target.unmap();
+        }
+        Ok(bytes)
+    }
+
+    /// Run one step of `program`: every micro-batch, then the update, in one submission. Does not wait for it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run(&mut self, program: usize, batches: &[StepInputs]) -> Result<()> {
+        let mut pieces: Vec<(u64, &[u8])> = Vec::new();
+        let mut copies = Vec::new();
+        let mut at = 0;
+        for batch in batches {
+            let mut list = Vec::new();
+            let step = ("control", bytemuck::bytes_of(&batch.step));
+            for (name, bytes) in std::iter::once(step).chain(batch.data.iter().copied()) {
+                let (target, _) = match name {
+                    "control" => self.named(name)?,
+                    _ => self.named(&format!("input {name}"))?,
+                };
+                let size = (bytes.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+                pieces.push((at, bytes));
+                list.push((at, target, size));
+                at += size.next_multiple_of(8);
+            }
+            copies.push(list);
+        }
+        if at > self.plan.upload_bytes {
+            return Err(Error::usage(format!(
+                "a step brings {at} bytes, the upload buffer holds {}",
+                self.plan.upload_bytes
+            )));
+        }
+        let slot = self.fill_upload(&pieces)?;
+        let mut encoder = self.encoder();
+        let source = self.buffers.get(self.uploads[slot].buffer);
+        let prog = &self.programs[program];
+        for (i, list) in copies.iter().enumerate() {
+            for &(from, target, size) in list {
+                encoder.copy_buffer_to_buffer(source, from, self.buffers.get(target), 0, size);
+            }
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            prog.encode(&mut pass, prog.batch.clone());
+            if i + 1 == copies.len() {
+                prog.encode(&mut pass, prog.update.clone());
+            }
+        }
+        self.submit(encoder, Some(slot))
+    }
+
+    /// Fill every arena with NaN, so that a kernel which reads what it should have written is caught.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn poison(&mut self) -> Result<()> {
+        for index in 0..self.plan.buffers.len() {
+            let b = &self.plan.buffers[index];
+            if b.category == crate::plan::Category::Arenas
+                || b.name.starts_with("output ")
+                || b.name == "gradients"
+            {
+                let nan = vec![0xff; b.bytes as usize];
+                self.write_bytes(index, 0, &nan)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Wait until everything submitted is done.
+    ///
+    /// # Errors
+    /// When the device was lost or reported trouble.
+    pub fn wait(&self) -> Result<()> {
+        self.gpu.wait(None)
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    fn submit(&mut self, encoder: wgpu::CommandEncoder, slot: Option<usize>) -> Result<()> {
+        let queue = &self.gpu.queue;
+        let index = self
+            .gpu
+            .scoped("submitting a step", || queue.submit([encoder.finish()]))?;
+        if let Some(slot) = slot {
+            let upload = &mut self.uploads[slot];
+            upload.pending = Some(index);
+            upload.request_map(&self.buffers);
+        }
+        self.gpu.check()
+    }
+
+    /// Put `pieces` (offset, bytes) into the next upload buffer of the ring, waiting for the device if it still reads it.
+    fn fill_upload(&mut self, pieces: &[(u64, &[u8])]) -> Result<usize> {
+        let slot = self.next_upload;
+        self.next_upload = (slot + 1) % UPLOAD_RING;
+        let upload = &mut self.uploads[slot];
+        if let Some(receiver) = upload.mapped.take() {
+            self.gpu.wait(upload.pending.take())?;
+            mapped(&receiver)?;
+        }
+        let buffer = self.buffers.get(upload.buffer);
+        {
+            let mut view = buffer
+                .get_mapped_range_mut(..)
+                .map_err(|e| Error::device(format!("the upload buffer can't be filled: {e}")))?;
+            for (offset, bytes) in pieces {
+                let at = *offset as usize;
+                view.slice(at..at + bytes.len()).copy_from_slice(bytes);
+            }
+        }
+        buffer.unmap();
+        Ok(slot)
+    }
+}
+
+impl Upload {
+    fn request_map(&mut self, buffers: &Buffers) {
+        let (sender, receiver) = mpsc::channel();
+        let buffer = buffers.get(self.buffer);
+        buffer
+            .slice(..)
+            .map_async(wgpu::MapMode::Write, move |r| drop(sender.send(r)));
+        self.mapped = Some(receiver);
+    }
+}
+
+fn mapped(receiver: &mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
+    match receiver.try_recv() {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(e)) => Err(Error::device(format!(
+            "mapping a staging buffer failed: {e}"
+        ))),
+        Err(_) => Err(Error::device(
+            "a staging buffer was not mapped in time; the device may be lost",
+        )),
+    }
+}
