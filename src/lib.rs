@@ -1,5 +1,6 @@
 //! gtzan-gpu: a GPU training engine from scratch.
 
+pub mod audio;
 pub mod error;
 pub mod gpu;
 pub mod gradcheck;
@@ -8,5 +9,6 @@ pub mod plan;
 pub mod reference;
 pub mod tape;
 pub mod tensor;
+pub mod features;
 
 pub use error::{Error, ErrorKind, Result};
