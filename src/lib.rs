@@ -10,5 +10,9 @@ pub mod reference;
 pub mod tape;
 pub mod tensor;
 pub mod features;
+pub mod dataset;
+pub mod error;
+pub mod features;
+pub mod synth;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,279 @@
+//! Data sets as files of arrays, so that any tool's features can be trained on and ours be used
+//! anywhere.
+//!
+//! | array | shape, type | |
+//! |---|---|---|
+//! | `x` | (n, rows, frames), f32 or f64 | the features; (n, 1, rows, frames) and (n, rows, frames, 1) too |
+//! | `y` | (n), any integer | the class of each sample, from 0 |
+//! | `track` | (n), any integer | optional: samples of one number are one recording and stay on one side of a split |
+//! | `segment` | (n), any integer | optional: the place of the sample in its recording |
+//! | `genres` | strings (classes) | optional: the names of the classes (`.npz`) |
+//! | `names` | strings (n) | optional: the recording of each sample (`.npz`); groups like `track` |
+//!
+//! In a safetensors file, names, feature definition and origin are JSON in the metadata. Without
+//! `track` and `names` every sample counts as a recording of its own.
+
+mod npy;
+mod tensors;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, View};
+use tempfile::NamedTempFile;
+
+use super::{CacheReport, Dataset, Sample, Source, Track};
+use crate::error::{Error, Result};
+use crate::features::Definition;
+
+/// What a file holds, before it is checked.
+#[derive(Debug, Default)]
+struct Arrays {
+    x: Vec<f32>,
+    x_shape: Vec<usize>,
+    y: Vec<i64>,
+    y_shape: Vec<usize>,
+    track: Option<Vec<i64>>,
+    segment: Option<Vec<i64>>,
+    genres: Option<Vec<String>>,
+    names: Option<Vec<String>>,
+    definition: Option<Definition>,
+    synthetic: bool,
+}
+
+/// Reads a data set by the ending of `path`.
+pub(super) fn read(path: &Path) -> Result<Dataset> {
+    let arrays = match ending(path).as_str() {
+        "safetensors" => tensors::read(path)?,
+        "npz" => npy::read_npz(path)?,
+        "npy" => npy::read_pair(path)?,
+        _ => {
+            return Err(unknown_ending(
+                path,
+                "a data set is a folder of audio, or a file",
+            ));
+        }
+    };
+    arrays
+        .into_dataset(path)
+        .map_err(|e| e.context(path.display()))
+}
+
+/// Writes a data set by the ending of `path`.
+pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
+    match ending(path).as_str() {
+        "safetensors" => tensors::write(dataset, path),
+        "npz" => npy::write_npz(dataset, path),
+        "npy" => npy::write_pair(dataset, path),
+        _ => Err(unknown_ending(path, "features are written to a file")),
+    }
+}
+
+fn ending(path: &Path) -> String {
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    ending.to_ascii_lowercase()
+}
+
+fn unknown_ending(path: &Path, what: &str) -> Error {
+    let message =
+        format!("{what} that ends in .safetensors, .npz or .npy (x.npy, with y.npy beside it)");
+    Error::file(path, message)
+}
+
+impl Arrays {
+    /// Checks everything that a file from elsewhere can get wrong.
+    fn into_dataset(self, path: &Path) -> Result<Dataset> {
+        let (n, rows, frames) = match self.x_shape[..] {
+            [n, rows, frames] | [n, 1, rows, frames] | [n, rows, frames, 1] => (n, rows, frames),
+            _ => {
+                return Err(Error::data(format!(
+                    "x has the shape {:?}, but must be (samples, rows, frames)",
+                    self.x_shape
+                )));
+            }
+        };
+        if n == 0 || rows == 0 || frames == 0 {
+            return Err(Error::data(format!(
+                "x is empty (its shape is {:?})",
+                self.x_shape
+            )));
+        }
+        if let [_, k] = self.y_shape[..]
+            && k > 1
+        {
+            return Err(Error::data(format!(
+                "y has the shape {:?}: give the number of the class for each sample, not one-hot rows (argmax over axis 1)",
+                self.y_shape
+            )));
+        }
+        let counts = [
+            ("y", Some(self.y.len())),
+            ("track", self.track.as_ref().map(Vec::len)),
+            ("segment", self.segment.as_ref().map(Vec::len)),
+            ("names", self.names.as_ref().map(Vec::len)),
+        ];
+        for (name, count) in counts {
+            if let Some(count) = count
+                && count != n
+            {
+                return Err(Error::data(format!(
+                    "x has {n} samples, but {name} has {count} entries"
+                )));
+            }
+        }
+        if let Some(i) = self.x.iter().position(|v| !v.is_finite()) {
+            let (sample, place) = (i / (rows * frames), i % (rows * frames));
+            return Err(Error::data(format!(
+                "sample {sample} of x has {} at row {}, frame {}: remove or repair it",
+                self.x[i],
+                place / frames,
+                place % frames
+            )));
+        }
+        let genres = self.class_names()?;
+        let (tracks, samples) = self.tracks()?;
+        Ok(Dataset {
+            genres,
+            tracks,
+            samples,
+            rows,
+            frames,
+            x: self.x,
+            definition: self.definition,
+            source: Source::File(path.to_path_buf()),
+            synthetic: self.synthetic,
+            skipped: Vec::new(),
+            cache: CacheReport::default(),
+        })
+    }
+
+    /// The classes' names; `0`, `1`, ... if the file has none. Every label is checked.
+    fn class_names(&self) -> Result<Vec<String>> {
+        let n = self.y.len();
+        let classes = match &self.genres {
+            Some(names) => names.len(),
+            // More classes than samples can't be meant, and must not become an allocation.
+            None => match self.y.iter().max() {
+                Some(&max) if max >= 0 && (max as u64) < n as u64 => max as usize + 1,
+                _ => n,
+            },
+        };
+        let wrong = self
+            .y
+            .iter()
+            .position(|&y| y < 0 || y as u64 >= classes as u64);
+        if let Some(i) = wrong {
+            return Err(Error::data(format!(
+                "sample {i} has the label {}, but labels go from 0 to {} ({})",
+                self.y[i],
+                classes.saturating_sub(1),
+                match &self.genres {
+                    Some(_) => format!("{classes} genres are named"),
+                    None => format!("there are {n} samples"),
+                }
+            )));
+        }
+        Ok(match &self.genres {
+            Some(names) => names.clone(),
+            None => (0..classes).map(|c| c.to_string()).collect(),
+        })
+    }
+
+    /// Groups the samples into tracks, in the order of their first sample.
+    fn tracks(&self) -> Result<(Vec<Track>, Vec<Sample>)> {
+        let mut tracks: Vec<Track> = Vec::new();
+        let mut samples = Vec::new();
+        let mut by_number: HashMap<i64, usize> = HashMap::new();
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        let mut next_segment: BTreeMap<usize, usize> = BTreeMap::new();
+        for (i, &label) in self.y.iter().enumerate() {
+            let genre = label as usize;
+            let next = tracks.len();
+            let track = match (&self.track, &self.names) {
+                (Some(numbers), _) => *by_number.entry(numbers[i]).or_insert(next),
+                (None, Some(names)) => *by_name.entry(&names[i]).or_insert(next),
+                (None, None) => next,
+            };
+            if track == next {
+                let name = match &self.names {
+                    Some(names) => names[i].clone(),
+                    None => format!("track {track}"),
+                };
+                tracks.push(Track {
+                    name,
+                    genre,
+                    path: None,
+                });
+            } else if tracks[track].genre != genre {
+                return Err(Error::data(format!(
+                    "sample {i} has the label {genre}, but earlier samples of the same track ({}) have {}",
+                    tracks[track].name, tracks[track].genre
+                )));
+            }
+            let counter = next_segment.entry(track).or_default();
+            let segment = match &self.segment {
+                Some(segments) => usize::try_from(segments[i]).unwrap_or(*counter),
+                None => *counter,
+            };
+            *counter += 1;
+            samples.push(Sample { track, segment });
+        }
+        Ok((tracks, samples))
+    }
+}
+
+/// A view of f32 values that safetensors can write; copies only on big-endian machines.
+pub(super) struct F32Tensor<'a> {
+    shape: Vec<usize>,
+    pub(super) bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> F32Tensor<'a> {
+    pub(super) fn new(shape: Vec<usize>, values: &'a [f32]) -> Self {
+        let bytes = if cfg!(target_endian = "little") {
+            Cow::Borrowed(bytemuck::cast_slice(values))
+        } else {
+            Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        };
+        Self { shape, bytes }
+    }
+}
+
+impl View for &F32Tensor<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Lets `fill` write a temporary file in the folder of `path`, syncs it and renames it to `path`,
+/// so that an interrupted program leaves the old file or the new one, never half of one.
+pub(super) fn write_atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut NamedTempFile) -> Result<(), String>,
+) -> Result<()> {
+    let failed = |what: String| Error::file(path, format!("can't be written: {what}"));
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let mut temporary = NamedTempFile::new_in(&dir).map_err(|e| failed(e.to_string()))?;
+    fill(&mut temporary).map_err(&failed)?;
+    // `fill` may have gone by the path, so the file is opened again for syncing.
+    std::fs::File::open(temporary.path())
+        .and_then(|f| f.sync_all())
+        .map_err(|e| failed(e.to_string()))?;
+    temporary
+        .persist(path)
+        .map_err(|e| failed(e.error.to_string()))?;
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! NumPy's `.npz` archives, and pairs of `.npy` files.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use npyz::npz::{NpzArchive, NpzWriter};
+use npyz::{DType, NpyFile, Order, TypeChar, WriteOptions, WriterBuilder};
+
+use super::{Arrays, write_atomically};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+
+/// The longest text that is read from an array of strings.
+const MAX_TEXT: u64 = 4096;
+
+/// A problem with one array, without the file's name.
+type Problem = String;
+
+pub(super) fn read_npz(path: &Path) -> Result<Arrays> {
+    let broken = |e: io::Error| Error::file(path, format!("not a readable .npz file ({e})"));
+    let file = BufReader::new(File::open(path).map_err(|e| Error::file(path, e))?);
+    let mut archive = NpzArchive::new(file).map_err(broken)?;
+    let mut present: Vec<String> = archive.array_names().map(String::from).collect();
+    present.sort();
+
+    let mut array = |name: &str, arrays: &mut Arrays| -> Result<bool> {
+        match archive.by_name(name) {
+            Err(e) => Err(Error::file(path, format!("{name} can't be read ({e})"))),
+            Ok(None) => Ok(false),
+            Ok(Some(array)) => arrays
+                .take(name, array)
+                .map(|()| true)
+                .map_err(|problem| Error::file(path, problem)),
+        }
+    };
+    let mut arrays = Arrays::default();
+    for name in ["x", "y"] {
+        if !array(name, &mut arrays)? {
+            let message = format!("has no array named {name} (it has: {})", present.join(", "));
+            return Err(Error::file(path, message));
+        }
+    }
+    for name in ["track", "segment", "genres", "names"] {
+        array(name, &mut arrays)?;
+    }
+    Ok(arrays)
+}
+
+pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
+    let mut arrays = Arrays::default();
+    let companions = [
+        ("x", path.to_path_buf(), true),
+        ("y", companion(path, "y")?, true),
+        ("track", companion(path, "track")?, false),
+    ];
+    for (name, path, needed) in companions {
+        if !needed && !path.exists() {
+            continue;
+        }
+        let file = File::open(&path)
+            .map_err(|e| Error::file(&path, format!("can't be read as the array {name} ({e})")))?;
+        let array = NpyFile::new(BufReader::new(file))
+            .map_err(|e| Error::file(&path, format!("not a readable .npy file ({e})")))?;
+        arrays
+            .take(name, array)
+            .map_err(|problem| Error::file(&path, problem))?;
+    }
+    Ok(arrays)
+}
+
+/// `train_x.npy` -> `train_y.npy`, `train_track.npy`; `X.npy` -> `Y.npy` or `y.npy`.
+fn companion(path: &Path, name: &str) -> Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let Some(prefix) = stem.strip_suffix(['x', 'X']) else {
+        return Err(Error::file(
+            path,
+            "a pair of .npy files is named x.npy and y.npy, or NAME_x.npy and NAME_y.npy; give the path of x",
+        ));
+    };
+    let upper = path.with_file_name(format!("{prefix}{}.npy", name.to_uppercase()));
+    if stem.ends_with('X') && upper.exists() {
+        return Ok(upper);
+    }
+    Ok(path.with_file_name(format!("{prefix}{name}.npy")))
+}
+
+impl Arrays {
+    /// Puts one array where it belongs.
+    fn take<R: Read>(&mut self, name: &str, array: NpyFile<R>) -> Result<(), Problem> {
+        let shape = shape_of(name, &array)?;
+        match name {
+            "x" => {
+                self.x = floats(array)?;
+                self.x_shape = shape;
+            }
+            "y" => {
+                self.y = integers(name, array)?;
+                self.y_shape = shape;
+            }
+            "track" => self.track = Some(integers(name, array)?),
+            "segment" => self.segment = Some(integers(name, array)?),
+            "genres" => self.genres = Some(strings(name, array)?),
+            _ => self.names = Some(strings(name, array)?),
+        }
+        Ok(())
+    }
+}
+
+/// The shape, if it is sane: a header may claim anything.
+fn shape_of<R: Read>(name: &str, array: &NpyFile<R>) -> Result<Vec<usize>, Problem> {
+    let shape = array.shape().to_vec();
+    if array.order() == Order::Fortran && shape.iter().filter(|&&d| d != 1).count() > 1 {
+        return Err(format!(
+            "{name} is in Fortran order: save numpy.ascontiguousarray({name})"
+        ));
+    }
+    let elements = shape
+        .iter()
+        .try_fold(1u64, |product, &d| product.checked_mul(d));
+    if elements.is_none_or(|n| n > isize::MAX as u64 / 8) {
+        return Err(format!("{name} claims the impossible shape {shape:?}"));
+    }
+    Ok(shape.iter().map(|&d| d as usize).collect())
+}
+
+/// All elements as `T`, converted. Memory grows with what is read, not with what is claimed.
+fn all<T: npyz::Deserialize, U, R: Read>(
+    name: &str,
+    array: NpyFile<R>,
+    convert: impl Fn(T) -> U,
+) -> Result<Vec<U>, Problem> {
+    let header = array.header().clone();
+    let claimed = header.len();
+    // Elements are read one by one, so the reader must be buffered; in an archive it is not.
+    let buffered = NpyFile::with_header(
+        header,
+        BufReader::with_capacity(1 << 16, array.into_inner()),
+    );
+    let data = buffered
+        .data::<T>()
+        .map_err(|e| format!("{name} can't be read ({e})"))?;
+    let mut values = Vec::new();
+    for value in data {
+        let value = value.map_err(|e| {
+            format!(
+                "{name} ends after {} of {claimed} values ({e})",
+                values.len()
+            )
+        })?;
+        values.push(convert(value));
+    }
+    Ok(values)
+}
+
+/// Type character and bytes per element, e.g. (`f`, 4).
+fn kind<R: Read>(array: &NpyFile<R>) -> Option<(TypeChar, u64)> {
+    match array.dtype() {
+        DType::Plain(t) => Some((t.type_char(), t.size_field())),
+        _ => None,
+    }
+}
+
+fn floats<R: Read>(array: NpyFile<R>) -> Result<Vec<f32>, Problem> {
+    match kind(&array) {
+        Some((TypeChar::Float, 4)) => all("x", array, |v: f32| v),
+        Some((TypeChar::Float, 8)) => all("x", array, |v: f64| v as f32),
+        _ => Err(format!(
+            "x is {}, but must be float32 or float64",
+            array.dtype().descr()
+        )),
+    }
+}
+
+fn integers<R: Read>(name: &str, array: NpyFile<R>) -> Result<Vec<i64>, Problem> {
+    match kind(&array) {
+        Some((TypeChar::Int, 8)) => all(name, array, |v: i64| v),
+        Some((TypeChar::Int, 4)) => all(name, array, |v: i32| v.into()),
+        Some((TypeChar::Int, 2)) => all(name, array, |v: i16| v.into()),
+        Some((TypeChar::Int, 1)) => all(name, array, |v: i8| v.into()),
+        Some((TypeChar::Uint, 8)) => {
+            all(name, array, |v: u64| i64::try_from(v).unwrap_or(i64::MAX))
+        }
+        Some((TypeChar::Uint, 4)) => all(name, array, |v: u32| v.into()),
+        Some((TypeChar::Uint, 2)) => all(name, array, |v: u16| v.into()),
+        Some((TypeChar::Uint, 1)) => all(name, array, |v: u8| v.into()),
+        _ => Err(format!(
+            "{name} is {}, but must be an integer type",
+            array.dtype().descr()
+        )),
+    }
+}
+
+fn strings<R: Read>(name: &str, array: NpyFile<R>) -> Result<Vec<String>, Problem> {
+    match kind(&array) {
+        Some((TypeChar::UnicodeStr | TypeChar::ByteStr, size)) if size <= MAX_TEXT => {
+            all(name, array, |v: String| v)
+        }
+        _ => Err(format!(
+            "{name} is {}, but must be strings (numpy dtype U or S)",
+            array.dtype().descr()
+        )),
+    }
+}
+
+pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
+    let names = |texts: Vec<&str>| texts.into_iter().map(String::from).collect::<Vec<_>>();
+    let genres = names(dataset.genres.iter().map(String::as_str).collect());
+    let tracks = names(
+        dataset
+            .samples
+            .iter()
+            .map(|s| dataset.tracks[s.track].name.as_str())
+            .collect(),
+    );
+    write_atomically(path, |temporary| {
+        let fill = || -> io::Result<()> {
+            let mut npz = NpzWriter::new(BufWriter::new(temporary.as_file_mut()));
+            let n = dataset.len() as u64;
+            let shape = [n, dataset.rows as u64, dataset.frames as u64];
+            let mut x = npz
+                .array::<f32>("x", Default::default())?
+                .default_dtype()
+                .shape(&shape)
+                .begin_nd()?;
+            x.extend(dataset.x().iter().copied())?;
+            x.finish()?;
+            for (name, values) in integer_arrays(dataset) {
+                let mut array = npz
+                    .array(name, Default::default())?
+                    .default_dtype()
+                    .shape(&[n])
+                    .begin_nd()?;
+                array.extend(values)?;
+                array.finish()?;
+            }
+            for (name, values) in [("genres", &genres), ("names", &tracks)] {
+                let longest = values
+                    .iter()
+                    .map(|v| v.chars().count())
+                    .max()
+                    .unwrap_or(0)
+                    .max(1);
+                let text = DType::parse(&format!("'<U{longest}'"))?;
+                let mut array = npz
+                    .array::<String>(name, Default::default())?
+                    .dtype(text)
+                    .shape(&[values.len() as u64])
+                    .begin_nd()?;
+                array.extend(values.iter().cloned())?;
+                array.finish()?;
+            }
+            npz.zip_writer().finish()?.flush()
+        };
+        fill().map_err(|e| e.to_string())
+    })
+}
+
+pub(super) fn write_pair(dataset: &Dataset, path: &Path) -> Result<()> {
+    let n = dataset.len() as u64;
+    let shape = [n, dataset.rows as u64, dataset.frames as u64];
+    // The companions first: whoever waits for x finds everything.
+    for (name, values) in integer_arrays(dataset) {
+        if name != "segment" {
+            write_npy(&companion(path, name)?, &[n], values)?;
+        }
+    }
+    write_npy(path, &shape, dataset.x().iter().copied())
+}
+
+fn write_npy<T: npyz::AutoSerialize>(
+    path: &Path,
+    shape: &[u64],
+    values: impl IntoIterator<Item = T>,
+) -> Result<()> {
+    write_atomically(path, |temporary| {
+        let fill = || -> io::Result<()> {
+            let mut file = BufWriter::new(temporary.as_file_mut());
+            file.rewind()?;
+            let mut npy = WriteOptions::new()
+                .default_dtype()
+                .shape(shape)
+                .writer(&mut file)
+                .begin_nd()?;
+            npy.extend(values)?;
+            npy.finish()?;
+            file.flush()
+        };
+        fill().map_err(|e| e.to_string())
+    })
+}
+
+fn integer_arrays(dataset: &Dataset) -> [(&'static str, Vec<i64>); 3] {
+    let of = |value: &dyn Fn(usize) -> usize| (0..dataset.len()).map(|i| value(i) as i64).collect();
+    [
+        ("y", of(&|i| dataset.label(i))),
+        ("track", of(&|i| dataset.samples[i].track)),
+        ("segment", of(&|i| dataset.samples[i].segment)),
+    ]
+}

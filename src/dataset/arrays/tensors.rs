@@ -1,0 +1,194 @@
+//! `.safetensors` files.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use super::{Arrays, F32Tensor, write_atomically};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::features::Definition;
+
+/// The one metadata key: with several, their order in the file would be random.
+const KEY: &str = "gtzan-gpu";
+
+/// What the metadata says, as JSON.
+#[derive(Serialize, Deserialize)]
+struct About {
+    genres: Vec<String>,
+    /// The name of each track number.
+    tracks: Vec<String>,
+    #[serde(default)]
+    definition: Option<Definition>,
+    #[serde(default)]
+    synthetic: bool,
+}
+
+pub(super) fn read(path: &Path) -> Result<Arrays> {
+    let bytes = fs::read(path).map_err(|e| Error::file(path, e))?;
+    let broken = |e| Error::file(path, format!("not a readable safetensors file ({e})"));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let about = header.metadata().as_ref().and_then(|m| m.get(KEY));
+    let about: Option<About> = match about {
+        Some(json) => Some(serde_json::from_str(json).map_err(|e| {
+            Error::file(path, format!("its metadata {KEY} is not understood ({e})"))
+        })?),
+        None => None,
+    };
+
+    let (x_shape, x) = floats(&tensors, path)?;
+    let (y_shape, y) =
+        integers(&tensors, "y", path)?.ok_or_else(|| Error::file(path, "has no array named y"))?;
+    let track = integers(&tensors, "track", path)?.map(|(_, v)| v);
+    let segment = integers(&tensors, "segment", path)?.map(|(_, v)| v);
+    let mut arrays = Arrays {
+        x,
+        x_shape,
+        y,
+        y_shape,
+        track,
+        segment,
+        ..Arrays::default()
+    };
+    if let Some(about) = about {
+        if let Some(track) = &arrays.track {
+            let name = |&t: &i64| about.tracks.get(usize::try_from(t).ok()?).cloned();
+            arrays.names = track.iter().map(name).collect();
+        }
+        arrays.genres = Some(about.genres);
+        arrays.definition = about.definition;
+        arrays.synthetic = about.synthetic;
+    }
+    Ok(arrays)
+}
+
+fn floats(tensors: &SafeTensors, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
+    let x = tensors
+        .tensor("x")
+        .map_err(|_| Error::file(path, "has no array named x"))?;
+    let values = match x.dtype() {
+        Dtype::F32 => x
+            .data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect(),
+        Dtype::F64 => x
+            .data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f64::from_le_bytes(*b) as f32)
+            .collect(),
+        other => {
+            return Err(Error::file(
+                path,
+                format!("x is {other:?}, but must be F32 or F64"),
+            ));
+        }
+    };
+    Ok((x.shape().to_vec(), values))
+}
+
+/// `None` if there is no such array.
+fn integers(
+    tensors: &SafeTensors,
+    name: &str,
+    path: &Path,
+) -> Result<Option<(Vec<usize>, Vec<i64>)>> {
+    let Ok(tensor) = tensors.tensor(name) else {
+        return Ok(None);
+    };
+    let data = tensor.data();
+    macro_rules! read_as {
+        ($t:ty) => {
+            data.as_chunks()
+                .0
+                .iter()
+                .map(|b| i64::try_from(<$t>::from_le_bytes(*b)).unwrap_or(i64::MAX))
+                .collect()
+        };
+    }
+    let values = match tensor.dtype() {
+        Dtype::I64 => read_as!(i64),
+        Dtype::I32 => read_as!(i32),
+        Dtype::I16 => read_as!(i16),
+        Dtype::I8 => read_as!(i8),
+        Dtype::U64 => read_as!(u64),
+        Dtype::U32 => read_as!(u32),
+        Dtype::U16 => read_as!(u16),
+        Dtype::U8 => read_as!(u8),
+        other => {
+            return Err(Error::file(
+                path,
+                format!("{name} is {other:?}, but must be an integer type"),
+            ));
+        }
+    };
+    Ok(Some((tensor.shape().to_vec(), values)))
+}
+
+/// One tensor of either type.
+enum Tensor<'a> {
+    Floats(F32Tensor<'a>),
+    Integers(Vec<usize>, Vec<u8>),
+}
+
+impl View for Tensor<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::Floats(_) => Dtype::F32,
+            Self::Integers(..) => Dtype::I64,
+        }
+    }
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Floats(t) => &t.shape,
+            Self::Integers(shape, _) => shape,
+        }
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Floats(t) => Cow::Borrowed(&t.bytes),
+            Self::Integers(_, bytes) => Cow::Borrowed(bytes),
+        }
+    }
+    fn data_len(&self) -> usize {
+        self.data().len()
+    }
+}
+
+pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
+    let n = dataset.len();
+    let integers = |value: &dyn Fn(usize) -> usize| {
+        let bytes = (0..n)
+            .flat_map(|i| (value(i) as i64).to_le_bytes())
+            .collect();
+        Tensor::Integers(vec![n], bytes)
+    };
+    let x = F32Tensor::new(vec![n, dataset.rows, dataset.frames], dataset.x());
+    let arrays = [
+        ("x", Tensor::Floats(x)),
+        ("y", integers(&|i| dataset.label(i))),
+        ("track", integers(&|i| dataset.samples[i].track)),
+        ("segment", integers(&|i| dataset.samples[i].segment)),
+    ];
+    let about = About {
+        genres: dataset.genres.clone(),
+        tracks: dataset.tracks.iter().map(|t| t.name.clone()).collect(),
+        definition: dataset.definition,
+        synthetic: dataset.synthetic,
+    };
+    let about = serde_json::to_string(&about).map_err(|e| Error::file(path, e))?;
+    let metadata = HashMap::from([(KEY.to_string(), about)]);
+    write_atomically(path, |temporary| {
+        safetensors::serialize_to_file(arrays, Some(metadata), temporary.path())
+            .map_err(|e| e.to_string())
+    })
+}

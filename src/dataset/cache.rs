@@ -1,0 +1,257 @@
+//! Features kept between runs: one file for each folder, feature definition and selection.
+//!
+//! The file is safetensors: `x` (samples, rows, frames) and, as metadata, a JSON index with one
+//! entry per audio file. An entry holds for a file with the same *content hash* (blake3). Hashing
+//! a whole set costs seconds, so, as in git's index, a file whose size and modification time are
+//! unchanged counts as the same unless it changed so shortly before the cache was written that
+//! the clock could not tell. A checksum over index and data is verified on every load; a file
+//! that is damaged, half-written or from another version counts as no cache at all.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::Options;
+use super::arrays::{F32Tensor, write_atomically};
+use crate::error::{Error, Result};
+use crate::features::{FRAMES, ROWS};
+
+/// Raised whenever the features of the same audio change.
+const FEATURES_VERSION: u32 = 1;
+/// The metadata key of the index.
+const KEY: &str = "gtzan-gpu-cache";
+/// Modification times closer than this to the writing of the cache prove nothing (FAT counts in
+/// steps of 2 s).
+const CLOCK_STEP_NS: u64 = 2_000_000_000;
+
+/// What identifies a version of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fingerprint {
+    size: u64,
+    modified_ns: u64,
+    /// blake3 of the content, in hex.
+    content: String,
+}
+
+impl Fingerprint {
+    /// Reads the whole file.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let (size, modified_ns) = stat(path)?;
+        Ok(Self {
+            size,
+            modified_ns,
+            content: hash_content(path)?,
+        })
+    }
+}
+
+fn stat(path: &Path) -> Result<(u64, u64)> {
+    let metadata = fs::metadata(path).map_err(|e| Error::file(path, e))?;
+    let modified = metadata.modified().ok();
+    let since = modified.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
+    let ns = since.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+    Ok((metadata.len(), ns))
+}
+
+fn hash_content(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    File::open(path)
+        .and_then(|file| hasher.update_reader(file).map(|_| ()))
+        .map_err(|e| Error::file(path, e))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// The features of one file as they were kept.
+pub(super) struct Cached {
+    fingerprint: Fingerprint,
+    /// Whether an unchanged size and time prove an unchanged file.
+    time_is_proof: bool,
+    /// (samples, rows, frames).
+    pub features: Vec<f32>,
+}
+
+impl Cached {
+    /// The up-to-date fingerprint of `path`, if its content is what these features were computed
+    /// from.
+    pub(super) fn holds_for(&self, path: &Path) -> Option<Fingerprint> {
+        let (size, modified_ns) = stat(path).ok()?;
+        if size != self.fingerprint.size {
+            return None;
+        }
+        let same_time = modified_ns == self.fingerprint.modified_ns;
+        if same_time && self.time_is_proof || hash_content(path).ok()? == self.fingerprint.content {
+            return Some(Fingerprint {
+                modified_ns,
+                ..self.fingerprint.clone()
+            });
+        }
+        None
+    }
+}
+
+/// One file in the index.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// The track's name.
+    pub name: String,
+    pub fingerprint: Fingerprint,
+    /// How many samples of `x` are its own.
+    pub samples: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Index {
+    settings: String,
+    entries: Vec<Entry>,
+    /// blake3 of the entries' JSON and of `x`.
+    checksum: String,
+}
+
+/// Where the features of one folder under given settings are kept.
+pub(super) struct Cache {
+    path: PathBuf,
+    settings: String,
+}
+
+impl Cache {
+    /// The cache of `folder` below `cache_dir`; nothing is read yet.
+    pub(super) fn new(cache_dir: &Path, folder: &Path, options: &Options) -> Self {
+        let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let settings = format!(
+            "features {FEATURES_VERSION}, {:?}, {:?}, limit {:?}, {ROWS} x {FRAMES}",
+            options.definition, options.segments, options.limit
+        );
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(folder.as_os_str().as_encoded_bytes());
+        hasher.update(b"\0");
+        hasher.update(settings.as_bytes());
+        let key = &hasher.finalize().to_hex()[..16];
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            path: cache_dir.join(format!("{name}-{key}.safetensors")),
+            settings,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is kept, by track name. Empty if there is no cache file yet.
+    ///
+    /// # Errors
+    /// If there is a file and it can't be used: say why and compute everything.
+    pub(super) fn load(&self) -> Result<HashMap<String, Cached>> {
+        if !self.path.exists() {
+            return Ok(HashMap::new());
+        }
+        self.read().map_err(|why| {
+            Error::file(
+                &self.path,
+                format!("the feature cache {why}: computed again"),
+            )
+        })
+    }
+
+    fn read(&self) -> Result<HashMap<String, Cached>, String> {
+        let (length, written_ns) = stat(&self.path).map_err(|e| format!("can't be read ({e})"))?;
+        let unreadable = |e: std::io::Error| format!("is cut short or can't be read ({e})");
+        let file = File::open(&self.path).map_err(unreadable)?;
+        let mut file = BufReader::with_capacity(1 << 20, file);
+
+        // Safetensors: the length of a JSON header, the header, the data. Streamed, so that the
+        // features are in memory once only.
+        let mut header_length = [0; 8];
+        file.read_exact(&mut header_length).map_err(unreadable)?;
+        let header_length = u64::from_le_bytes(header_length);
+        if header_length > length.saturating_sub(8) {
+            return Err("has a damaged header".into());
+        }
+        let mut header = vec![0; header_length as usize];
+        file.read_exact(&mut header).map_err(unreadable)?;
+        let damaged = |_| String::from("has a damaged header");
+        let header: serde_json::Value = serde_json::from_slice(&header).map_err(damaged)?;
+        let index = header["__metadata__"][KEY].as_str().unwrap_or_default();
+        let index: Index = serde_json::from_str(index).map_err(damaged)?;
+        if index.settings != self.settings {
+            return Err("is from another version".into());
+        }
+
+        let sample = (ROWS * FRAMES) as u64;
+        let bytes = index.entries.iter().try_fold(0u64, |sum, e| {
+            sum.checked_add((e.samples as u64).checked_mul(sample * 4)?)
+        });
+        if bytes != Some(length - 8 - header_length) {
+            return Err("is cut short or has a damaged index".into());
+        }
+        let mut hasher = checksum_of(&index.entries);
+        let mut kept = HashMap::new();
+        for entry in index.entries {
+            let mut features = vec![0f32; entry.samples * ROWS * FRAMES];
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut features);
+            file.read_exact(bytes).map_err(unreadable)?;
+            hasher.update(bytes);
+            if cfg!(target_endian = "big") {
+                features
+                    .iter_mut()
+                    .for_each(|v| *v = f32::from_bits(v.to_bits().swap_bytes()));
+            }
+            let time_is_proof = entry.fingerprint.modified_ns != 0
+                && entry.fingerprint.modified_ns.saturating_add(CLOCK_STEP_NS) < written_ns;
+            let cached = Cached {
+                fingerprint: entry.fingerprint,
+                time_is_proof,
+                features,
+            };
+            kept.insert(entry.name, cached);
+        }
+        if hasher.finalize().to_hex().as_str() != index.checksum {
+            return Err("is damaged (its checksum does not match)".into());
+        }
+        Ok(kept)
+    }
+
+    /// Replaces the cache file; `x` holds the entries' samples one after the other.
+    pub(super) fn store(&self, entries: Vec<Entry>, x: &[f32]) -> Result<()> {
+        let x = F32Tensor::new(vec![x.len() / (ROWS * FRAMES), ROWS, FRAMES], x);
+        let mut hasher = checksum_of(&entries);
+        hasher.update(&x.bytes);
+        let index = Index {
+            settings: self.settings.clone(),
+            checksum: hasher.finalize().to_hex().to_string(),
+            entries,
+        };
+        let index = serde_json::to_string(&index).map_err(|e| Error::file(&self.path, e))?;
+        if let Some(dir) = self.path.parent() {
+            fs::create_dir_all(dir).map_err(|e| {
+                Error::file(dir, format!("can't be made for the feature cache: {e}"))
+            })?;
+        }
+        let metadata = HashMap::from([(KEY.to_string(), index)]);
+        write_atomically(&self.path, |temporary| {
+            safetensors::serialize_to_file([("x", &x)], Some(metadata), temporary.path())
+                .map_err(|e| e.to_string())
+        })
+    }
+}
+
+/// A hasher that has already taken in the entries.
+fn checksum_of(entries: &[Entry]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    for e in entries {
+        hasher.update(e.name.as_bytes());
+        hasher.update(e.fingerprint.content.as_bytes());
+        for number in [
+            e.fingerprint.size,
+            e.fingerprint.modified_ns,
+            e.samples as u64,
+        ] {
+            hasher.update(&number.to_le_bytes());
+        }
+    }
+    hasher
+}

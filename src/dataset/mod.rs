@@ -1,0 +1,291 @@
+//! From a folder of music to labelled, split, normalised batches.
+//!
+//! ```text
+//! DIR/<genre>/<track>.au ──scan──> tracks ──audio, features──> samples x: (n, rows, frames)
+//!                                    │                            │
+//!                                  split (by track)          Normaliser (fitted on the training samples only)
+//! ```
+//!
+//! A *track* is one recording with one genre; a *sample* is one feature array cut from it. Splits
+//! are made of tracks, never of samples, so that no recording is on both sides (see [`split`]).
+//! Where the samples come from does not matter afterwards: a folder of audio, a file of arrays
+//! written by this or another tool, or the built-in synthetic set all become a [`Dataset`].
+
+mod arrays;
+mod batches;
+mod cache;
+mod compute;
+mod normalise;
+mod scan;
+mod split;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::features::{Definition, FRAMES, ROWS};
+
+pub use batches::{class_weights_balanced, epoch_order};
+pub use normalise::Normaliser;
+pub use split::{Split, SplitRule, split};
+
+/// Called after each file with (files done, files in all); may be called from several threads.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Which parts of a track become samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Segments {
+    /// The first 3 s of each track.
+    #[default]
+    First,
+    /// Consecutive 3 s segments of the first 30 s: ten of a GTZAN track. A remainder of at least
+    /// half a segment is padded with silence, a shorter one dropped.
+    All,
+}
+
+/// How to turn a folder into samples.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub definition: Definition,
+    pub segments: Segments,
+    /// At most this many tracks, spread evenly over the genres; the same ones every time.
+    pub limit: Option<usize>,
+    /// Make a bad file an error instead of skipping it.
+    pub strict: bool,
+    /// The folder in which features are kept between runs; `None` computes them every time.
+    pub cache: Option<PathBuf>,
+    /// Threads to compute features with; `None` takes every core.
+    pub threads: Option<usize>,
+}
+
+/// One recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Track {
+    /// `genre/stem` as in `blues/blues.00012`: the file's name without its ending.
+    pub name: String,
+    /// Index into [`Dataset::genres`].
+    pub genre: usize,
+    /// The audio file, if the track came from one.
+    pub path: Option<PathBuf>,
+}
+
+/// One feature array: segment number `segment` of a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Index into [`Dataset::tracks`].
+    pub track: usize,
+    pub segment: usize,
+}
+
+/// Where a [`Dataset`] came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder with one folder of audio files per genre.
+    Folder(PathBuf),
+    /// A file of arrays.
+    File(PathBuf),
+    /// Composed in memory by [`crate::synth`].
+    Synthetic { seed: u64 },
+}
+
+/// A file or folder that was left out, and why (one sentence that does not repeat the path).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: skipped", self.path.display(), self.reason)
+    }
+}
+
+/// A labelled set of feature arrays.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Names of the classes, sorted.
+    pub genres: Vec<String>,
+    pub tracks: Vec<Track>,
+    /// In the order of the tracks, then of the segments.
+    pub samples: Vec<Sample>,
+    /// Rows of one sample (187: mel, MFCC, chroma, contrast).
+    pub rows: usize,
+    /// Frames of one sample (130 in 3 s).
+    pub frames: usize,
+    /// (samples, rows, frames), row-major.
+    x: Vec<f32>,
+    /// How the features were computed; `None` for arrays from another tool.
+    pub definition: Option<Definition>,
+    pub source: Source,
+    /// Whether the music was composed by this program: true also of a folder that
+    /// `gtzan-gpu synth` wrote and of a file of its features.
+    pub synthetic: bool,
+    pub skipped: Vec<Skipped>,
+    pub cache: CacheReport,
+}
+
+/// What the feature cache did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CacheReport {
+    /// Tracks whose features were taken from the cache.
+    pub reused: usize,
+    /// Tracks whose features were computed.
+    pub computed: usize,
+    /// Why the cache could not be used or written; never fatal.
+    pub problem: Option<String>,
+}
+
+impl Dataset {
+    /// Opens a folder `DIR/<genre>/*` of audio, or a file of arrays: `.safetensors`, `.npz`, or
+    /// `x.npy` with `y.npy` beside it (for a file, only [`Options::limit`] matters).
+    ///
+    /// # Errors
+    /// If nothing is there, fewer than two genres hold a usable track, an array has the wrong
+    /// shape, type or a value that is not finite, or, with [`Options::strict`], any file is bad.
+    pub fn open(path: &Path, options: &Options, progress: Progress) -> Result<Self> {
+        let metadata = std::fs::metadata(path)
+            .map_err(|e| Error::file(path, format!("can't be opened as a data set: {e}")))?;
+        let dataset = if metadata.is_dir() {
+            compute::from_folder(path, options, progress)?
+        } else {
+            let mut dataset = arrays::read(path)?;
+            if let Some(limit) = options.limit {
+                dataset.keep_tracks(&scan::balanced(
+                    &dataset.tracks.iter().map(|t| t.genre).collect::<Vec<_>>(),
+                    limit,
+                ));
+            }
+            dataset
+        };
+        dataset.check_classes(path)?;
+        Ok(dataset)
+    }
+
+    /// The synthetic set, composed in memory: `tracks_per_genre` tracks of each of
+    /// [`crate::synth::GENRES`]. The same numbers as writing it with [`crate::synth::write_folder`] and opening
+    /// that folder.
+    pub fn synthetic(
+        seed: u64,
+        tracks_per_genre: usize,
+        options: &Options,
+        progress: Progress,
+    ) -> Result<Self> {
+        compute::from_synth(seed, tracks_per_genre, options, progress)
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is no sample at all.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// The features of sample `i`, (rows, frames) row-major.
+    pub fn sample(&self, i: usize) -> &[f32] {
+        let size = self.rows * self.frames;
+        &self.x[i * size..(i + 1) * size]
+    }
+
+    /// The features of every sample, (samples, rows, frames) row-major.
+    pub fn x(&self) -> &[f32] {
+        &self.x
+    }
+
+    /// The genre of sample `i`.
+    pub fn label(&self, i: usize) -> usize {
+        self.tracks[self.samples[i].track].genre
+    }
+
+    /// The genre of every sample.
+    pub fn labels(&self) -> Vec<u32> {
+        (0..self.len()).map(|i| self.label(i) as u32).collect()
+    }
+
+    /// The samples cut from `tracks` (one side of a [`Split`]), in the order of the set.
+    pub fn samples_of(&self, tracks: &[usize]) -> Vec<usize> {
+        let mut wanted = vec![false; self.tracks.len()];
+        for &track in tracks {
+            wanted[track] = true;
+        }
+        (0..self.len())
+            .filter(|&i| wanted[self.samples[i].track])
+            .collect()
+    }
+
+    /// Writes the set for this or another tool, by the ending of `path`: `.safetensors`, `.npz`,
+    /// or `x.npy` (then also `y.npy` and `track.npy`, which know no names). Arrays: `x`
+    /// (samples, rows, frames) f32, and i64 (samples) `y`, `track`, `segment`.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        arrays::write(self, path)
+    }
+
+    /// Where the set came from, as a few words for a heading: names the folder or file, and says
+    /// so if the music is synthetic.
+    pub fn describe(&self) -> String {
+        match (&self.source, self.synthetic) {
+            (Source::Synthetic { seed }, _) => {
+                format!("the built-in synthetic set (seed {seed})")
+            }
+            (Source::Folder(p) | Source::File(p), true) => {
+                format!("{} (synthetic music)", p.display())
+            }
+            (Source::Folder(p) | Source::File(p), false) => p.display().to_string(),
+        }
+    }
+
+    /// Keeps only `tracks` (sorted indices) and their samples; the genres stay as they are.
+    fn keep_tracks(&mut self, tracks: &[usize]) {
+        let mut new_index = vec![None; self.tracks.len()];
+        for (new, &old) in tracks.iter().enumerate() {
+            new_index[old] = Some(new);
+        }
+        let size = self.rows * self.frames;
+        let mut kept = Vec::new();
+        for (i, sample) in self.samples.iter().enumerate() {
+            if let Some(track) = new_index[sample.track] {
+                self.x
+                    .copy_within(i * size..(i + 1) * size, kept.len() * size);
+                kept.push(Sample { track, ..*sample });
+            }
+        }
+        self.x.truncate(kept.len() * size);
+        self.samples = kept;
+        self.tracks = tracks.iter().map(|&i| self.tracks[i].clone()).collect();
+    }
+
+    /// An error unless two genres or more have a track.
+    fn check_classes(&self, path: &Path) -> Result<()> {
+        let mut used: Vec<usize> = self.tracks.iter().map(|t| t.genre).collect();
+        used.sort_unstable();
+        used.dedup();
+        if used.len() >= 2 {
+            return Ok(());
+        }
+        let skipped = match self.skipped.as_slice() {
+            [] => String::new(),
+            [first, ..] => format!(
+                "; {} skipped, the first: {first}",
+                count(self.skipped.len(), "file was", "files were")
+            ),
+        };
+        Err(Error::data(match used.first() {
+            Some(&g) => format!(
+                "{}: only one genre ({}) has usable tracks, and a classifier needs at least two{skipped}",
+                path.display(),
+                self.genres[g]
+            ),
+            None => format!("{}: no usable track{skipped}", path.display()),
+        }))
+    }
+}
+
+/// `1 file was`, `3 files were`.
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
