@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod fsutil;
+pub mod report;
 
 pub use error::{Error, ErrorKind, Result};
