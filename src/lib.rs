@@ -14,5 +14,7 @@ pub mod dataset;
 pub mod error;
 pub mod features;
 pub mod synth;
+pub mod fsutil;
+pub mod report;
 
 pub use error::{Error, ErrorKind, Result};

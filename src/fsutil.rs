@@ -1,0 +1,248 @@
+//! Writing files so that a crash, a full disk or a kill at any moment never leaves half a file.
+//!
+//! The new bytes go to a temporary file in the same folder, are synced to the disk, and only then take the place of
+//! the old file by a rename, which POSIX makes atomic; the folder is synced last so that the rename itself survives a
+//! power cut. Whoever opens the path sees either the whole old file or the whole new one.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The end of every temporary name; the start is a dot and the name of the file that is being written.
+const SUFFIX: &str = ".gtzan-tmp";
+
+/// Replaces the file at `path` by `bytes`, all or nothing.
+///
+/// A symbolic link is followed, so the file it points to is replaced. A device or a pipe (`/dev/stdout`) is written
+/// to directly. The folder must exist; [`create_dir`] makes it.
+///
+/// # Errors
+/// [`ErrorKind::File`](crate::ErrorKind::File) with a sentence for a full disk, a read-only or missing folder, and
+/// anything else that the system reports. The previous file is then unchanged.
+pub fn atomic_write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    atomic_write_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`atomic_write`] for content that is produced piece by piece: `fill` writes it to a buffered file.
+pub fn atomic_write_with(
+    path: impl AsRef<Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let path = path.as_ref();
+    replace(path, fill).map_err(|e| write_error(path, &e))
+}
+
+/// Creates the folder `path` and those above it; an existing one is fine.
+pub fn create_dir(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    fs::create_dir_all(path).map_err(|e| write_error(path, &e))
+}
+
+/// Deletes what interrupted writes left in `dir` (a `kill -9` gives no chance to clean up) and returns how many files
+/// that were. Call it where only one process writes, such as a run directory that is being resumed.
+pub fn remove_leftovers(dir: impl AsRef<Path>) -> Result<usize> {
+    let dir = dir.as_ref();
+    let entries = fs::read_dir(dir).map_err(|e| Error::file(dir, e))?;
+    let mut removed = 0;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(SUFFIX) {
+            fs::remove_file(entry.path()).map_err(|e| write_error(&entry.path(), &e))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// The sentence for a failed write to `path`: what happened and what to do.
+pub fn write_error(path: &Path, error: &io::Error) -> Error {
+    let folder = parent(path);
+    let why = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "can't be written, the disk is full; free some space or choose another folder"
+                .to_string()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "can't be written, the file system is read-only; choose another folder".to_string()
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "can't be written, no permission in {}; choose another folder or change its rights",
+            folder.display()
+        ),
+        io::ErrorKind::NotFound => {
+            format!(
+                "can't be written, the folder {} does not exist; create it first",
+                folder.display()
+            )
+        }
+        io::ErrorKind::IsADirectory => {
+            "can't be written, it is a folder; give the name of a file".to_string()
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "can't be created, a file of that name is in the way; choose another name".to_string()
+        }
+        _ => format!("can't be written ({error})"),
+    };
+    Error::file(path, why)
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let target = match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        // A rename over a device node would replace the node by a plain file.
+        Ok(meta) if !meta.is_file() => {
+            let mut file = File::options().write(true).open(path)?;
+            fill(&mut file)?;
+            return file.flush();
+        }
+        Ok(_) => fs::canonicalize(path)?,
+        Err(_) => path.to_path_buf(),
+    };
+    let folder = parent(&target);
+    let name = target.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX);
+    // Temporary files are private by default; this one is going to be an ordinary file, subject to the umask.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let temporary = builder.tempfile_in(&folder)?;
+    let mut writer = BufWriter::with_capacity(1 << 16, temporary);
+    fill(&mut writer)?;
+    let temporary = writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target).map_err(|e| e.error)?;
+    sync_folder(&folder)
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some network file systems can't sync a folder; the rename has happened all the same.
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn writes_replaces_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin");
+        atomic_write(&path, b"one").unwrap();
+        atomic_write(&path, b"two, longer").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two, longer");
+        assert_eq!(names(dir.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model");
+        atomic_write(&path, b"old").unwrap();
+        let error = atomic_write_with(&path, |w| {
+            w.write_all(&[0; 100_000])?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["model"]);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_the_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = atomic_write(dir.path().join("no/such/file"), b"x").unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::File);
+        assert!(missing.to_string().contains("does not exist"), "{missing}");
+        let folder = atomic_write(dir.path(), b"x").unwrap_err();
+        assert!(folder.to_string().contains("it is a folder"), "{folder}");
+        atomic_write(dir.path().join("plain"), b"x").unwrap();
+        let in_the_way = create_dir(dir.path().join("plain")).unwrap_err();
+        assert!(
+            in_the_way.to_string().contains("in the way"),
+            "{in_the_way}"
+        );
+    }
+
+    #[test]
+    fn leftovers_of_killed_writers_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(
+            dir.path().join(".model.safetensors.Ab3x.gtzan-tmp"),
+            b"half",
+        )
+        .unwrap();
+        fs::write(dir.path().join(".hidden"), b"keep").unwrap();
+        atomic_write(dir.path().join("model.safetensors"), b"whole").unwrap();
+        assert_eq!(remove_leftovers(dir.path()).unwrap(), 1);
+        assert_eq!(names(dir.path()), [".hidden", "model.safetensors"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn follows_links_respects_the_umask_and_writes_devices_directly() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        let ordinary = dir.path().join("ordinary");
+        fs::write(&ordinary, b"").unwrap();
+        atomic_write(&real, b"1").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&real), mode(&ordinary));
+        let link = dir.path().join("link");
+        symlink(&real, &link).unwrap();
+        atomic_write(&link, b"2").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"2");
+        atomic_write("/dev/null", b"3").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    // Writing to /dev/full fails with ENOSPC: the system's own full disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_a_sentence() {
+        let error = atomic_write("/dev/full", b"x").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("/dev/full: can't be written, the disk is full"),
+            "{error}"
+        );
+    }
+}

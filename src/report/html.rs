@@ -1,0 +1,210 @@
+//! `report.html`: one file that needs nothing from the network, from the template beside this file.
+//!
+//! The template only places text: every number is formatted here, and minijinja escapes whatever is not a plot.
+
+use minijinja::{Environment, Value, context};
+
+use super::format::{bytes, count, number, percent, printable, seconds, tuned};
+use super::plot::{self, CHART_CSS, NARROW, Svg, WIDE};
+use super::{EpochRow, MemoryTimeline, RunReport};
+use crate::error::{Error, Result};
+
+const TEMPLATE: &str = include_str!("report.html");
+const CSS: &str = include_str!("report.css");
+/// A confusion matrix of more genres than this gets a row of its own instead of standing beside the table.
+const SIDE_BY_SIDE: usize = 12;
+
+/// The whole document.
+///
+/// # Errors
+/// None is expected: the template is part of the program and covered by tests. A failure would be
+/// [`ErrorKind::Data`](crate::ErrorKind::Data).
+pub fn render(report: &RunReport) -> Result<String> {
+    let mut environment = Environment::new();
+    // The name's ending switches HTML escaping on.
+    environment
+        .add_template("report.html", TEMPLATE)
+        .and_then(|()| {
+            environment
+                .get_template("report.html")?
+                .render(view(report))
+        })
+        .map_err(|e| {
+            Error::data(format!(
+                "report.html: the template can't be rendered ({e:#})"
+            ))
+        })
+}
+
+fn view(report: &RunReport) -> Value {
+    let scores = report.evaluation.as_ref().map(|m| m.report());
+    let genres = report.evaluation.as_ref().map_or(0, |m| m.genres.len());
+    let curves: Vec<Value> = (report.plots().iter())
+        .filter(|(name, _)| matches!(*name, "loss.svg" | "accuracy.svg" | "learning_rate.svg"))
+        .map(|(_, svg)| figure(svg))
+        .collect();
+    context! {
+        css => Value::from_safe_string(format!("{CSS}{CHART_CSS}")),
+        run => printable(&report.run),
+        model => printable(&report.model),
+        parameters => count(report.parameters),
+        data => printable(&report.data),
+        synthetic => report.synthetic,
+        device => printable(&report.device),
+        version => printable(&report.version),
+        ending => report.ending.as_deref().map(printable),
+        tiles => tiles(report),
+        curves => curves,
+        epochs => report.history.rows.iter().map(epoch_row).collect::<Vec<_>>(),
+        confusion => report.evaluation.as_ref().map(|m| figure(&plot::confusion(m))),
+        side_by_side => genres <= SIDE_BY_SIDE,
+        classes => scores.as_ref().map(class_rows),
+        averages => scores.as_ref().map(|s| context! {
+            accuracy => fixed(s.accuracy),
+            support => count(s.classes.iter().map(|c| c.support).sum()),
+            rows => [
+                ("macro avg", s.macro_precision, s.macro_recall, s.macro_f1),
+                ("weighted avg", s.weighted_precision, s.weighted_recall, s.weighted_f1),
+            ]
+            .map(|(name, p, r, f1)| (name, fixed(p), fixed(r), fixed(f1)))
+            .to_vec(),
+        }),
+        mistakes => report.evaluation.as_ref().map(|m| {
+            let name = |i: usize| printable(&m.genres[i]);
+            (m.top_mistakes(5).into_iter())
+                .map(|(t, p, n)| (name(t), name(p), n))
+                .collect::<Vec<_>>()
+        }),
+        memory => report.memory.as_ref().map(memory),
+        kernels => report.kernels.as_ref().map(|k| context! {
+            figure => figure(&plot::kernels(k)),
+            timestamps => k.timing == "timestamps",
+        }),
+        settings => (report.settings.iter())
+            .map(|s| (printable(&s.name), printable(&s.value)))
+            .collect::<Vec<_>>(),
+    }
+}
+
+fn tiles(report: &RunReport) -> Vec<Value> {
+    let tile = |label: &str, value: String, note: String| context! { label, value, note };
+    let history = &report.history;
+    let mut tiles = Vec::new();
+    if let Some(best) = history.best() {
+        let (label, value) = match best.val_accuracy {
+            Some(accuracy) => ("Best validation accuracy", accuracy),
+            None => ("Best training accuracy", best.accuracy),
+        };
+        tiles.push(tile(label, percent(value), format!("epoch {}", best.epoch)));
+    }
+    if let Some(matrix) = &report.evaluation {
+        let segments = count(matrix.total());
+        let note = format!("{} genres, {segments} segments", matrix.genres.len());
+        tiles.push(tile("Macro F1", fixed(matrix.report().macro_f1), note));
+    }
+    if let Some(last) = history.rows.last() {
+        let epochs = history.rows.len();
+        let step = format!("{} ms per step", number(last.ms_per_step));
+        tiles.push(tile("Epochs", epochs.to_string(), step));
+        let time = history.seconds();
+        let each = format!("{} per epoch", seconds(time / epochs as f64));
+        tiles.push(tile("Training time", seconds(time), each));
+    }
+    if let Some(peak) = report.peak_vram {
+        let note = (report.memory.as_ref()).map_or(String::new(), |m| {
+            format!("one step’s lower bound {}", bytes(m.lower_bound))
+        });
+        tiles.push(tile("Peak VRAM", bytes(peak), note));
+    }
+    tiles
+}
+
+fn epoch_row(row: &EpochRow) -> Vec<String> {
+    let optional = |v: Option<f64>, format: fn(f64) -> String| v.map_or("–".into(), format);
+    vec![
+        row.epoch.to_string(),
+        number(row.loss),
+        percent(row.accuracy),
+        optional(row.val_loss, number),
+        optional(row.val_accuracy, percent),
+        tuned(row.lr),
+        seconds(row.seconds),
+        number(row.ms_per_step),
+    ]
+}
+
+fn class_rows(scores: &super::ClassificationReport) -> Vec<Value> {
+    (scores.classes.iter())
+        .map(|c| {
+            context! {
+                genre => printable(&c.genre),
+                precision => fixed(c.precision),
+                recall => fixed(c.recall),
+                f1 => fixed(c.f1),
+                // Width of the bar behind F1.
+                percent => format!("{:.0}", 100.0 * c.f1),
+                support => count(c.support),
+            }
+        })
+        .collect()
+}
+
+fn memory(timeline: &MemoryTimeline) -> Value {
+    let mut largest: Vec<_> = timeline.buffers.iter().collect();
+    largest.sort_by_key(|b| (std::cmp::Reverse(b.bytes), b.first));
+    let rows: Vec<_> = (largest.into_iter().take(10))
+        .map(|b| {
+            let arena = timeline
+                .arenas
+                .get(b.arena)
+                .map_or("–".into(), |a| printable(&a.name));
+            let (first, last) = (b.first, b.last);
+            let life = format!(
+                "{first}{}",
+                if last > first {
+                    format!("–{last}")
+                } else {
+                    String::new()
+                }
+            );
+            (printable(&b.name), bytes(b.bytes), arena, life)
+        })
+        .collect();
+    let total: u64 = timeline.arenas.iter().map(|a| a.bytes).sum();
+    let peak =
+        (timeline.live.iter().enumerate()).max_by_key(|&(i, &live)| (live, std::cmp::Reverse(i)));
+    context! {
+        wide => figure(&plot::memory(timeline, WIDE)),
+        narrow => figure(&plot::memory(timeline, NARROW)),
+        total => bytes(total),
+        arenas => timeline.arenas.len(),
+        buffers => timeline.buffers.len(),
+        sum => bytes(timeline.buffers.iter().map(|b| b.bytes).sum()),
+        peak => peak.map(|(i, &live)| (bytes(live), format!("{i}{}", timeline.dispatch_name(i)))),
+        largest => rows,
+    }
+}
+
+/// A plot and the widths between which it may be scaled: text stays legible, and a plot too wide for the screen
+/// scrolls inside its figure.
+fn figure(svg: &Svg) -> Value {
+    let least = if svg.width > NARROW {
+        svg.width * 0.85
+    } else {
+        0.0
+    };
+    context! {
+        svg => Value::from_safe_string(svg.inline()),
+        least => format!("{least:.0}"),
+        width => format!("{:.0}", svg.width),
+    }
+}
+
+/// A score with two digits, as in the printed report.
+fn fixed(score: f64) -> String {
+    if score.is_finite() {
+        format!("{score:.2}")
+    } else {
+        number(score)
+    }
+}
