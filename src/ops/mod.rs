@@ -6,6 +6,7 @@
 
 mod add;
 mod case;
+pub mod conv2d;
 mod kernel;
 mod lowering;
 mod reference;
@@ -16,6 +17,7 @@ pub mod util;
 
 pub use add::Add;
 pub use case::{Case, Fill, Input};
+pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use kernel::{Access, Kernel, Reflection};
 pub use lowering::{Dispatch, Io, Lowering, grid_1d};
 pub use reference::{Array, Real};
@@ -208,5 +210,5 @@ pub struct Entry {
 
 /// Every op. Tests, gradient checks, benches and docs iterate this list.
 pub fn registry() -> Vec<Entry> {
-    vec![add::ENTRY, relu::ENTRY]
+    vec![add::ENTRY, conv2d::ENTRY, relu::ENTRY]
 }

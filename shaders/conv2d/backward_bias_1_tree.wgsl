@@ -1,0 +1,51 @@
+// Convolution, gradient of b: db[k] = sum over n,p,q of dy[n,k,p,q] where the epilogue lets a gradient pass.
+// dy: [N,K,PH,PW]; mask: y (ReLU) or argmax (ReLU and pooling); db: [K].
+// One invocation: every 64th element of one filter. One workgroup: one filter; 64 partial sums, then a tree in workgroup memory.
+// Traffic: reads dy and mask once: 1 addition per 5-8 bytes, memory-bound. Where in its window a maximum was does not matter for a sum.
+// Next rung: fused into the gradient of w, which reads the same dy.
+
+struct Params {
+    n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]
+    k: u32, kh: u32, kw: u32,                         // w: [K,C,KH,KW]
+    stride_h: u32, stride_w: u32, pad_top: u32, pad_left: u32,
+    oh: u32, ow: u32,                                 // the convolution: [N,K,OH,OW]
+    ph: u32, pw: u32,                                 // y and dy: [N,K,PH,PW]; OH, OW, or half of them when pooled
+    reserved: u32,
+}
+
+override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> mask: array<u32>;
+@group(0) @binding(2) var<storage, read_write> db: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+var<workgroup> partial: array<f32, 64>;
+
+fn passes(at: u32) -> bool {
+    if EPILOGUE == 1u { return bitcast<f32>(mask[at]) > 0.0; }
+    if EPILOGUE == 2u { return extractBits(mask[at / 4u], at % 4u * 8u, 8u) != 255u; }
+    return true;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let k = group.y * groups.x + group.x;
+    if k >= params.k { return; }
+    let plane = params.ph * params.pw;
+
+    var sum = 0.0;
+    for (var n = 0u; n < params.n; n++) {
+        let start = (n * params.k + k) * plane;
+        for (var at = start + lane; at < start + plane; at += 64u) {
+            if passes(at) { sum += dy[at]; }
+        }
+    }
+    partial[lane] = sum;
+    for (var half = 32u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if lane < half { partial[lane] += partial[lane + half]; }
+    }
+    if lane == 0u { db[k] = partial[0]; }
+}

@@ -1,0 +1,65 @@
+// Convolution, gradient of w: dw[k,c,u,v] = sum over n,i,j of g[n,k,i,j] * x[n,c,i*stride_h+u-pad_top,j*stride_w+v-pad_left].
+// dy: [N,K,PH,PW]; mask: y (ReLU) or argmax (ReLU and pooling); x: [N,C,H,W], zero outside; dw: [K,C,KH,KW]; g is dy seen through the epilogue.
+// One invocation: one dw, over all samples and pixels. One workgroup: 64 of them, no shared memory.
+// Traffic: two to three loads (8-12 bytes) per multiply-add, at most 1/4 FLOP per byte; K*C*KH*KW invocations with long loops: few for a GPU.
+// Next rung: all taps and several channels of one filter per invocation, pixels split over lanes and added up at the end.
+
+struct Params {
+    n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]
+    k: u32, kh: u32, kw: u32,                         // w: [K,C,KH,KW]
+    stride_h: u32, stride_w: u32, pad_top: u32, pad_left: u32,
+    oh: u32, ow: u32,                                 // the convolution: [N,K,OH,OW]
+    ph: u32, pw: u32,                                 // y and dy: [N,K,PH,PW]; OH, OW, or half of them when pooled
+    reserved: u32,
+}
+
+override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> mask: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+// dy[n,k,i,j] seen through the epilogue: the gradient of the convolution before ReLU and pooling.
+fn gradient(n: u32, k: u32, i: u32, j: u32) -> f32 {
+    if EPILOGUE == 2u {
+        let p = i / 2u;
+        let q = j / 2u;
+        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
+        let at = ((n * params.k + k) * params.ph + p) * params.pw + q;
+        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
+        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
+    }
+    let at = ((n * params.k + k) * params.oh + i) * params.ow + j;
+    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
+    return dy[at];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let index = (group.y * groups.x + group.x) * 64u + lane;
+    if index >= params.k * params.c * params.kh * params.kw { return; }
+    let v = index % params.kw;
+    let u = index / params.kw % params.kh;
+    let c = index / (params.kw * params.kh) % params.c;
+    let k = index / (params.kw * params.kh * params.c);
+
+    var sum = 0.0;
+    for (var n = 0u; n < params.n; n++) {
+        for (var i = 0u; i < params.oh; i++) {
+            // Unsigned: a row above x wraps round to a huge number, so one compare covers both edges.
+            let row = i * params.stride_h + u - params.pad_top;
+            if row >= params.h { continue; }
+            var row_sum = 0.0;         // short sums first: rounding grows with the length of a sum
+            for (var j = 0u; j < params.ow; j++) {
+                let column = j * params.stride_w + v - params.pad_left;
+                if column >= params.w { continue; }
+                row_sum += gradient(n, k, i, j) * x[((n * params.c + c) * params.h + row) * params.w + column];
+            }
+            sum += row_sum;
+        }
+    }
+    dw[index] = sum;
+}

@@ -1,0 +1,120 @@
+//! Shapes that feed gradient checks, GPU comparisons and benches.
+
+use super::{Conv2d, Epilogue, Padding};
+use crate::ops::{Case, Fill};
+use crate::tensor::Spec;
+
+/// A case with normal x and w; x `[n,c,h,w]`, w `[k,c,kh,kw]`.
+fn case(name: &'static str, op: Conv2d, x: [usize; 4], k: usize, window: [usize; 2]) -> Case {
+    let inputs = vec![
+        (Spec::f32(x), Fill::Normal(1.0)),
+        (
+            Spec::f32([k, x[1], window[0], window[1]]),
+            Fill::Normal(0.5),
+        ),
+        (Spec::f32([k]), Fill::Normal(1.0)),
+    ];
+    Case::new(name, op, inputs)
+}
+
+/// The same with few distinct values: exact zeros before ReLU and ties within windows.
+fn ties(name: &'static str, op: Conv2d, x: [usize; 4], k: usize, window: [usize; 2]) -> Case {
+    let mut case = case(name, op, x, k, window).kinks();
+    for input in &mut case.inputs {
+        input.fill = Fill::Ties;
+    }
+    case
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let conv = |stride, padding, epilogue| Conv2d {
+        stride,
+        padding,
+        epilogue,
+    };
+    let same = |epilogue| conv([1, 1], Padding::Same, epilogue);
+    let valid = |stride, epilogue| conv(stride, Padding::Valid, epilogue);
+    let uneven = Padding::Explicit {
+        top: 2,
+        bottom: 1,
+        left: 0,
+        right: 3,
+    };
+    use Epilogue::{None, Relu, ReluMaxPool2};
+    vec![
+        case("1x1 input", same(None), [1, 1, 1, 1], 1, [3, 3]),
+        case("1x1 window", valid([1, 1], None), [2, 3, 3, 5], 4, [1, 1]),
+        case("3x3 same", same(None), [2, 3, 5, 7], 5, [3, 3]),
+        case("3x3 valid", valid([1, 1], None), [1, 2, 5, 6], 3, [3, 3]),
+        case(
+            "stride 2 same",
+            conv([2, 2], Padding::Same, None),
+            [2, 2, 5, 6],
+            3,
+            [3, 3],
+        ),
+        case(
+            "stride 3x2, window 2x5",
+            valid([3, 2], Relu),
+            [2, 2, 8, 9],
+            3,
+            [2, 5],
+        ),
+        case("even window same", same(None), [1, 3, 4, 5], 2, [2, 4]),
+        case(
+            "uneven padding",
+            conv([2, 1], uneven, Relu),
+            [2, 2, 5, 4],
+            3,
+            [3, 3],
+        ),
+        case("window larger than x", same(Relu), [1, 2, 2, 3], 3, [5, 5]),
+        case(
+            "padding only",
+            conv([4, 4], uneven, None),
+            [1, 1, 2, 2],
+            2,
+            [2, 2],
+        ),
+        case("relu", same(Relu), [2, 3, 5, 4], 5, [3, 3]),
+        case("relu, pool", same(ReluMaxPool2), [2, 3, 4, 6], 3, [3, 3]),
+        case(
+            "relu, pool, odd rows",
+            same(ReluMaxPool2),
+            [1, 2, 5, 7],
+            3,
+            [3, 3],
+        ),
+        case(
+            "relu, pool, stride 2",
+            conv([2, 2], Padding::Same, ReluMaxPool2),
+            [1, 2, 7, 9],
+            3,
+            [3, 3],
+        ),
+        ties("relu, exact zeros", same(Relu), [2, 5, 7, 11], 6, [3, 3]),
+        ties(
+            "relu, pool, ties",
+            same(ReluMaxPool2),
+            [3, 3, 9, 13],
+            7,
+            [3, 3],
+        ),
+        case(
+            "larger than a tile",
+            same(Relu),
+            [2, 17, 13, 19],
+            35,
+            [3, 3],
+        )
+        .kinks(),
+        case(
+            "larger, pool",
+            same(ReluMaxPool2),
+            [3, 8, 23, 33],
+            32,
+            [3, 3],
+        )
+        .kinks(),
+    ]
+}
