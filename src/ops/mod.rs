@@ -4,25 +4,35 @@
 //! [`Op::backward`] push [`Dispatch`] values into a [`Lowering`]; its CPU reference beside them, plain loops generic over
 //! f32 and f64, is the definition that finite differences and every kernel are checked against.
 
+mod adam;
 mod add;
 mod case;
 pub mod conv2d;
+mod dropout;
 mod kernel;
+mod l2_penalty;
 mod lowering;
+pub mod random;
+mod reduce;
 mod reference;
 mod relu;
 mod select;
+mod softmax_cross_entropy;
 mod step;
 pub mod util;
 
+pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
 pub use case::{Case, Fill, Input};
 pub use conv2d::{Conv2d, Epilogue, Padding};
+pub use dropout::Dropout;
 pub use kernel::{Access, Kernel, Reflection};
+pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, grid_1d};
 pub use reference::{Array, Real};
 pub use relu::Relu;
 pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung};
+pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use step::Step;
 
 use crate::error::{Error, Result};
@@ -210,5 +220,14 @@ pub struct Entry {
 
 /// Every op. Tests, gradient checks, benches and docs iterate this list.
 pub fn registry() -> Vec<Entry> {
-    vec![add::ENTRY, conv2d::ENTRY, relu::ENTRY]
+    vec![
+        adam::ENTRY,
+        add::ENTRY,
+        conv2d::ENTRY,
+        dropout::ENTRY,
+        adam::CLIP_ENTRY,
+        l2_penalty::ENTRY,
+        relu::ENTRY,
+        softmax_cross_entropy::ENTRY,
+    ]
 }

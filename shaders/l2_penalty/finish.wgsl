@@ -1,0 +1,35 @@
+// L2 penalty, second stage: loss = coefficient * share * sum of partial[g].
+// partial: one float per workgroup of the first stage (reduce/sum_of_squares); loss: one float.
+// One invocation: every 64th partial. One workgroup, the only one: a tree over 64 sums in workgroup memory.
+// Traffic: at most 1 KiB; the launch is all that it costs.
+// Next rung: none.
+
+struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
+              alpha: f32, reserved: array<u32, 7> }
+struct Params { partials: u32, coefficient: f32, pad0: u32, pad1: u32 }
+
+@group(0) @binding(0) var<storage, read> partial: array<f32>;
+@group(0) @binding(1) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(2) var<storage, read> step: Step;
+@group(0) @binding(3) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    var sum = 0.0;
+    for (var i = lane; i < params.partials; i += 64u) {
+        sum += partial[i];
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        loss[0] = params.coefficient * step.share * sums[0];
+    }
+}
