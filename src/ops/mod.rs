@@ -9,6 +9,7 @@ mod add;
 mod case;
 pub mod conv2d;
 mod dropout;
+pub mod dense;
 mod kernel;
 mod l2_penalty;
 mod lowering;
@@ -24,6 +25,7 @@ pub mod util;
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
 pub use case::{Case, Fill, Input};
+pub use dense::Dense;
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dropout::Dropout;
 pub use kernel::{Access, Kernel, Reflection};
@@ -224,6 +226,7 @@ pub fn registry() -> Vec<Entry> {
         adam::ENTRY,
         add::ENTRY,
         conv2d::ENTRY,
+        dense::ENTRY,
         dropout::ENTRY,
         adam::CLIP_ENTRY,
         l2_penalty::ENTRY,
