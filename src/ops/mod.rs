@@ -6,6 +6,7 @@
 
 mod adam;
 mod add;
+pub mod batch_norm;
 mod case;
 pub mod conv2d;
 mod dropout;
@@ -23,6 +24,7 @@ pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
+pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dropout::Dropout;
@@ -223,11 +225,13 @@ pub fn registry() -> Vec<Entry> {
     vec![
         adam::ENTRY,
         add::ENTRY,
+        batch_norm::ENTRY,
         conv2d::ENTRY,
         dropout::ENTRY,
         adam::CLIP_ENTRY,
         l2_penalty::ENTRY,
         relu::ENTRY,
         softmax_cross_entropy::ENTRY,
+        batch_norm::UPDATE_RUNNING_ENTRY,
     ]
 }
