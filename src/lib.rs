@@ -1,7 +1,6 @@
 //! gtzan-gpu: a GPU training engine from scratch.
 
 pub mod audio;
-pub mod dataset;
 pub mod error;
 pub mod features;
 pub mod fsutil;
@@ -11,7 +10,6 @@ pub mod ops;
 pub mod plan;
 pub mod reference;
 pub mod report;
-pub mod synth;
 pub mod tape;
 pub mod tensor;
 
