@@ -6,6 +6,7 @@
 
 mod adam;
 mod add;
+pub mod batch_norm;
 mod case;
 pub mod conv2d;
 mod dropout;
@@ -24,6 +25,7 @@ pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
+pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
 pub use dense::Dense;
 pub use conv2d::{Conv2d, Epilogue, Padding};
@@ -225,6 +227,7 @@ pub fn registry() -> Vec<Entry> {
     vec![
         adam::ENTRY,
         add::ENTRY,
+        batch_norm::ENTRY,
         conv2d::ENTRY,
         dense::ENTRY,
         dropout::ENTRY,
@@ -232,5 +235,6 @@ pub fn registry() -> Vec<Entry> {
         l2_penalty::ENTRY,
         relu::ENTRY,
         softmax_cross_entropy::ENTRY,
+        batch_norm::UPDATE_RUNNING_ENTRY,
     ]
 }

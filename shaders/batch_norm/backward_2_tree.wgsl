@@ -1,0 +1,96 @@
+// Batch norm, backward, one row: partial[n,c] = (sum of g, sum of g * (x - mean[c])) over row (n,c); 0 in padding rows.
+// dy, x: [N,C,S] viewed as vec4s, S = H*W; mean: [C]; partial: [N,C,2]; g = dy through the dropout mask. backward_combine adds up the rows.
+// One invocation: every 64th vec4 of a row. One workgroup: one row (n,c); a tree in workgroup memory adds up its 64 pairs of sums.
+// Traffic: reads dy and x once, 4 operations per 8 bytes, coalesced: memory-bound, unless dropout's 25 integer operations per element weigh in.
+// Next rung: a workgroup of 8 with four loads of each in flight and one barrier: for drivers where barriers are dear.
+
+struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
+              alpha: f32, reserved: array<u32, 7> }
+struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partial: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> step: Step;
+@group(0) @binding(5) var<uniform> params: Params;
+
+var<workgroup> sums: array<vec2<f32>, 64>;
+
+fn four_rounds(v: vec2<u32>, r: vec4<u32>) -> vec2<u32> {
+    var x = v.x;
+    var y = v.y;
+    x += y; y = ((y << r.x) | (y >> (32u - r.x))) ^ x;
+    x += y; y = ((y << r.y) | (y >> (32u - r.y))) ^ x;
+    x += y; y = ((y << r.z) | (y >> (32u - r.z))) ^ x;
+    x += y; y = ((y << r.w) | (y >> (32u - r.w))) ^ x;
+    return vec2<u32>(x, y);
+}
+
+// Threefry-2x32, 20 rounds (Salmon et al. 2011): two random words from a key and a counter.
+fn threefry(key: vec2<u32>, counter: vec2<u32>) -> vec2<u32> {
+    const even = vec4<u32>(13u, 15u, 26u, 6u);
+    const odd = vec4<u32>(17u, 29u, 16u, 24u);
+    let k2 = 0x1BD11BDAu ^ key.x ^ key.y;
+    var v = counter + key;
+    v = four_rounds(v, even) + vec2<u32>(key.y, k2 + 1u);
+    v = four_rounds(v, odd) + vec2<u32>(k2, key.x + 2u);
+    v = four_rounds(v, even) + vec2<u32>(key.x, key.y + 3u);
+    v = four_rounds(v, odd) + vec2<u32>(key.y, k2 + 4u);
+    return four_rounds(v, even) + vec2<u32>(k2, key.x + 5u);
+}
+
+// 16-bit uniforms of batch elements 4 quad .. 4 quad + 3.
+fn uniforms(quad: u32) -> vec4<u32> {
+    let words = threefry(vec2<u32>(step.seed, params.layer), vec2<u32>(step.step, quad));
+    return vec4<u32>(words.x & 0xFFFFu, words.x >> 16u, words.y & 0xFFFFu, words.y >> 16u);
+}
+
+// Dropout factors, 0 or scale, of tensor elements 4 i .. 4 i + 3.
+fn dropout(i: u32) -> vec4<f32> {
+    if params.threshold == 0u {
+        return vec4<f32>(1.0);
+    }
+    let first = step.sample_offset * params.channels * params.spatial + 4u * i; // position of element 4 i in the whole batch
+    var u = uniforms(first / 4u);
+    let shift = first % 4u;
+    if shift != 0u { // the four elements straddle two quads of the batch; the same for all invocations
+        let next = uniforms(first / 4u + 1u);
+        switch shift {
+            case 1u: { u = vec4<u32>(u.yzw, next.x); }
+            case 2u: { u = vec4<u32>(u.zw, next.xy); }
+            default: { u = vec4<u32>(u.w, next.xyz); }
+        }
+    }
+    return select(vec4<f32>(0.0), vec4<f32>(params.scale), u >= vec4<u32>(params.threshold));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group.y * params.channels + group.x;
+    let start = row * params.spatial;
+    let end = start + params.spatial;
+    let real = group.y < step.valid;
+    let last = select(start / 4u, (end + 3u) / 4u, real); // no vec4 at all in a padding row
+    let average = mean[group.x];
+    var sum = vec4<f32>(0.0);
+    var product = vec4<f32>(0.0);
+    for (var q = start / 4u + lane; q < last; q += 64u) {
+        let i = 4u * q + vec4<u32>(0u, 1u, 2u, 3u);
+        let inside = (i >= vec4<u32>(start)) & (i < vec4<u32>(end)); // the first and last vec4 belong to two rows
+        let g = select(vec4<f32>(0.0), dy[q] * dropout(q), inside);
+        sum += g;
+        product += select(vec4<f32>(0.0), g * (x[q] - average), inside);
+    }
+    sums[lane] = vec2<f32>((sum.x + sum.y) + (sum.z + sum.w), (product.x + product.y) + (product.z + product.w));
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        partial[row] = sums[0];
+    }
+}

@@ -1,0 +1,129 @@
+// Batch norm, backward, one row: partial[n,c] = (sum of g, sum of g * (x - mean[c])) over row (n,c); 0 in padding rows.
+// dy, x: [N,C,S] viewed as vec4s, S = H*W; mean: [C]; partial: [N,C,2]; g = dy through the dropout mask. backward_combine adds up the rows.
+// One invocation: blocks of 4 vec4s of dy and x. One workgroup: 8 of them, one row (n,c), joined after one barrier.
+// Traffic: reads dy and x once, 4 operations per 8 bytes; eight loads in flight. One barrier per row instead of seven.
+// Next rung: none; on a GPU rung 2 keeps more memory requests in flight (64 invocations a row), here the loads are what counts.
+
+struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
+              alpha: f32, reserved: array<u32, 7> }
+struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partial: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> step: Step;
+@group(0) @binding(5) var<uniform> params: Params;
+
+var<workgroup> lanes: array<vec2<f32>, 8>;
+
+fn four_rounds(v: vec2<u32>, r: vec4<u32>) -> vec2<u32> {
+    var x = v.x;
+    var y = v.y;
+    x += y; y = ((y << r.x) | (y >> (32u - r.x))) ^ x;
+    x += y; y = ((y << r.y) | (y >> (32u - r.y))) ^ x;
+    x += y; y = ((y << r.z) | (y >> (32u - r.z))) ^ x;
+    x += y; y = ((y << r.w) | (y >> (32u - r.w))) ^ x;
+    return vec2<u32>(x, y);
+}
+
+// Threefry-2x32, 20 rounds (Salmon et al. 2011): two random words from a key and a counter.
+fn threefry(key: vec2<u32>, counter: vec2<u32>) -> vec2<u32> {
+    const even = vec4<u32>(13u, 15u, 26u, 6u);
+    const odd = vec4<u32>(17u, 29u, 16u, 24u);
+    let k2 = 0x1BD11BDAu ^ key.x ^ key.y;
+    var v = counter + key;
+    v = four_rounds(v, even) + vec2<u32>(key.y, k2 + 1u);
+    v = four_rounds(v, odd) + vec2<u32>(k2, key.x + 2u);
+    v = four_rounds(v, even) + vec2<u32>(key.x, key.y + 3u);
+    v = four_rounds(v, odd) + vec2<u32>(key.y, k2 + 4u);
+    return four_rounds(v, even) + vec2<u32>(k2, key.x + 5u);
+}
+
+// 16-bit uniforms of batch elements 4 quad .. 4 quad + 3.
+fn uniforms(quad: u32) -> vec4<u32> {
+    let words = threefry(vec2<u32>(step.seed, params.layer), vec2<u32>(step.step, quad));
+    return vec4<u32>(words.x & 0xFFFFu, words.x >> 16u, words.y & 0xFFFFu, words.y >> 16u);
+}
+
+// Dropout factors, 0 or scale, of tensor elements 4 i .. 4 i + 3.
+fn dropout(i: u32) -> vec4<f32> {
+    if params.threshold == 0u {
+        return vec4<f32>(1.0);
+    }
+    let first = step.sample_offset * params.channels * params.spatial + 4u * i; // position of element 4 i in the whole batch
+    var u = uniforms(first / 4u);
+    let shift = first % 4u;
+    if shift != 0u { // the four elements straddle two quads of the batch; the same for all invocations
+        let next = uniforms(first / 4u + 1u);
+        switch shift {
+            case 1u: { u = vec4<u32>(u.yzw, next.x); }
+            case 2u: { u = vec4<u32>(u.zw, next.xy); }
+            default: { u = vec4<u32>(u.w, next.xyz); }
+        }
+    }
+    return select(vec4<f32>(0.0), vec4<f32>(params.scale), u >= vec4<u32>(params.threshold));
+}
+
+// (sum of g, sum of g * (x - mean)) over those components of vec4 q that lie in the row.
+fn some(q: u32, average: f32, inside: vec4<bool>) -> vec2<f32> {
+    let g = select(vec4<f32>(0.0), dy[q] * dropout(q), inside);
+    let d = select(vec4<f32>(0.0), x[q] - average, inside);
+    return vec2<f32>(dot(g, vec4<f32>(1.0)), dot(g, d));
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group.y * params.channels + group.x;
+    let start = row * params.spatial;
+    let end = start + params.spatial;
+    let first = (start + 3u) / 4u; // the first vec4 that lies in the row as a whole
+    let last = end / 4u; // and the one after the last
+    let average = mean[group.x];
+    var all = vec2<f32>(0.0);
+    if group.y < step.valid {
+        var sum = vec4<f32>(0.0);
+        var product = vec4<f32>(0.0);
+        var q = first + lane;
+        for (; q + 24u < last; q += 32u) {
+            let x0 = x[q] - average;
+            let x1 = x[q + 8u] - average;
+            let x2 = x[q + 16u] - average;
+            let x3 = x[q + 24u] - average;
+            var g0 = dy[q];
+            var g1 = dy[q + 8u];
+            var g2 = dy[q + 16u];
+            var g3 = dy[q + 24u];
+            if params.threshold > 0u {
+                g0 *= dropout(q);
+                g1 *= dropout(q + 8u);
+                g2 *= dropout(q + 16u);
+                g3 *= dropout(q + 24u);
+            }
+            sum += (g0 + g1) + (g2 + g3);
+            product += (g0 * x0 + g1 * x1) + (g2 * x2 + g3 * x3);
+        }
+        for (; q < last; q += 8u) {
+            let g = dy[q] * dropout(q);
+            sum += g;
+            product += g * (x[q] - average);
+        }
+        all = vec2<f32>(dot(sum, vec4<f32>(1.0)), dot(product, vec4<f32>(1.0)));
+        // Up to three elements before the first whole vec4 and after the last, in vec4s shared with the rows beside.
+        let corners = vec4<u32>(0u, 1u, 2u, 3u);
+        if lane == 0u && start < 4u * first {
+            all += some(first - 1u, average, 4u * (first - 1u) + corners >= vec4<u32>(start));
+        }
+        if lane == 1u && 4u * last < end {
+            all += some(last, average, 4u * last + corners < vec4<u32>(end));
+        }
+    }
+    lanes[lane] = all;
+    workgroupBarrier();
+    if lane == 0u {
+        for (var i = 1u; i < 8u; i++) {
+            all += lanes[i];
+        }
+        partial[row] = all;
+    }
+}

@@ -1,0 +1,43 @@
+// Batch norm, statistics: mean[c] = average of x[n,c,s] over real n and all s; variance[c] = average of (x - mean)^2 (biased).
+// x: [N,C,S] with S = H*W (1 for [N,C]); mean, variance: [C].
+// One invocation: one channel, in two passes, for E[x^2] - E[x]^2 would cancel when the mean is large. One workgroup: 64 channels.
+// Traffic: reads x twice, 3 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
+// Next rung: a workgroup per (n,c) row, whose invocations read neighbouring floats and add up in a tree. For S = 1 this one is coalesced and best.
+
+struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
+              alpha: f32, reserved: array<u32, 7> }
+struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(2) var<storage, read_write> variance: array<f32>;
+@group(0) @binding(3) var<storage, read> step: Step;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let c = (group.y * groups.x + group.x) * 64u + lane;
+    if c >= params.channels {
+        return;
+    }
+    let count = f32(max(step.valid * params.spatial, 1u)); // a micro-batch may be all padding
+    var sum = 0.0;
+    for (var n = 0u; n < step.valid; n++) {
+        let row = (n * params.channels + c) * params.spatial;
+        for (var s = 0u; s < params.spatial; s++) {
+            sum += x[row + s];
+        }
+    }
+    let average = sum / count;
+    var squares = 0.0;
+    for (var n = 0u; n < step.valid; n++) {
+        let row = (n * params.channels + c) * params.spatial;
+        for (var s = 0u; s < params.spatial; s++) {
+            let d = x[row + s] - average;
+            squares += d * d;
+        }
+    }
+    mean[c] = average;
+    variance[c] = squares / count;
+}

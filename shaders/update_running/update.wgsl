@@ -1,0 +1,26 @@
+// Running statistics: running_mean += rate * (mean - running_mean), and the same for the variance; rate = 1 - momentum.
+// All four: [C]. Nothing happens when the micro-batch is all padding.
+// One invocation: one channel. One workgroup: 64 of them, no shared memory.
+// Traffic: 24 bytes per channel; the launch is all that it costs.
+// Next rung: none.
+
+struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
+              alpha: f32, reserved: array<u32, 7> }
+struct Params { channels: u32, rate: f32, pad0: u32, pad1: u32 }
+
+@group(0) @binding(0) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(1) var<storage, read_write> running_variance: array<f32>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read> variance: array<f32>;
+@group(0) @binding(4) var<storage, read> step: Step;
+@group(0) @binding(5) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let c = (group.y * groups.x + group.x) * 64u + lane;
+    if c < params.channels && step.valid > 0u {
+        running_mean[c] += params.rate * (mean[c] - running_mean[c]);
+        running_variance[c] += params.rate * (variance[c] - running_variance[c]);
+    }
+}

@@ -1,0 +1,241 @@
+//! Which kernels batch norm runs, and the ladders they are on.
+//!
+//! A row is the H*W elements of one sample and channel. The reductions work by rows and join the rows of a channel in a small
+//! second stage, so that a channel is spread over N workgroups and the order of additions never changes.
+
+use super::BatchNorm;
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::select::anything;
+use crate::ops::util::WORKGROUP;
+use crate::ops::{Capabilities, DeviceClass, Family, Io, Lowering, Problem, Rung, grid_1d};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+/// Mean and variance of each channel.
+pub static STATISTICS: Family = reduction("batch_norm.statistics");
+
+/// Gradients of gamma and beta, whose sums the gradient of x needs too.
+pub static BACKWARD: Family = reduction("batch_norm.backward");
+
+/// y from x and the statistics.
+pub static NORMALISE: Family = elementwise("batch_norm.normalise");
+
+/// dx from dy, x, the statistics and the two sums.
+pub static INPUT_GRADIENT: Family = elementwise("batch_norm.input_gradient");
+
+const fn reduction(name: &'static str) -> Family {
+    Family {
+        name,
+        rungs: &[
+            Rung {
+                name: "1_naive",
+                supports: anything,
+            },
+            Rung {
+                name: "2_tree",
+                supports: rows,
+            },
+            Rung {
+                name: "3_blocks",
+                supports: rows,
+            },
+        ],
+        software: &["3_blocks", "1_naive"],
+        hardware: &["2_tree", "1_naive"],
+    }
+}
+
+const fn elementwise(name: &'static str) -> Family {
+    Family {
+        name,
+        rungs: &[
+            Rung {
+                name: "1_naive",
+                supports: anything,
+            },
+            Rung {
+                name: "2_rows",
+                supports: rows,
+            },
+        ],
+        software: &["2_rows", "1_naive"],
+        hardware: &["2_rows", "1_naive"],
+    }
+}
+
+/// A vec4 may straddle two rows, but not three.
+fn rows(problem: &Problem, _: &Capabilities) -> Result<(), String> {
+    match problem.get("s") {
+        s if s >= 4 => Ok(()),
+        s => Err(format!("a row has {s} elements, fewer than a vec4")),
+    }
+}
+
+/// Params of every batch-norm kernel.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    samples: u32,
+    channels: u32,
+    spatial: u32,
+    training: u32,
+    epsilon: f32,
+    layer: u32,
+    threshold: u32,
+    scale: f32,
+}
+
+impl Params {
+    fn new(op: &BatchNorm, x: &Tensor) -> Self {
+        let (samples, channels) = (x.dims()[0], x.dims()[1]);
+        Self {
+            samples: samples as u32,
+            channels: channels as u32,
+            spatial: (x.numel() / (samples * channels)) as u32,
+            training: u32::from(op.training),
+            epsilon: op.epsilon,
+            layer: op.dropout.map_or(0, |d| d.layer),
+            threshold: op.dropout.map_or(0, |d| d.threshold()),
+            scale: op.dropout.map_or(1.0, |d| d.scale()),
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        let size = |v: u32| v as usize;
+        Problem(vec![
+            ("n", size(self.samples)),
+            ("c", size(self.channels)),
+            ("s", size(self.spatial)),
+            ("dropout", usize::from(self.threshold > 0)),
+        ])
+    }
+
+    /// One workgroup per row.
+    fn row_grid(&self) -> [u32; 3] {
+        [self.channels, self.samples, 1]
+    }
+
+    /// One invocation per channel.
+    fn channel_grid(&self) -> [u32; 3] {
+        grid_1d(self.channels as usize, WORKGROUP)
+    }
+
+    /// One invocation per element.
+    fn element_grid(&self) -> [u32; 3] {
+        let elements = self.samples * self.channels * self.spatial;
+        grid_1d(elements as usize, WORKGROUP)
+    }
+
+    /// A pair of numbers per row, in workspace.
+    fn partial(&self, l: &mut Lowering) -> Tensor {
+        let shape = [self.samples as usize, self.channels as usize, 2];
+        l.workspace("partial sums", Spec::f32(shape))
+    }
+
+    /// Invocations per row of the elementwise kernels: few on a CPU driver, which runs eight at a time anyway.
+    fn row_workgroup(&self, l: &Lowering) -> u32 {
+        match l.capabilities().class {
+            DeviceClass::Software => 8,
+            DeviceClass::Hardware => (self.spatial / 4).next_power_of_two().clamp(32, 256),
+        }
+    }
+}
+
+/// Mean and variance of the batch into outputs 1 and 2.
+pub(super) fn statistics(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (x, mean, variance) = (io.x(0), io.y(1), io.y(2));
+    let p = Params::new(op, x);
+    let control = l.control();
+    let first_stage = match l.choose(&STATISTICS, &p.problem())? {
+        "2_tree" => kernel!("batch_norm/statistics_2_tree"),
+        "3_blocks" => kernel!("batch_norm/statistics_3_blocks"),
+        _ => {
+            let kernel = kernel!("batch_norm/statistics_1_naive");
+            let tensors = [x, mean, variance, &control];
+            return l.dispatch(kernel, &tensors, p, p.channel_grid());
+        }
+    };
+    let partial = p.partial(l);
+    l.dispatch(first_stage, &[x, &partial, &control], p, p.row_grid())?;
+    let kernel = kernel!("batch_norm/statistics_combine");
+    let tensors = [&partial, mean, variance, &control];
+    l.dispatch(kernel, &tensors, p, p.channel_grid())
+}
+
+/// Mean and variance that y is made with: the batch's or the running ones.
+fn used_statistics<'a>(op: &BatchNorm, io: &'a Io) -> (&'a Tensor, &'a Tensor) {
+    if op.training {
+        (io.y(1), io.y(2))
+    } else {
+        (io.x(3), io.x(4))
+    }
+}
+
+/// y from x and the statistics.
+pub(super) fn normalise(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> {
+    let p = Params::new(op, io.x(0));
+    let (mean, variance) = used_statistics(op, io);
+    let control = l.control();
+    let tensors = [io.y(0), io.x(0), io.x(1), io.x(2), mean, variance, &control];
+    match l.choose(&NORMALISE, &p.problem())? {
+        "2_rows" => {
+            let kernel = kernel!("batch_norm/normalise_2_rows");
+            let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
+            l.dispatch(kernel, &tensors, p, p.row_grid())
+        }
+        _ => {
+            let kernel = kernel!("batch_norm/normalise_1_naive");
+            l.dispatch(kernel, &tensors, p, p.element_grid())
+        }
+    }
+}
+
+/// The two sums, then dx, which starts as dy.
+pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (x, gamma) = (io.x(0), io.x(1));
+    let (mean, variance) = used_statistics(op, io);
+    let p = Params::new(op, x);
+    let control = l.control();
+    // Frozen gamma or beta: the gradient of x needs the sums all the same.
+    let mut sum = |i: usize| match io.dx(i) {
+        Some(wanted) => wanted.clone(),
+        None => l.workspace("sum", Spec::f32([p.channels as usize])),
+    };
+    let (dgamma, dbeta) = (sum(1), sum(2));
+    let dy = io.dx(0).unwrap_or_else(|| io.dy());
+
+    let first_stage = match l.choose(&BACKWARD, &p.problem())? {
+        "2_tree" => Some(kernel!("batch_norm/backward_2_tree")),
+        "3_blocks" => Some(kernel!("batch_norm/backward_3_blocks")),
+        _ => None,
+    };
+    if let Some(kernel) = first_stage {
+        let partial = p.partial(l);
+        let tensors = [dy, x, mean, &partial, &control];
+        l.dispatch(kernel, &tensors, p, p.row_grid())?;
+        let kernel = kernel!("batch_norm/backward_combine");
+        let tensors = [&partial, variance, &dgamma, &dbeta];
+        l.dispatch(kernel, &tensors, p, p.channel_grid())?;
+    } else {
+        let kernel = kernel!("batch_norm/backward_1_naive");
+        let tensors = [dy, x, mean, variance, &dgamma, &dbeta, &control];
+        l.dispatch(kernel, &tensors, p, p.channel_grid())?;
+    }
+
+    let Some(dx) = io.dx(0) else { return Ok(()) };
+    let tensors = [
+        dx, x, gamma, mean, variance, &dgamma, &dbeta, &control,
+    ];
+    match l.choose(&INPUT_GRADIENT, &p.problem())? {
+        "2_rows" => {
+            let kernel = kernel!("batch_norm/input_gradient_2_rows");
+            let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
+            l.dispatch(kernel, &tensors, p, p.row_grid())
+        }
+        _ => {
+            let kernel = kernel!("batch_norm/input_gradient_1_naive");
+            l.dispatch(kernel, &tensors, p, p.element_grid())
+        }
+    }
+}
