@@ -214,7 +214,7 @@ pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
             .collect(),
     );
     write_atomically(path, |temporary| {
-        let fill = || -> io::Result<()> {
+        let mut fill = || -> io::Result<()> {
             let mut npz = NpzWriter::new(BufWriter::new(temporary.as_file_mut()));
             let n = dataset.len() as u64;
             let shape = [n, dataset.rows as u64, dataset.frames as u64];
@@ -274,7 +274,7 @@ fn write_npy<T: npyz::AutoSerialize>(
     values: impl IntoIterator<Item = T>,
 ) -> Result<()> {
     write_atomically(path, |temporary| {
-        let fill = || -> io::Result<()> {
+        let mut fill = || -> io::Result<()> {
             let mut file = BufWriter::new(temporary.as_file_mut());
             file.rewind()?;
             let mut npy = WriteOptions::new()
