@@ -92,14 +92,13 @@ fn tiles(report: &RunReport) -> Vec<Value> {
     let mut tiles = Vec::new();
     if let Some(best) = history.best() {
         let (label, value) = match best.val_accuracy {
-            Some(accuracy) => ("Best validation accuracy", accuracy),
+            Some(accuracy) => ("Best val. accuracy", accuracy),
             None => ("Best training accuracy", best.accuracy),
         };
         tiles.push(tile(label, percent(value), format!("epoch {}", best.epoch)));
     }
     if let Some(matrix) = &report.evaluation {
-        let segments = count(matrix.total());
-        let note = format!("{} genres, {segments} segments", matrix.genres.len());
+        let note = format!("on {} segments", count(matrix.total()));
         tiles.push(tile("Macro F1", fixed(matrix.report().macro_f1), note));
     }
     if let Some(last) = history.rows.last() {
