@@ -75,8 +75,8 @@ fn view(report: &RunReport) -> Value {
                 .map(|(t, p, n)| (name(t), name(p), n))
                 .collect::<Vec<_>>()
         }),
-        memory => report.memory.as_ref().map(memory),
-        kernels => report.kernels.as_ref().map(|k| context! {
+        memory => report.timeline().map(memory),
+        kernels => report.kernel_times().map(|k| context! {
             figure => figure(&plot::kernels(k)),
             timestamps => k.timing == "timestamps",
         }),
@@ -110,7 +110,7 @@ fn tiles(report: &RunReport) -> Vec<Value> {
         tiles.push(tile("Training time", seconds(time), each));
     }
     if let Some(peak) = report.peak_vram {
-        let note = (report.memory.as_ref()).map_or(String::new(), |m| {
+        let note = report.timeline().map_or(String::new(), |m| {
             format!("one step’s lower bound {}", bytes(m.lower_bound))
         });
         tiles.push(tile("Peak VRAM", bytes(peak), note));

@@ -59,6 +59,9 @@ fn draw_cell(
         [x + 1.0, y + 1.0, cell - 2.0, cell - 2.0],
         "",
     );
+    if count == 0 && !diagonal {
+        return;
+    }
     // One mistake in a hundred must still be seen, hence the floor.
     let opacity = if count == 0 { 0.0 } else { 0.08 + 0.92 * share };
     let style = format!("fill-opacity:{opacity:.2}");
