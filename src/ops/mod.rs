@@ -9,11 +9,12 @@ mod add;
 pub mod batch_norm;
 mod case;
 pub mod conv2d;
-mod dropout;
 pub mod dense;
+mod dropout;
 mod kernel;
 mod l2_penalty;
 mod lowering;
+mod pooling;
 pub mod random;
 mod reduce;
 mod reference;
@@ -27,12 +28,15 @@ pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
-pub use dense::Dense;
 pub use conv2d::{Conv2d, Epilogue, Padding};
+pub use dense::Dense;
 pub use dropout::Dropout;
 pub use kernel::{Access, Kernel, Reflection};
 pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, grid_1d};
+pub use pooling::average::AvgPool2d;
+pub use pooling::global_average::GlobalAvgPool;
+pub use pooling::max::MaxPool2d;
 pub use reference::{Array, Real};
 pub use relu::Relu;
 pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung};
@@ -145,7 +149,8 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         Self: Sized;
 
     /// CPU reference of backward: one gradient per entry of [`Op::differentiable`].
-    /// Inputs and outputs that [`Op::saved`] does not name arrive empty.
+    /// Inputs and outputs that [`Op::saved`] does not name arrive without elements (an input whose gradient is wanted still
+    /// with its shape).
     fn backward_reference<T: Real>(
         &self,
         _x: &[&Array<T>],
@@ -227,12 +232,15 @@ pub fn registry() -> Vec<Entry> {
     vec![
         adam::ENTRY,
         add::ENTRY,
+        pooling::average::ENTRY,
         batch_norm::ENTRY,
         conv2d::ENTRY,
         dense::ENTRY,
         dropout::ENTRY,
         adam::CLIP_ENTRY,
+        pooling::global_average::ENTRY,
         l2_penalty::ENTRY,
+        pooling::max::ENTRY,
         relu::ENTRY,
         softmax_cross_entropy::ENTRY,
         batch_norm::UPDATE_RUNNING_ENTRY,
