@@ -10,9 +10,11 @@ pub mod batch_norm;
 mod case;
 pub mod conv2d;
 mod dropout;
+mod gather_batch;
 mod kernel;
 mod l2_penalty;
 mod lowering;
+mod metrics;
 pub mod random;
 mod reduce;
 mod reference;
@@ -28,9 +30,11 @@ pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dropout::Dropout;
+pub use gather_batch::GatherBatch;
 pub use kernel::{Access, Kernel, Reflection};
 pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, grid_1d};
+pub use metrics::{AccumulateMetrics, StoreRows};
 pub use reference::{Array, Real};
 pub use relu::Relu;
 pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung};
@@ -223,15 +227,18 @@ pub struct Entry {
 /// Every op. Tests, gradient checks, benches and docs iterate this list.
 pub fn registry() -> Vec<Entry> {
     vec![
+        metrics::ACCUMULATE_ENTRY,
         adam::ENTRY,
         add::ENTRY,
         batch_norm::ENTRY,
         conv2d::ENTRY,
         dropout::ENTRY,
+        gather_batch::ENTRY,
         adam::CLIP_ENTRY,
         l2_penalty::ENTRY,
         relu::ENTRY,
         softmax_cross_entropy::ENTRY,
+        metrics::STORE_ENTRY,
         batch_norm::UPDATE_RUNNING_ENTRY,
     ]
 }
