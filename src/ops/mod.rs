@@ -11,6 +11,7 @@ mod case;
 pub mod conv2d;
 mod dropout;
 mod gather_batch;
+pub mod dense;
 mod kernel;
 mod l2_penalty;
 mod lowering;
@@ -28,6 +29,7 @@ pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
+pub use dense::Dense;
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dropout::Dropout;
 pub use gather_batch::GatherBatch;
@@ -232,6 +234,7 @@ pub fn registry() -> Vec<Entry> {
         add::ENTRY,
         batch_norm::ENTRY,
         conv2d::ENTRY,
+        dense::ENTRY,
         dropout::ENTRY,
         gather_batch::ENTRY,
         adam::CLIP_ENTRY,
