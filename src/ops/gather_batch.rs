@@ -125,5 +125,8 @@ fn cases() -> Vec<Case> {
         case("prime sizes", 3, [7, 5, 13], 7),
         case("a batch longer than the order", 5, [4, 11, 7], 3),
         case("partial batch", 4, [6, 3, 5], 6).valid(2),
+        case("the end of the order", 4, [9, 3, 5], 11)
+            .starting_at(7)
+            .valid(3),
     ]
 }

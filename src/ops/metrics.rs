@@ -200,6 +200,7 @@ fn accumulate_cases() -> Vec<Case> {
         case("more rows than lanes", 131, 3, Fill::Uniform(0.0, 1.0)),
         case("ties", 67, 5, Fill::Ties),
         case("partial batch", 9, 2, Fill::Uniform(0.0, 1.0)).valid(5),
+        case("second micro-batch", 5, 3, Fill::Uniform(0.0, 1.0)).starting_at(6),
         case("all padding", 4, 2, Fill::Uniform(0.0, 1.0)).valid(0),
     ]
 }
@@ -217,5 +218,6 @@ fn store_cases() -> Vec<Case> {
         case("prime sizes", 13, 7, 11),
         case("a batch longer than the table", 3, 5, 10),
         case("partial batch", 9, 4, 3).valid(2),
+        case("beyond the table's end", 9, 4, 3).starting_at(7),
     ]
 }
