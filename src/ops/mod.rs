@@ -10,6 +10,7 @@ pub mod batch_norm;
 mod case;
 pub mod conv2d;
 mod dropout;
+pub mod dense;
 mod kernel;
 mod l2_penalty;
 mod lowering;
@@ -26,6 +27,7 @@ pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
+pub use dense::Dense;
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dropout::Dropout;
 pub use kernel::{Access, Kernel, Reflection};
@@ -227,6 +229,7 @@ pub fn registry() -> Vec<Entry> {
         add::ENTRY,
         batch_norm::ENTRY,
         conv2d::ENTRY,
+        dense::ENTRY,
         dropout::ENTRY,
         adam::CLIP_ENTRY,
         l2_penalty::ENTRY,

@@ -1,0 +1,37 @@
+// Dense layer, gradient of x: dx[n,i] = sum over o of g[n,o] * w[o,i], g = dy where y > 0 under ReLU, else dy.
+// dy, y: [N,O] (y only under ReLU), w: [O,I], dx: [N,I].
+// One invocation: one dx. One workgroup: 64 that follow each other in memory, so their loads of w do too; no shared memory.
+// Traffic: two to three loads per multiply-add, at most 1/4 FLOP per byte: bound by loads.
+// Next rung: 4 samples x 4 inputs per invocation: each w serves 4 samples, each g 4 inputs.
+
+struct Params { n: u32, i: u32, o: u32, reserved: u32 }
+
+override RELU: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+// dy[n,o] seen through ReLU.
+fn gradient(n: u32, o: u32) -> f32 {
+    let at = n * params.o + o;
+    if RELU == 1u && !(y[at] > 0.0) { return 0.0; }
+    return dy[at];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let index = (group.y * groups.x + group.x) * 64u + lane;
+    if index >= params.n * params.i { return; }
+    let n = index / params.i;
+    let i = index % params.i;
+
+    var sum = 0.0;
+    for (var o = 0u; o < params.o; o++) {
+        sum += gradient(n, o) * w[o * params.i + i];
+    }
+    dx[index] = sum;
+}

@@ -1,0 +1,174 @@
+//! The ladders of the dense layer: one kernel family per direction.
+
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::select::anything;
+use crate::ops::{Capabilities, Family, Io, Lowering, Problem, Rung, grid_1d};
+use crate::tensor::Tensor;
+use bytemuck::{Pod, Zeroable};
+
+/// Workgroup size of these kernels.
+const WORKGROUP: usize = 64;
+
+/// Rows and columns of a tile in the second rungs.
+const TILE: usize = 4;
+
+/// Sizes of a dense layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Geometry {
+    /// Samples.
+    pub n: usize,
+    /// Inputs.
+    pub i: usize,
+    /// Outputs.
+    pub o: usize,
+    /// Whether ReLU follows.
+    pub relu: bool,
+}
+
+/// [`Geometry`] as the kernels read it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct Params {
+    n: u32,
+    i: u32,
+    o: u32,
+    reserved: u32,
+}
+
+impl Geometry {
+    fn problem(&self) -> Problem {
+        Problem(vec![
+            ("n", self.n),
+            ("i", self.i),
+            ("o", self.o),
+            ("relu", usize::from(self.relu)),
+        ])
+    }
+
+    fn params(&self) -> Params {
+        Params {
+            n: self.n as u32,
+            i: self.i as u32,
+            o: self.o as u32,
+            reserved: 0,
+        }
+    }
+
+    fn relu(&self) -> u32 {
+        u32::from(self.relu)
+    }
+
+    /// The tensor that tells where ReLU let dy pass; without ReLU dy itself stands in, so that the bindings stay the same.
+    fn mask<'a>(&self, io: &'a Io) -> &'a Tensor {
+        if self.relu { io.y(0) } else { io.dy() }
+    }
+}
+
+/// Rows of x, w, dx and dw as whole vec4s.
+fn whole_quads(p: &Problem, _: &Capabilities) -> Result<(), String> {
+    match p.get("i") % 4 {
+        0 => Ok(()),
+        _ => Err("the number of inputs must be a multiple of 4".into()),
+    }
+}
+
+const NAIVE: Rung = Rung {
+    name: "1_naive",
+    supports: anything,
+};
+
+const TILED: Rung = Rung {
+    name: "2_tile",
+    supports: whole_quads,
+};
+
+/// y from x, w, b.
+pub static FORWARD: Family = Family {
+    name: "dense.forward",
+    rungs: &[NAIVE, TILED],
+    software: &["2_tile", "1_naive"],
+    hardware: &["2_tile", "1_naive"],
+};
+
+/// dx from w and dy.
+pub static BACKWARD_INPUT: Family = Family {
+    name: "dense.backward_input",
+    rungs: &[NAIVE, TILED],
+    software: &["2_tile", "1_naive"],
+    hardware: &["2_tile", "1_naive"],
+};
+
+/// dw from x and dy.
+pub static BACKWARD_WEIGHT: Family = Family {
+    name: "dense.backward_weight",
+    rungs: &[NAIVE, TILED],
+    software: &["2_tile", "1_naive"],
+    hardware: &["2_tile", "1_naive"],
+};
+
+/// db from dy.
+pub static BACKWARD_BIAS: Family = Family {
+    name: "dense.backward_bias",
+    rungs: &[NAIVE],
+    software: &["1_naive"],
+    hardware: &["1_naive"],
+};
+
+/// All of them, for the registry.
+pub static FAMILIES: &[&Family] = &[&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT, &BACKWARD_BIAS];
+
+/// Workgroups for one invocation per tile of a `rows` x `columns` result.
+fn tiles(rows: usize, columns: usize) -> [u32; 3] {
+    grid_1d(rows.div_ceil(TILE) * columns.div_ceil(TILE), WORKGROUP)
+}
+
+/// Compute `io.y(0)`.
+pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (kernel, grid) = match l.choose(&FORWARD, &g.problem())? {
+        "2_tile" => (kernel!("dense/forward_2_tile"), tiles(g.n, g.o)),
+        _ => (
+            kernel!("dense/forward_1_naive"),
+            grid_1d(g.n * g.o, WORKGROUP),
+        ),
+    };
+    let tensors = [io.x(0), io.x(1), io.x(2), io.y(0)];
+    l.dispatch(kernel.with("RELU", g.relu()), &tensors, g.params(), grid)
+}
+
+/// Compute `io.dx(0)`, if somebody wants it.
+pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let Some(dx) = io.dx(0) else { return Ok(()) };
+    let (kernel, grid) = match l.choose(&BACKWARD_INPUT, &g.problem())? {
+        "2_tile" => (kernel!("dense/backward_input_2_tile"), tiles(g.n, g.i)),
+        _ => (
+            kernel!("dense/backward_input_1_naive"),
+            grid_1d(g.n * g.i, WORKGROUP),
+        ),
+    };
+    let tensors = [io.dy(), g.mask(io), io.x(1), dx];
+    l.dispatch(kernel.with("RELU", g.relu()), &tensors, g.params(), grid)
+}
+
+/// Compute `io.dx(1)`, if somebody wants it.
+pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let Some(dw) = io.dx(1) else { return Ok(()) };
+    let (kernel, grid) = match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
+        "2_tile" => (kernel!("dense/backward_weight_2_tile"), tiles(g.o, g.i)),
+        _ => (
+            kernel!("dense/backward_weight_1_naive"),
+            grid_1d(g.o * g.i, WORKGROUP),
+        ),
+    };
+    let tensors = [io.dy(), g.mask(io), io.x(0), dw];
+    l.dispatch(kernel.with("RELU", g.relu()), &tensors, g.params(), grid)
+}
+
+/// Compute `io.dx(2)`, if somebody wants it.
+pub(super) fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let Some(db) = io.dx(2) else { return Ok(()) };
+    l.choose(&BACKWARD_BIAS, &g.problem())?;
+    let kernel = kernel!("dense/backward_bias_1_naive").with("RELU", g.relu());
+    let tensors = [io.dy(), g.mask(io), db];
+    l.dispatch(kernel, &tensors, g.params(), grid_1d(g.o, WORKGROUP))
+}
