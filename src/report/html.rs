@@ -75,8 +75,8 @@ fn view(report: &RunReport) -> Value {
                 .map(|(t, p, n)| (name(t), name(p), n))
                 .collect::<Vec<_>>()
         }),
-        memory => report.memory.as_ref().map(memory),
-        kernels => report.kernels.as_ref().map(|k| context! {
+        memory => report.timeline().map(memory),
+        kernels => report.kernel_times().map(|k| context! {
             figure => figure(&plot::kernels(k)),
             timestamps => k.timing == "timestamps",
         }),
@@ -92,14 +92,13 @@ fn tiles(report: &RunReport) -> Vec<Value> {
     let mut tiles = Vec::new();
     if let Some(best) = history.best() {
         let (label, value) = match best.val_accuracy {
-            Some(accuracy) => ("Best validation accuracy", accuracy),
+            Some(accuracy) => ("Best val. accuracy", accuracy),
             None => ("Best training accuracy", best.accuracy),
         };
         tiles.push(tile(label, percent(value), format!("epoch {}", best.epoch)));
     }
     if let Some(matrix) = &report.evaluation {
-        let segments = count(matrix.total());
-        let note = format!("{} genres, {segments} segments", matrix.genres.len());
+        let note = format!("on {} segments", count(matrix.total()));
         tiles.push(tile("Macro F1", fixed(matrix.report().macro_f1), note));
     }
     if let Some(last) = history.rows.last() {
@@ -111,7 +110,7 @@ fn tiles(report: &RunReport) -> Vec<Value> {
         tiles.push(tile("Training time", seconds(time), each));
     }
     if let Some(peak) = report.peak_vram {
-        let note = (report.memory.as_ref()).map_or(String::new(), |m| {
+        let note = report.timeline().map_or(String::new(), |m| {
             format!("one step’s lower bound {}", bytes(m.lower_bound))
         });
         tiles.push(tile("Peak VRAM", bytes(peak), note));

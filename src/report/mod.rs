@@ -141,13 +141,23 @@ impl RunReport {
         if let Some(matrix) = &self.evaluation {
             plots.push(("confusion.svg", plot::confusion(matrix)));
         }
-        if let Some(timeline) = &self.memory {
+        if let Some(timeline) = self.timeline() {
             plots.push(("memory.svg", plot::memory(timeline, plot::WIDE)));
         }
-        if let Some(times) = &self.kernels {
+        if let Some(times) = self.kernel_times() {
             plots.push(("kernels.svg", plot::kernels(times)));
         }
         plots
+    }
+
+    /// The memory timeline, unless there is nothing in it.
+    fn timeline(&self) -> Option<&MemoryTimeline> {
+        self.memory.as_ref().filter(|m| m.steps() > 0)
+    }
+
+    /// The kernels' times, unless none was measured.
+    fn kernel_times(&self) -> Option<&KernelTimes> {
+        self.kernels.as_ref().filter(|k| !k.rows.is_empty())
     }
 
     /// Writes `report.html` and `plots/*.svg` into the run directory and returns the report's path.

@@ -15,14 +15,13 @@ pub fn confusion(matrix: &ConfusionMatrix) -> Svg {
     let left = label + 12.0;
     // Slanted column labels stick out to the right of the last column and above the first row.
     let slant = label * std::f64::consts::FRAC_1_SQRT_2;
-    let top = slant + 46.0;
+    let top = slant + 40.0;
     let cell = ((NARROW - left - slant) / n.max(1) as f64).clamp(22.0, 44.0);
     let width = (left + cell * n as f64 + slant).max(NARROW);
     let height = top + cell * n as f64 + 8.0;
     let mut svg = Svg::new(width, height, "Confusion matrix");
     svg.text("title", [0.0, 15.0], "Confusion matrix");
-    svg.text("tick end", [left - 8.0, top - 8.0], "true ↓");
-    svg.text("tick", [left, 34.0], "predicted →");
+    svg.text("tick end", [NARROW, 15.0], "rows: true, columns: predicted");
     for (i, name) in names.iter().enumerate() {
         let middle = top + (i as f64 + 0.5) * cell;
         let short = fit(name, label);
@@ -60,6 +59,9 @@ fn draw_cell(
         [x + 1.0, y + 1.0, cell - 2.0, cell - 2.0],
         "",
     );
+    if count == 0 && !diagonal {
+        return;
+    }
     // One mistake in a hundred must still be seen, hence the floor.
     let opacity = if count == 0 { 0.0 } else { 0.08 + 0.92 * share };
     let style = format!("fill-opacity:{opacity:.2}");

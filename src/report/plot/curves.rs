@@ -139,14 +139,11 @@ fn curves(
         .rev()
         .filter(|s| series.len() > 1 && !s.points.is_empty())
     {
-        svg.text("label end", [right, 15.0], s.name);
-        right -= text_width(s.name) + 10.0;
-        svg.line(
-            &format!("line {}", s.class),
-            [right - 16.0, 11.0],
-            [right, 11.0],
-        );
-        right -= 32.0;
+        right -= text_width(s.name);
+        svg.text("label", [right, 15.0], s.name);
+        let class = format!("line {}", s.class);
+        svg.line(&class, [right - 22.0, 11.0], [right - 6.0, 11.0]);
+        right -= 38.0;
     }
     for tick in y.ticks(5) {
         let at = y.at(tick);

@@ -102,7 +102,8 @@ fn draw_live(svg: &mut Svg, timeline: &MemoryTimeline, x: &Scale, right: f64) {
     let bound = y.at(timeline.lower_bound as f64 / divisor);
     svg.line("mark", [LEFT, bound], [right, bound]);
     let label = format!("lower bound {}", bytes(timeline.lower_bound));
-    svg.text("label halo end", [right, bound + 16.0], &label);
+    // On the left, where a step has little in memory yet.
+    svg.text("label halo", [LEFT + 6.0, bound + 16.0], &label);
 }
 
 /// One arena: a row of the map, every buffer a rectangle from its first to its last dispatch at its offset.
@@ -137,7 +138,13 @@ fn draw_arena(
         );
         // Neighbours differ in strength so that they can be told apart within one colour.
         let style = format!("fill-opacity:{}", [0.85, 0.55, 0.7][i % 3]);
-        svg.rect(&format!("buffer {colour}"), &style, area, &tooltip);
+        // An outline would swallow a sliver.
+        let sliver = if area[2].min(area[3]) < 3.0 {
+            " sliver"
+        } else {
+            ""
+        };
+        svg.rect(&format!("buffer{sliver} {colour}"), &style, area, &tooltip);
         let label = fit(&name, area[2] - 8.0);
         if area[3] >= 15.0 && area[2] >= 34.0 && text_width(&label) <= area[2] - 6.0 {
             svg.text(

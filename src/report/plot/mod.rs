@@ -30,6 +30,9 @@ pub const NARROW: f64 = 420.0;
 /// Width of the plots that take a whole desktop page.
 pub const WIDE: f64 = 960.0;
 
+/// Space around a plot in a file of its own.
+const MARGIN: f64 = 16.0;
+
 /// A finished plot.
 #[derive(Debug, Clone)]
 pub struct Svg {
@@ -53,26 +56,36 @@ impl Svg {
 
     /// The `<svg>` element to put into HTML that contains [`CHART_CSS`]. It shrinks with its container.
     pub fn inline(&self) -> String {
-        self.element("")
+        self.element(0.0, "")
     }
 
-    /// A whole `.svg` file, with the style inside.
+    /// A whole `.svg` file, with the style inside and a margin around.
     pub fn standalone(&self) -> String {
-        let style = format!(
-            "\n<style>\n{CHART_CSS}</style>\n<rect class=\"surface\" width=\"100%\" height=\"100%\"/>"
+        let [x, y, w, h] = [
+            -MARGIN,
+            -MARGIN,
+            self.width + 2.0 * MARGIN,
+            self.height + 2.0 * MARGIN,
+        ]
+        .map(px);
+        let head = format!(
+            "\n<style>\n{CHART_CSS}</style>\n<rect class=\"surface\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"/>"
         );
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n",
-            self.element(&style)
-        )
+        let element = self.element(MARGIN, &head);
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{element}\n")
     }
 
-    fn element(&self, head: &str) -> String {
-        let (w, h, label) = (px(self.width), px(self.height), escape(&self.label));
+    fn element(&self, margin: f64, head: &str) -> String {
+        let [origin, w, h] = [
+            -margin,
+            self.width + 2.0 * margin,
+            self.height + 2.0 * margin,
+        ]
+        .map(px);
+        let (label, body) = (escape(&self.label), &self.body);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" \
-             height=\"{h}\" role=\"img\" aria-label=\"{label}\">{head}{}\n</svg>",
-            self.body
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"{origin} {origin} {w} {h}\" \
+             width=\"{w}\" height=\"{h}\" role=\"img\" aria-label=\"{label}\">{head}{body}\n</svg>"
         )
     }
 

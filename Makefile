@@ -1,0 +1,36 @@
+# make demo    installs a Vulkan driver if there is none, builds, trains on the synthetic set, says where the report is
+# make test    the same set-up, then every test
+# make check   formatting, lints and documentation, all warnings denied
+# make bench   times every kernel of every ladder on this machine
+
+CARGO ?= cargo
+EPOCHS ?= 12
+RUN ?= runs/demo
+
+.PHONY: help setup build demo test check bench
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup:
+	@.ci/setup
+
+build: setup
+	$(CARGO) build --release --locked
+
+# The demo's run is thrown away by the next demo; give RUN=runs/name to keep one.
+demo: build
+	rm -rf runs/demo
+	$(CARGO) run --release --locked --quiet -- train --epochs $(EPOCHS) --run $(RUN)
+	@echo "The report is $(abspath $(RUN))/report.html: open it in a browser."
+
+test: setup
+	$(CARGO) test --release --locked
+
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps
+
+bench: setup
+	$(CARGO) run --release --locked --quiet -- bench

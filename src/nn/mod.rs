@@ -1,0 +1,109 @@
+//! Models: TOML files of layers, recorded onto a tape.
+
+mod layer;
+mod record;
+mod summary;
+
+pub use layer::{Activation, Border, Classes, Layer, Pair, Units};
+pub use record::{Mode, Recorded};
+pub use summary::{Summary, SummaryRow};
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A model: a name and a list of layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name for tables and run directories.
+    pub name: String,
+    /// The layers, first to last. The last must give one number per class.
+    #[serde(rename = "layer")]
+    pub layers: Vec<Layer>,
+}
+
+/// The built-in models, as files that users can copy and change.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("seed", include_str!("models/seed.toml")),
+    ("notebook", include_str!("models/notebook.toml")),
+    ("small", include_str!("models/small.toml")),
+];
+
+impl Model {
+    /// Names of the built-in models.
+    pub fn built_in() -> Vec<&'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// A built-in model by name, or a model file by path.
+    ///
+    /// # Errors
+    /// When it is neither, or the file has an unknown layer or setting, with the line.
+    pub fn load(name: &str) -> Result<Self> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(n, _)| *n == name) {
+            return Self::from_toml(text, name);
+        }
+        let path = Path::new(name);
+        if !path.exists() {
+            return Err(Error::usage(format!(
+                "there is no model '{name}': use {} or the path of a TOML file of layers",
+                Self::built_in().join(", ")
+            )));
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::file(path, format!("can't be read as a model: {e}")))?;
+        Self::from_toml(&text, name)
+    }
+
+    /// A model from the text of a file; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
+        let model: Self = toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(1, |s| text[..s.start].lines().count().max(1));
+            let message = e.message().replace('\n', " ");
+            Error::model(format!("{origin}, line {line}: {message}"))
+        })?;
+        if model.layers.is_empty() {
+            return Err(Error::model(format!("{origin}: the model has no layers")));
+        }
+        for (i, layer) in model.layers.iter().enumerate() {
+            layer
+                .check()
+                .map_err(|e| e.context(format!("{origin}, layer {}", i + 1)))?;
+        }
+        Ok(model)
+    }
+
+    /// The model as TOML: what a model file's metadata carries.
+    ///
+    /// # Errors
+    /// When the model can't be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::model(format!("{}: {e}", self.name)))
+    }
+
+    /// The same model with another rate in every dropout layer (0 leaves dropout out).
+    ///
+    /// # Errors
+    /// When the rate is not at least 0 and below 1.
+    pub fn with_dropout(mut self, rate: f32) -> Result<Self> {
+        Layer::Dropout { rate }.check()?;
+        fn set(layers: &mut [Layer], new: f32) {
+            for layer in layers {
+                match layer {
+                    Layer::Dropout { rate } => *rate = new,
+                    Layer::Residual { layer, shortcut } => {
+                        set(layer, new);
+                        set(shortcut, new);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        set(&mut self.layers, rate);
+        Ok(self)
+    }
+}

@@ -1,0 +1,135 @@
+//! A synthetic genre set: ten genres composed by rules, for a demo and for tests without data.
+//!
+//! The rules are those of the genres themselves (see [`GENRES`] and the files in `genres/`):
+//! rhythm, harmony, instruments and tempo differ the way they do in music, while every track has
+//! its own key, tempo, line-up, mix and equalisation. The average spectrum alone therefore does not
+//! give the genre away; a classifier has to hear how the sound moves. It is not real music, and
+//! accuracies on it say nothing about real music: it is labelled synthetic wherever it shows.
+//!
+//! Everything is a function of (seed, genre, index). The first seconds of a track do not depend
+//! on its length, and samples are rounded to 16 bits, so composing 3 s in memory gives the same
+//! numbers as reading the first 3 s of a written file.
+
+mod dice;
+mod drums;
+mod genres;
+mod sounds;
+mod stage;
+mod theory;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde_json::json;
+
+use crate::audio::{SAMPLE_RATE, au};
+use crate::dataset::Progress;
+use crate::error::{Error, Result};
+use dice::Dice;
+use stage::Stage;
+
+/// The genres, sorted, named like GTZAN's.
+pub const GENRES: [&str; 10] = [
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+];
+
+/// Sample rate in Hz.
+const RATE: f64 = SAMPLE_RATE as f64;
+
+/// The file that marks a folder as synthetic.
+const MARKER: &str = "synthetic.json";
+
+/// Composes the first `seconds` of track `index` of genre number `genre`: mono, 22,050 Hz, in
+/// -1..1, on the grid of 16-bit samples.
+///
+/// # Panics
+/// If `genre` is not below 10.
+pub fn compose(seed: u64, genre: usize, index: usize, seconds: f64) -> Vec<f32> {
+    let mut dice = Dice::new(seed, genre, index, 0);
+    let song = genres::song(genre, &mut dice);
+    let bar_seconds = song.beat * song.beats_per_bar as f64;
+    // An excerpt starts anywhere in a song.
+    let lead_in = dice.range(0.0..1.0) * bar_seconds;
+    let mut stage = Stage::new(seconds, song.beat, song.looseness);
+    for bar in 0.. {
+        let origin = bar as f64 * bar_seconds - lead_in;
+        if origin - 0.1 > seconds {
+            break;
+        }
+        stage.start_bar(origin);
+        (song.bar)(bar, &mut stage, &mut Dice::new(seed, genre, index, bar + 1));
+    }
+    let mut samples = stage.into_samples();
+    song.studio.record(&mut samples, &mut dice);
+    for s in &mut samples {
+        *s = (*s * 32767.0).round() / 32768.0;
+    }
+    samples
+}
+
+/// `blues/blues.00012`.
+pub fn track_name(genre: usize, index: usize) -> String {
+    format!("{0}/{0}.{index:05}", GENRES[genre])
+}
+
+/// Writes the set as `DIR/<genre>/<genre>.NNNNN.au`, `tracks` per genre of `seconds` each, and
+/// `DIR/synthetic.json`, which marks the folder as synthetic for whoever opens it.
+///
+/// # Errors
+/// If `seconds` or `tracks` is not positive, or a file can't be written.
+pub fn write_folder(
+    dir: &Path,
+    seed: u64,
+    tracks: usize,
+    seconds: f64,
+    progress: Progress,
+) -> Result<()> {
+    if tracks == 0 || !(0.1..=3600.0).contains(&seconds) {
+        return Err(Error::usage(format!(
+            "{tracks} tracks of {seconds} s: there must be at least one, of 0.1 to 3600 s"
+        )));
+    }
+    let made = |path: &Path| {
+        fs::create_dir_all(path).map_err(|e| Error::file(path, format!("can't be made: {e}")))
+    };
+    for genre in GENRES {
+        made(&dir.join(genre))?;
+    }
+    let about = json!({
+        "what": "synthetic music composed by gtzan-gpu: not real recordings",
+        "version": env!("CARGO_PKG_VERSION"),
+        "seed": seed,
+        "tracks_per_genre": tracks,
+        "seconds": seconds,
+    });
+    let marker = dir.join(MARKER);
+    fs::write(&marker, format!("{about:#}\n"))
+        .map_err(|e| Error::file(&marker, format!("can't be written: {e}")))?;
+
+    let total = tracks * GENRES.len();
+    let done = AtomicUsize::new(0);
+    (0..total).into_par_iter().try_for_each(|i| {
+        let (genre, index) = (i / tracks, i % tracks);
+        let samples = compose(seed, genre, index, seconds);
+        let path = dir.join(track_name(genre, index) + ".au");
+        au::write_pcm16(&path, &samples, SAMPLE_RATE)?;
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+        Ok(())
+    })
+}
+
+/// Whether [`write_folder`] made this folder.
+pub fn is_synthetic(dir: &Path) -> bool {
+    dir.join(MARKER).is_file()
+}
