@@ -41,10 +41,18 @@ pub(super) fn cases() -> Vec<Case> {
         case("dropout", dropout, &[3, 5, 7, 5], normal),
         case("dropout on vectors", dropout, &[5, 7], normal),
         case("dropout, partial batch", dropout, &[4, 3, 5, 3], normal).valid(2),
+        case("dropout, offset 3", dropout, &[2, 3, 5, 7], normal).starting_at(3),
+        case("dropout on vectors, offset 1", dropout, &[2, 7], normal).starting_at(3),
         case("evaluation", evaluation, &[3, 5, 7, 3], normal),
         case("evaluation of vectors", evaluation, &[3, 7], normal),
         // E[x^2] - E[x]^2 in f32 would lose three digits of the variance here.
-        case("mean far from zero", training, &[2, 3, 9, 11], Fill::Uniform(98.0, 102.0)).kinks(),
+        case(
+            "mean far from zero",
+            training,
+            &[2, 3, 9, 11],
+            Fill::Uniform(98.0, 102.0),
+        )
+        .kinks(),
         // Several unrolled blocks, a rest, and rows that begin at every offset within a vec4.
         case("long rows", training, &[2, 5, 31, 37], normal).kinks(),
         case("long rows, dropout", dropout, &[2, 3, 31, 37], normal).kinks(),
