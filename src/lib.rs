@@ -5,7 +5,5 @@ pub mod dataset;
 pub mod error;
 pub mod features;
 pub mod synth;
-pub mod error;
-pub mod features;
 
 pub use error::{Error, ErrorKind, Result};
