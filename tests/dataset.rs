@@ -220,7 +220,7 @@ fn the_fault_filtered_split_is_443_197_290() {
     assert_eq!(made.test.len(), 290);
     assert_eq!(made.missing, 0);
     assert_eq!(made.unused(&set), 70);
-    // Sturm's first fault in the list: blues 29 to 49 train, the first twelve validate.
+    // The lists begin like this.
     assert_eq!(set.tracks[made.validation[0]].name, "blues/blues.00000");
     assert_eq!(set.tracks[made.train[0]].name, "blues/blues.00029");
 }
@@ -231,6 +231,27 @@ fn a_folder_of_lists_is_the_same_as_the_built_in_ones() {
     let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dataset/splits");
     let from_lists = split(&set, &SplitRule::Lists(lists)).unwrap();
     assert_eq!(from_lists, split(&set, &SplitRule::FaultFiltered).unwrap());
+
+    // The three ways to name a written split.
+    assert_eq!(
+        SplitRule::written("fault-filtered").unwrap(),
+        SplitRule::FaultFiltered
+    );
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dataset/splits");
+    let text = dir.to_str().unwrap();
+    assert_eq!(
+        SplitRule::written(text).unwrap(),
+        SplitRule::Lists(dir.clone())
+    );
+    let file = dir.join("train_filtered.txt");
+    let text = file.to_str().unwrap();
+    assert_eq!(
+        SplitRule::written(text).unwrap(),
+        SplitRule::File(file.clone())
+    );
+    let error = SplitRule::written("fault-filter").unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("give fault-filtered"), "{error}");
 }
 
 /// The values of `sklearn.utils.class_weight.compute_class_weight("balanced", ...)`, scikit-learn 1.7.

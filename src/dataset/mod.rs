@@ -15,6 +15,7 @@ mod arrays;
 mod batches;
 mod cache;
 mod compute;
+mod lists;
 mod normalise;
 mod scan;
 mod split;
