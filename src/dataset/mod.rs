@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::features::{Definition, FRAMES, ROWS};
 
 pub use batches::{class_weights_balanced, epoch_order};
+pub use compute::segments_of;
 pub use normalise::Normaliser;
 pub use split::{Split, SplitRule, split};
 
@@ -195,6 +196,11 @@ impl Dataset {
     /// The features of every sample, (samples, rows, frames) row-major.
     pub fn x(&self) -> &[f32] {
         &self.x
+    }
+
+    /// Takes the feature arrays out: (samples, rows, frames), row-major. The set is left without them.
+    pub fn take_x(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.x)
     }
 
     /// The genre of sample `i`.

@@ -57,19 +57,49 @@ impl Contrast {
 
     /// Mean of the largest and of the smallest magnitudes of each band (CONTRASTS values each) of one power spectrum.
     pub fn peaks_and_valleys(&self, power: &[f32], peaks: &mut [f64], valleys: &mut [f64]) {
-        let mut selected = [0f32; BINS];
         for ((band, peak), valley) in self.bands.iter().zip(peaks).zip(valleys) {
-            let values = &mut selected[..band.bins.len()];
-            values.copy_from_slice(&power[band.bins.clone()]);
+            let (mut largest, mut smallest) = (Chosen::default(), Chosen::default());
+            let k = band.quantile.min(MAX_QUANTILE);
+            for &p in &power[band.bins.clone()] {
+                largest.offer(-p, k);
+                smallest.offer(p, k);
+            }
             // Order statistics of the power are those of the magnitude, so only the chosen few need a square root.
-            let (n, k) = (values.len(), band.quantile);
-            let mean = |chosen: &[f32]| {
-                chosen.iter().map(|&p| f64::from(p).sqrt()).sum::<f64>() / k as f64
-            };
-            values.select_nth_unstable_by(k - 1, f32::total_cmp);
-            *valley = mean(&values[..k]);
-            values.select_nth_unstable_by(n - k, f32::total_cmp);
-            *peak = mean(&values[n - k..]);
+            *peak = largest.mean_magnitude(k);
+            *valley = smallest.mean_magnitude(k);
         }
+    }
+}
+
+/// Room for the most values that any band averages (nine, of 432).
+const MAX_QUANTILE: usize = 16;
+
+/// The `k` smallest of the keys offered so far, ascending.
+struct Chosen([f32; MAX_QUANTILE]);
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self([f32::INFINITY; MAX_QUANTILE])
+    }
+}
+
+impl Chosen {
+    /// Inserts `key` when it is among the `k` smallest, which soon becomes rare.
+    #[inline]
+    fn offer(&mut self, key: f32, k: usize) {
+        if key < self.0[k - 1] {
+            let at = self.0[..k].partition_point(|&chosen| chosen <= key);
+            self.0.copy_within(at..k - 1, at + 1);
+            self.0[at] = key;
+        }
+    }
+
+    /// Mean of the square roots of the keys' absolute values.
+    fn mean_magnitude(&self, k: usize) -> f64 {
+        self.0[..k]
+            .iter()
+            .map(|&p| f64::from(p.abs()).sqrt())
+            .sum::<f64>()
+            / k as f64
     }
 }
