@@ -408,7 +408,10 @@ fn check_markup(text: &str, what: &str) {
                 .unwrap_or_else(|| panic!("{what}: an open tag"));
         let tag = &rest[start + 1..end];
         assert_eq!(tag.matches('"').count() % 2, 0, "{what}: <{tag}>");
-        assert!(!tag.contains("NaN") && !tag.contains("inf\""), "{what}: <{tag}>");
+        assert!(
+            !tag.contains("NaN") && !tag.contains("inf\""),
+            "{what}: <{tag}>"
+        );
         let name = tag
             .trim_start_matches('/')
             .split([' ', '/'])

@@ -1,6 +1,7 @@
 //! The memory plan: every byte that training will allocate, known before the first allocation. Pure arithmetic, no GPU.
 
 pub mod arena;
+pub mod recompute;
 mod schedule;
 
 pub use schedule::{Chosen, Item, Schedule, schedule};
@@ -138,9 +139,10 @@ impl MemoryPlan {
         let mut packings = Vec::new();
         for (name, s) in programs {
             let lives = s.lifetimes()?;
-            let (ids, packing, blocks) = pack(s, &lives, capabilities, placement)?;
-            plan.program(name, s, lives, &ids, &blocks, capabilities)?;
-            packings.push((ids, packing));
+            let found = Blocks::new(s, &lives, capabilities);
+            let packing = found.pack(s, capabilities, placement)?;
+            plan.program(name, s, lives, &found, capabilities)?;
+            packings.push((found.ids, packing));
         }
         plan.arenas(programs, &packings, capabilities)?;
         let steps = (micro_batches * size_of::<Step>()) as u64;
@@ -189,8 +191,7 @@ impl MemoryPlan {
         name: &str,
         s: &Schedule,
         lives: Vec<Option<(usize, usize)>>,
-        ids: &[TensorId],
-        blocks: &[Block],
+        found: &Blocks,
         capabilities: &Capabilities,
     ) -> Result<()> {
         let mut places = vec![None; s.items.len()];
@@ -215,13 +216,12 @@ impl MemoryPlan {
         }
         let size = end.max(UNIFORM_ALIGNMENT);
         let uniforms = self.buffer(&format!("{name} params"), size, Category::Control)?;
-        let live_bytes = arena::live_bytes(blocks);
+        let live_bytes = arena::live_bytes(&found.blocks);
         let peak = (0..live_bytes.len())
             .max_by_key(|&d| live_bytes[d])
             .unwrap_or(0);
-        let workspace_at_peak = ids
-            .iter()
-            .zip(blocks)
+        let workspace_at_peak = (found.ids.iter())
+            .zip(&found.blocks)
             .filter(|(id, b)| s.items[id.index()].workspace && (b.first..=b.last).contains(&peak))
             .map(|(_, b)| b.bytes)
             .sum();
@@ -388,54 +388,82 @@ fn check_binding(item: &Item, bytes: u64, capabilities: &Capabilities) -> Result
     Ok(())
 }
 
-type Packed = (Vec<TensorId>, Packing, Vec<Block>);
+/// The arena tensors of a schedule, ready for the packer.
+pub(crate) struct Blocks {
+    /// Root tensors that live in arenas.
+    pub ids: Vec<TensorId>,
+    /// Their sizes and lifetimes.
+    pub blocks: Vec<Block>,
+    /// Position of a tensor in these lists.
+    index: HashMap<usize, usize>,
+}
 
-fn pack(
-    s: &Schedule,
-    lives: &[Option<(usize, usize)>],
-    capabilities: &Capabilities,
-    placement: Placement,
-) -> Result<Packed> {
-    let mut ids = Vec::new();
-    let mut blocks = Vec::new();
-    let mut index = HashMap::new();
-    for (i, (item, life)) in s.items.iter().zip(lives).enumerate() {
-        let (Role::Activation, Some((first, last))) = (item.role, *life) else {
-            continue;
+impl Blocks {
+    pub(crate) fn new(
+        s: &Schedule,
+        lives: &[Option<(usize, usize)>],
+        capabilities: &Capabilities,
+    ) -> Self {
+        let mut found = Self {
+            ids: Vec::new(),
+            blocks: Vec::new(),
+            index: HashMap::new(),
         };
-        index.insert(i, ids.len());
-        ids.push(TensorId(i as u32));
-        blocks.push(Block {
-            bytes: item
-                .spec
-                .bytes()
-                .next_multiple_of(capabilities.offset_alignment),
-            first,
-            last,
-        });
+        for (i, (item, life)) in s.items.iter().zip(lives).enumerate() {
+            let (Role::Activation, Some((first, last))) = (item.role, *life) else {
+                continue;
+            };
+            found.index.insert(i, found.ids.len());
+            found.ids.push(TensorId(i as u32));
+            found.blocks.push(Block {
+                bytes: item
+                    .spec
+                    .bytes()
+                    .next_multiple_of(capabilities.offset_alignment),
+                first,
+                last,
+            });
+        }
+        found
     }
-    let mut edges = vec![Vec::new(); ids.len()];
-    for dispatch in &s.dispatches {
-        let used = s.accesses(dispatch)?;
-        for (r, _) in used.iter().filter(|u| u.1 == Access::Read) {
-            for (w, _) in used.iter().filter(|u| u.1 == Access::ReadWrite) {
-                if let (Some(&a), Some(&b)) = (index.get(&r.index()), index.get(&w.index())) {
-                    edges[a].push(b);
-                    edges[b].push(a);
+
+    /// Pairs that one dispatch reads and writes: they must not share an arena.
+    fn edges(&self, s: &Schedule) -> Result<Vec<Vec<usize>>> {
+        let mut edges = vec![Vec::new(); self.ids.len()];
+        for dispatch in &s.dispatches {
+            let used = s.accesses(dispatch)?;
+            for (r, _) in used.iter().filter(|u| u.1 == Access::Read) {
+                for (w, _) in used.iter().filter(|u| u.1 == Access::ReadWrite) {
+                    let (a, b) = (self.index.get(&r.index()), self.index.get(&w.index()));
+                    if let (Some(&a), Some(&b)) = (a, b) {
+                        edges[a].push(b);
+                        edges[b].push(a);
+                    }
                 }
             }
         }
+        Ok(edges)
     }
-    let packing = match placement {
-        Placement::Arenas(tries) => {
-            arena::pack(&blocks, &edges, capabilities.max_buffer_bytes, tries)
-        }
-        Placement::Separate => Packing {
-            spots: (0..ids.len())
-                .map(|arena| arena::Spot { arena, offset: 0 })
-                .collect(),
-            arenas: blocks.iter().map(|b| b.bytes).collect(),
-        },
-    };
-    Ok((ids, packing, blocks))
+
+    fn pack(
+        &self,
+        s: &Schedule,
+        capabilities: &Capabilities,
+        placement: Placement,
+    ) -> Result<Packing> {
+        Ok(match placement {
+            Placement::Arenas(tries) => arena::pack(
+                &self.blocks,
+                &self.edges(s)?,
+                capabilities.max_buffer_bytes,
+                tries,
+            ),
+            Placement::Separate => Packing {
+                spots: (0..self.ids.len())
+                    .map(|arena| arena::Spot { arena, offset: 0 })
+                    .collect(),
+                arenas: self.blocks.iter().map(|b| b.bytes).collect(),
+            },
+        })
+    }
 }

@@ -44,7 +44,13 @@ pub(super) fn cases() -> Vec<Case> {
         case("evaluation", evaluation, &[3, 5, 7, 3], normal),
         case("evaluation of vectors", evaluation, &[3, 7], normal),
         // E[x^2] - E[x]^2 in f32 would lose three digits of the variance here.
-        case("mean far from zero", training, &[2, 3, 9, 11], Fill::Uniform(98.0, 102.0)).kinks(),
+        case(
+            "mean far from zero",
+            training,
+            &[2, 3, 9, 11],
+            Fill::Uniform(98.0, 102.0),
+        )
+        .kinks(),
         // Several unrolled blocks, a rest, and rows that begin at every offset within a vec4.
         case("long rows", training, &[2, 5, 31, 37], normal).kinks(),
         case("long rows, dropout", dropout, &[2, 3, 31, 37], normal).kinks(),

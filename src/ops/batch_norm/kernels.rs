@@ -224,9 +224,7 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
     }
 
     let Some(dx) = io.dx(0) else { return Ok(()) };
-    let tensors = [
-        dx, x, gamma, mean, variance, &dgamma, &dbeta, &control,
-    ];
+    let tensors = [dx, x, gamma, mean, variance, &dgamma, &dbeta, &control];
     match l.choose(&INPUT_GRADIENT, &p.problem())? {
         "2_rows" => {
             let kernel = kernel!("batch_norm/input_gradient_2_rows");

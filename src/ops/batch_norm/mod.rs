@@ -6,8 +6,8 @@ mod reference;
 mod update_running;
 
 pub use kernels::{BACKWARD, INPUT_GRADIENT, NORMALISE, STATISTICS};
-pub use update_running::UpdateRunning;
 pub(super) use update_running::ENTRY as UPDATE_RUNNING_ENTRY;
+pub use update_running::UpdateRunning;
 
 use super::{Array, Dropout, Entry, Io, Lowering, Op, Pass, Real, Saved, Step};
 use crate::error::{Error, Result};
