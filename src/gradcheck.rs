@@ -171,7 +171,10 @@ fn record(case: &Case) -> Result<Setup> {
         seed: 42,
         step: 3,
         valid: valid as u32,
-        batch: valid as u32,
+        batch: (case.start + valid) as u32,
+        sample_offset: case.start as u32,
+        cursor: case.start as u32,
+        share: valid as f32 / (case.start + valid).max(1) as f32,
         learning_rate: 1e-2,
         alpha: 2e-2,
         ..Step::full(batch)

@@ -72,7 +72,15 @@ impl<'t, T: Real> Executor<'t, T> {
                 Some(t) => self.load(t),
                 None => Cow::Owned(empty.clone()),
             };
-            let x: Vec<Cow<Array<T>>> = node.io.x.iter().map(load).collect();
+            // An input that backward does not read still has the shape of its gradient.
+            let load_input = |(i, slot): (usize, &Option<Tensor>)| match node.io.dx.get(i) {
+                Some(Some(dx)) if slot.is_none() => Cow::Owned(Array {
+                    shape: dx.shape().clone(),
+                    data: Vec::new(),
+                }),
+                _ => load(slot),
+            };
+            let x: Vec<Cow<Array<T>>> = node.io.x.iter().enumerate().map(load_input).collect();
             let x: Vec<&Array<T>> = x.iter().map(AsRef::as_ref).collect();
             if node.pass == Pass::Backward {
                 let y: Vec<Cow<Array<T>>> = node.io.y.iter().map(load).collect();

@@ -197,6 +197,11 @@ impl Dataset {
         &self.x
     }
 
+    /// Takes the feature arrays out: (samples, rows, frames), row-major. The set is left without them.
+    pub fn take_x(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.x)
+    }
+
     /// The genre of sample `i`.
     pub fn label(&self, i: usize) -> usize {
         self.tracks[self.samples[i].track].genre

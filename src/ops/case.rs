@@ -40,6 +40,8 @@ pub struct Case {
     pub inputs: Vec<Input>,
     /// Real samples, when fewer than the batch dimension.
     pub valid: Option<usize>,
+    /// Real samples of the batch that come before this micro-batch.
+    pub start: usize,
     /// Whether finite differences make sense (no: fillings on a kink).
     pub smooth: bool,
 }
@@ -55,6 +57,7 @@ impl Case {
                 .map(|(spec, fill)| Input { spec, fill })
                 .collect(),
             valid: None,
+            start: 0,
             smooth: true,
         }
     }
@@ -62,6 +65,12 @@ impl Case {
     /// The case with only the first `n` samples real.
     pub fn valid(mut self, n: usize) -> Self {
         self.valid = Some(n);
+        self
+    }
+
+    /// The case as a later micro-batch of its batch, after `n` samples.
+    pub fn starting_at(mut self, n: usize) -> Self {
+        self.start = n;
         self
     }
 

@@ -163,6 +163,10 @@ fn cases() -> Vec<Case> {
         case("nothing dropped", 0.0, 2, &[2, 13]),
         case("nearly all dropped", 0.9, 3, &[5, 31]),
         case("partial batch", 0.7, 4, &[4, 9, 5]).valid(3),
+        // Micro-batches that begin at every offset within the generator's quads.
+        case("second micro-batch, offset 1", 0.5, 5, &[2, 7]).starting_at(3),
+        case("second micro-batch, offset 2", 0.5, 6, &[3, 6]).starting_at(3),
+        case("second micro-batch, offset 3", 0.5, 7, &[2, 3]).starting_at(5),
     ]
 }
 

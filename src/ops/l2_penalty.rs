@@ -118,6 +118,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("one element", &[1]),
         case("prime sizes", &[3, 5, 7]),
+        case("second micro-batch", &[5, 3]).starting_at(7),
         case("two workgroups and a rest", &[17, 251]).kinks(),
     ]
 }

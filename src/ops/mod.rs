@@ -14,6 +14,9 @@ mod dropout;
 mod kernel;
 mod l2_penalty;
 mod lowering;
+mod pooling;
+mod gather_batch;
+mod metrics;
 pub mod random;
 mod reduce;
 mod reference;
@@ -30,9 +33,14 @@ pub use case::{Case, Fill, Input};
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use gather_batch::GatherBatch;
 pub use kernel::{Access, Kernel, Reflection};
 pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, grid_1d};
+pub use pooling::average::AvgPool2d;
+pub use pooling::global_average::GlobalAvgPool;
+pub use pooling::max::MaxPool2d;
+pub use metrics::{AccumulateMetrics, StoreRows};
 pub use reference::{Array, Real};
 pub use relu::Relu;
 pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung};
@@ -145,7 +153,8 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         Self: Sized;
 
     /// CPU reference of backward: one gradient per entry of [`Op::differentiable`].
-    /// Inputs and outputs that [`Op::saved`] does not name arrive empty.
+    /// Inputs and outputs that [`Op::saved`] does not name arrive without elements (an input whose gradient is wanted still
+    /// with its shape).
     fn backward_reference<T: Real>(
         &self,
         _x: &[&Array<T>],
@@ -225,16 +234,22 @@ pub struct Entry {
 /// Every op. Tests, gradient checks, benches and docs iterate this list.
 pub fn registry() -> Vec<Entry> {
     vec![
+        metrics::ACCUMULATE_ENTRY,
         adam::ENTRY,
         add::ENTRY,
+        pooling::average::ENTRY,
         batch_norm::ENTRY,
         conv2d::ENTRY,
         dense::ENTRY,
         dropout::ENTRY,
+        gather_batch::ENTRY,
         adam::CLIP_ENTRY,
+        pooling::global_average::ENTRY,
         l2_penalty::ENTRY,
+        pooling::max::ENTRY,
         relu::ENTRY,
         softmax_cross_entropy::ENTRY,
+        metrics::STORE_ENTRY,
         batch_norm::UPDATE_RUNNING_ENTRY,
     ]
 }

@@ -210,6 +210,7 @@ fn cases() -> Vec<Case> {
         case("prime sizes, smoothed", 7, 11, 0.1, Fill::Normal(2.0)),
         case("more rows than lanes", 67, 3, 0.2, Fill::Normal(1.0)),
         case("partial batch", 5, 10, 0.1, Fill::Normal(1.0)).valid(3),
+        case("second micro-batch", 3, 4, 0.1, Fill::Normal(1.0)).starting_at(2),
         case(
             "logits of 1e4 would overflow exp",
             4,

@@ -274,7 +274,7 @@ fn write_npy<T: npyz::AutoSerialize>(
     values: impl IntoIterator<Item = T>,
 ) -> Result<()> {
     write_atomically(path, |temporary| {
-        let mut fill = || -> io::Result<()> {
+        let fill = || -> io::Result<()> {
             let mut file = BufWriter::new(temporary.as_file_mut());
             file.rewind()?;
             let mut npy = WriteOptions::new()

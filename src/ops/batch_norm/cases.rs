@@ -41,6 +41,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("dropout", dropout, &[3, 5, 7, 5], normal),
         case("dropout on vectors", dropout, &[5, 7], normal),
         case("dropout, partial batch", dropout, &[4, 3, 5, 3], normal).valid(2),
+        case("dropout, offset 3", dropout, &[2, 3, 5, 7], normal).starting_at(3),
+        case("dropout on vectors, offset 1", dropout, &[2, 7], normal).starting_at(3),
         case("evaluation", evaluation, &[3, 5, 7, 3], normal),
         case("evaluation of vectors", evaluation, &[3, 7], normal),
         // E[x^2] - E[x]^2 in f32 would lose three digits of the variance here.

@@ -46,7 +46,7 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                 let s = thumb.play(note, 0.9 * stage.beat, 0.0, dice);
                 stage.add(at, 1.2 * bass, &s, dice);
             }
-            for at in [1.0, 1.5, 3.0, 3.5] {
+            for at in [1.0f64, 1.5, 3.0, 3.5] {
                 if at.fract() > 0.0 && dice.chance(0.5) {
                     continue;
                 }

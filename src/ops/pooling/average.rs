@@ -1,0 +1,130 @@
+//! Average pooling.
+
+use super::{Params, WORKGROUP, only_input};
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::select::anything;
+use crate::ops::{Array, Case, Entry, Family, Fill, Io, Lowering, Op, Real, Rung, Step, grid_1d};
+use crate::tensor::Spec;
+
+/// `y[n,c,i,j] = mean of x[n, c, i·stride + u, j·stride + v]` over the window; no padding, windows that don't fit are left
+/// out. Input: x `[N,C,H,W]`. Output: y `[N,C,OH,OW]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AvgPool2d {
+    /// Rows and columns of a window.
+    pub window: [usize; 2],
+    /// Rows and columns from one window to the next.
+    pub stride: [usize; 2],
+}
+
+/// Registry line.
+pub(in crate::ops) const ENTRY: Entry = Entry {
+    name: "avg_pool2d",
+    cases,
+    families: &[&FORWARD, &BACKWARD],
+};
+
+const RUNGS: &[Rung] = &[Rung {
+    name: "1_naive",
+    supports: anything,
+}];
+
+/// y from x.
+pub static FORWARD: Family = Family {
+    name: "avg_pool2d.forward",
+    rungs: RUNGS,
+    software: &["1_naive"],
+    hardware: &["1_naive"],
+};
+
+/// dx from dy.
+pub static BACKWARD: Family = Family {
+    name: "avg_pool2d.backward",
+    rungs: RUNGS,
+    software: &["1_naive"],
+    hardware: &["1_naive"],
+};
+
+impl Op for AvgPool2d {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+        let x = only_input("avg_pool2d", inputs)?;
+        let p = Params::new("avg_pool2d", self.window, self.stride, x)?;
+        Ok(vec![Spec::f32(p.output(x))])
+    }
+
+    fn differentiable(&self) -> &'static [usize] {
+        &[0]
+    }
+
+    fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
+        let (x, y) = (io.x(0), io.y(0));
+        let p = Params::new("avg_pool2d", self.window, self.stride, x.shape())?;
+        l.choose(&FORWARD, &p.problem())?;
+        let kernel = kernel!("avg_pool2d/forward_1_naive");
+        l.dispatch(kernel, &[x, y], p, grid_1d(y.numel(), WORKGROUP))
+    }
+
+    fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
+        let Some(dx) = io.dx(0) else { return Ok(()) };
+        let p = Params::new("avg_pool2d", self.window, self.stride, dx.shape())?;
+        l.choose(&BACKWARD, &p.problem())?;
+        let kernel = kernel!("avg_pool2d/backward_1_naive");
+        l.dispatch(kernel, &[io.dy(), dx], p, grid_1d(dx.numel(), WORKGROUP))
+    }
+
+    fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {
+        let (p, area) = self.params(x[0]);
+        let mut y = Array::zeros(p.output(&x[0].shape));
+        p.for_each_tap(|output, input, _| {
+            y.data[output] = y.data[output] + x[0].data[input];
+        });
+        for y in &mut y.data {
+            *y = *y / area;
+        }
+        vec![y]
+    }
+
+    fn backward_reference<T: Real>(
+        &self,
+        x: &[&Array<T>],
+        _: &[&Array<T>],
+        dy: &Array<T>,
+        _: &Step,
+    ) -> Vec<Array<T>> {
+        let (p, area) = self.params(x[0]);
+        let mut dx = Array::zeros(x[0].shape.clone());
+        p.for_each_tap(|output, input, _| {
+            dx.data[input] = dx.data[input] + dy.data[output] / area;
+        });
+        vec![dx]
+    }
+}
+
+impl AvgPool2d {
+    /// Sizes, and the number of elements in a window.
+    fn params<T: Real>(&self, x: &Array<T>) -> (Params, T) {
+        let p = Params::new("avg_pool2d", self.window, self.stride, &x.shape)
+            .expect("shapes were checked when the op was recorded");
+        (p, T::lit(f64::from(p.window_h * p.window_w)))
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, window, stride, x: [usize; 4]| {
+        let x = (Spec::f32(x), Fill::Normal(1.0));
+        Case::new(name, AvgPool2d { window, stride }, vec![x])
+    };
+    vec![
+        case("1x1 input", [1, 1], [1, 1], [1, 1, 1, 1]),
+        case("2x2", [2, 2], [2, 2], [2, 3, 4, 6]),
+        case("2x2, odd sizes", [2, 2], [2, 2], [1, 3, 5, 7]),
+        case("overlapping", [3, 3], [2, 2], [2, 2, 7, 9]),
+        case("overlapping every way", [3, 2], [1, 1], [1, 3, 5, 6]),
+        case("gaps between windows", [2, 1], [3, 4], [1, 2, 11, 10]),
+        case("window as large as x", [17, 19], [1, 1], [1, 1, 17, 19]),
+    ]
+}

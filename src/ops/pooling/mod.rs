@@ -1,0 +1,108 @@
+//! Pooling: maximum and mean over windows, mean over whole planes. None pads; windows that don't fit are left out (floor).
+
+pub(super) mod average;
+pub(super) mod global_average;
+pub(super) mod max;
+
+use super::Problem;
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Shape, Spec};
+use bytemuck::{Pod, Zeroable};
+
+/// Workgroup size of the pooling kernels.
+const WORKGROUP: usize = 64;
+
+/// Sizes of a pooling over windows; every plane (sample and channel) is pooled alike.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct Params {
+    /// Samples times channels.
+    planes: u32,
+    h: u32,
+    w: u32,
+    window_h: u32,
+    window_w: u32,
+    stride_h: u32,
+    stride_w: u32,
+    oh: u32,
+    ow: u32,
+    reserved: [u32; 3],
+}
+
+impl Params {
+    /// Sizes for x `[N,C,H,W]`.
+    fn new(op: &'static str, window: [usize; 2], stride: [usize; 2], x: &Shape) -> Result<Self> {
+        let fail = |message: String| Err(Error::shape(op, message));
+        let &[n, c, h, w] = x.dims() else {
+            return fail(format!("x must be [N, C, H, W], it is {x}"));
+        };
+        let ([wh, ww], [sh, sw]) = (window, stride);
+        if wh * ww == 0 || sh * sw == 0 {
+            return fail(format!(
+                "window {wh}x{ww} and stride {sh}x{sw} must be at least 1x1"
+            ));
+        }
+        if n * c == 0 || h < wh || w < ww {
+            return fail(format!(
+                "x is {x}, which holds no window of {wh}x{ww}; use a smaller window or a larger input"
+            ));
+        }
+        Ok(Self {
+            planes: (n * c) as u32,
+            h: h as u32,
+            w: w as u32,
+            window_h: wh as u32,
+            window_w: ww as u32,
+            stride_h: sh as u32,
+            stride_w: sw as u32,
+            oh: ((h - wh) / sh + 1) as u32,
+            ow: ((w - ww) / sw + 1) as u32,
+            reserved: [0; 3],
+        })
+    }
+
+    fn problem(&self) -> Problem {
+        Problem(vec![
+            ("planes", self.planes as usize),
+            ("h", self.h as usize),
+            ("w", self.w as usize),
+            ("window_h", self.window_h as usize),
+            ("window_w", self.window_w as usize),
+            ("stride_h", self.stride_h as usize),
+            ("stride_w", self.stride_w as usize),
+        ])
+    }
+
+    /// Shape of y for x `[N,C,..]`.
+    fn output(&self, x: &Shape) -> [usize; 4] {
+        let [n, c] = [x.dims()[0], x.dims()[1]];
+        [n, c, self.oh as usize, self.ow as usize]
+    }
+
+    /// Calls `f(output, input, tap)` for every element of every window: flat indices, and the element's number in its window.
+    fn for_each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let (h, w) = (self.h as usize, self.w as usize);
+        let (oh, ow) = (self.oh as usize, self.ow as usize);
+        let (wh, ww) = (self.window_h as usize, self.window_w as usize);
+        let (sh, sw) = (self.stride_h as usize, self.stride_w as usize);
+        for output in 0..self.planes as usize * oh * ow {
+            let (plane, i, j) = (output / (oh * ow), output / ow % oh, output % ow);
+            for tap in 0..wh * ww {
+                let (u, v) = (tap / ww, tap % ww);
+                f(output, (plane * h + i * sh + u) * w + j * sw + v, tap);
+            }
+        }
+    }
+}
+
+/// The one input of a pooling.
+fn only_input<'a>(op: &'static str, inputs: &'a [Spec]) -> Result<&'a Shape> {
+    match inputs {
+        [x] if x.dtype == DType::F32 => Ok(&x.shape),
+        [_] => Err(Error::shape(op, "x must be f32")),
+        _ => Err(Error::shape(
+            op,
+            format!("takes 1 input, got {}", inputs.len()),
+        )),
+    }
+}

@@ -1,0 +1,113 @@
+//! `checkpoint.safetensors`: everything that a run needs to go on to the same bits.
+
+use super::callbacks::Callbacks;
+use super::engine::Weights;
+use super::model_file::{from_bytes, to_bytes};
+use crate::error::{Error, Result};
+use crate::fsutil::atomic_write;
+use crate::report::EpochRow;
+use crate::tensor::Shape;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Where a run stands, apart from tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs done.
+    pub epoch: u32,
+    /// Steps done of the next one.
+    pub step_in_epoch: usize,
+    /// Optimizer steps done in all.
+    pub optimizer_step: u64,
+    /// The current learning rate.
+    pub learning_rate: f64,
+    /// Early stopping and plateau.
+    pub callbacks: Callbacks,
+    /// The finished epochs.
+    pub history: Vec<EpochRow>,
+    /// Seconds spent in the unfinished epoch.
+    pub seconds: f64,
+    /// Why the run ended, when it has.
+    pub ending: Option<String>,
+}
+
+/// A run at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Where the run stands.
+    pub progress: Progress,
+    /// Parameters and running statistics.
+    pub weights: Weights,
+    /// Adam's moments, flat.
+    pub moments: [Vec<f32>; 2],
+    /// The best epoch's weights; empty before the first validation.
+    pub best: Weights,
+    /// The device's totals of the unfinished epoch.
+    pub totals: Vec<f32>,
+}
+
+const FORMAT: &str = "gtzan-gpu checkpoint 1";
+const PARTS: [&str; 2] = ["moment1", "moment2"];
+
+impl Checkpoint {
+    /// Write to `path`: whole or not at all.
+    ///
+    /// # Errors
+    /// A full disk, a read-only folder.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let progress = serde_json::to_string(&self.progress).map_err(|e| Error::file(path, e))?;
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("progress".to_owned(), progress),
+        ]);
+        let flat: Vec<Shape> = self.moments.iter().map(|m| Shape::from([m.len()])).collect();
+        let totals = Shape::from([self.totals.len()]);
+        let best: Vec<String> = self.best.iter().map(|(n, ..)| format!("best/{n}")).collect();
+        let mut tensors: Vec<(&str, &Shape, &[f32])> = vec![("totals", &totals, &self.totals)];
+        for (name, shape, data) in &self.weights {
+            tensors.push((name, shape, data));
+        }
+        for ((name, shape), data) in PARTS.iter().zip(&flat).zip(&self.moments) {
+            tensors.push((name, shape, data));
+        }
+        for (name, (_, shape, data)) in best.iter().zip(&self.best) {
+            tensors.push((name, shape, data));
+        }
+        atomic_write(path, &to_bytes(path, &tensors, metadata)?)
+    }
+
+    /// Read from `path`.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or no checkpoint of this program.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("can't be read as a checkpoint: {e}")))?;
+        let (tensors, metadata) = from_bytes(path, &bytes)?;
+        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+            return Err(Error::file(path, "not a checkpoint of this program; give a run's folder"));
+        }
+        let progress = metadata.get("progress").map(String::as_str).unwrap_or_default();
+        let progress = serde_json::from_str(progress)
+            .map_err(|e| Error::file(path, format!("the checkpoint is damaged ({e})")))?;
+        let mut checkpoint = Self {
+            progress,
+            weights: Vec::new(),
+            moments: Default::default(),
+            best: Vec::new(),
+            totals: Vec::new(),
+        };
+        for (name, shape, data) in tensors {
+            if let Some(i) = PARTS.iter().position(|p| *p == name) {
+                checkpoint.moments[i] = data;
+            } else if name == "totals" {
+                checkpoint.totals = data;
+            } else if let Some(best) = name.strip_prefix("best/") {
+                checkpoint.best.push((best.to_owned(), shape, data));
+            } else {
+                checkpoint.weights.push((name, shape, data));
+            }
+        }
+        Ok(checkpoint)
+    }
+}

@@ -1,0 +1,19 @@
+//! Training: the graph of a step, the engine that runs it, the loop with its callbacks, and what a run leaves on disk.
+
+mod callbacks;
+mod checkpoint;
+mod engine;
+mod graph;
+mod model_file;
+mod settings;
+mod task;
+mod trainer;
+
+pub use callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
+pub use checkpoint::{Checkpoint, Progress};
+pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, compile, means};
+pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
+pub use model_file::{FeatureSettings, ModelFile};
+pub use settings::Settings;
+pub use task::{Task, argmax, per_track, split_rule};
+pub use trainer::{EpochEvent, Outcome, Trainer};

@@ -1,0 +1,141 @@
+//! `model.safetensors`: weights under PyTorch's names and layouts, and in its metadata all that predicting needs.
+
+use super::engine::Weights;
+use crate::dataset::{Normaliser, Segments};
+use crate::error::{Error, Result};
+use crate::features::Definition;
+use crate::fsutil::atomic_write;
+use crate::nn::Model;
+use crate::tensor::Shape;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// How the model's inputs are made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureSettings {
+    /// Definition of the features; none: arrays of another tool, so audio can't be predicted.
+    pub definition: Option<Definition>,
+    /// Which segments of a track the model was trained on.
+    pub segments: Segments,
+    /// Feature rows.
+    pub rows: usize,
+    /// Frames.
+    pub frames: usize,
+}
+
+/// A trained model with everything that predicting needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFile {
+    /// Class names, in the order of the outputs.
+    pub labels: Vec<String>,
+    /// The architecture.
+    pub model: Model,
+    /// The features.
+    pub features: FeatureSettings,
+    /// Normalisation of the features.
+    pub normaliser: Normaliser,
+    /// Trained on the synthetic set.
+    pub synthetic: bool,
+    /// Parameters and running statistics.
+    pub weights: Weights,
+}
+
+/// Value of the metadata key `format`.
+const FORMAT: &str = "gtzan-gpu model 1";
+
+impl ModelFile {
+    /// Write to `path`: whole or not at all.
+    ///
+    /// # Errors
+    /// A full disk, a read-only folder.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let json = |value: serde_json::Result<String>| value.map_err(|e| Error::file(path, e));
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("labels".to_owned(), json(serde_json::to_string(&self.labels))?),
+            ("architecture".to_owned(), self.model.to_toml()?),
+            ("features".to_owned(), json(serde_json::to_string(&self.features))?),
+            ("normalisation".to_owned(), json(serde_json::to_string(&self.normaliser))?),
+            ("synthetic".to_owned(), self.synthetic.to_string()),
+            ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ]);
+        let tensors: Vec<(&str, &Shape, &[f32])> =
+            self.weights.iter().map(|(n, s, d)| (n.as_str(), s, d.as_slice())).collect();
+        atomic_write(path, &to_bytes(path, &tensors, metadata)?)
+    }
+
+    /// Read from `path`.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or no model of this program.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("can't be read as a model: {e}")))?;
+        let (weights, metadata) = from_bytes(path, &bytes)?;
+        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+            return Err(Error::file(
+                path,
+                "a safetensors file, but not a model of this program (no 'format' in its metadata); give a run's model.safetensors",
+            ));
+        }
+        let text = |key: &str| {
+            metadata
+                .get(key)
+                .ok_or_else(|| Error::file(path, format!("the metadata has no '{key}'; the file is damaged")))
+        };
+        let origin = path.display().to_string();
+        let file = Self {
+            labels: parse(path, text("labels")?)?,
+            model: Model::from_toml(text("architecture")?, &origin)?,
+            features: parse(path, text("features")?)?,
+            normaliser: parse(path, text("normalisation")?)?,
+            synthetic: text("synthetic")? == "true",
+            weights,
+        };
+        if file.normaliser.mean.len() != file.features.rows || file.normaliser.std.len() != file.features.rows {
+            return Err(Error::file(path, "normalisation and features differ in rows; the file is damaged"));
+        }
+        Ok(file)
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::file(path, format!("damaged metadata: {e}")))
+}
+
+/// Named f32 tensors and metadata as the bytes of a safetensors file.
+pub(super) fn to_bytes(
+    path: &Path,
+    tensors: &[(&str, &Shape, &[f32])],
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, shape, data) in tensors {
+        let view = TensorView::new(Dtype::F32, shape.dims().to_vec(), bytemuck::cast_slice(data))
+            .map_err(|e| Error::file(path, format!("{name}: {e}")))?;
+        views.push((*name, view));
+    }
+    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::file(path, e))
+}
+
+/// The f32 tensors and the metadata of a safetensors file.
+pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(Weights, HashMap<String, String>)> {
+    let damaged = |e: safetensors::SafeTensorError| {
+        Error::file(path, format!("not a safetensors file, or damaged ({e})"))
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let mut weights = Vec::new();
+    for (name, view) in file.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::file(path, format!("{name} is {:?}, expected F32", view.dtype())));
+        }
+        let shape = Shape::new(view.shape().to_vec());
+        weights.push((name, shape, bytemuck::pod_collect_to_vec(view.data())));
+    }
+    Ok((weights, metadata))
+}

@@ -1,0 +1,160 @@
+//! What a run learns from: normalised samples, who trains and who validates, and how classes weigh.
+
+use super::engine::Samples;
+use super::model_file::FeatureSettings;
+use super::settings::Settings;
+use crate::dataset::{Dataset, Normaliser, Segments, Source, SplitRule, class_weights_balanced, split};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// A data set made ready for training.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Class names.
+    pub genres: Vec<String>,
+    /// All samples, normalised.
+    pub samples: Samples,
+    /// Samples that train.
+    pub train: Vec<u32>,
+    /// Samples that validate.
+    pub validation: Vec<u32>,
+    /// Track of every sample.
+    pub track_of: Vec<usize>,
+    /// One weight per class.
+    pub class_weights: Vec<f32>,
+    /// Fitted on the training samples.
+    pub normaliser: Normaliser,
+    /// How inputs are made.
+    pub features: FeatureSettings,
+    /// Composed by this program.
+    pub synthetic: bool,
+    /// One line for people.
+    pub description: String,
+}
+
+/// The rule that `--split`, `--folds` and `--val-fraction` name together.
+///
+/// # Errors
+/// When they contradict each other or make no sense.
+pub fn split_rule(s: &Settings) -> Result<SplitRule> {
+    if let Some(k) = s.folds {
+        if k < 2 || s.fold >= k {
+            return Err(Error::usage(format!(
+                "--folds {k} --fold {}: at least 2 folds, and a fold from 0 to {}",
+                s.fold,
+                k.saturating_sub(1)
+            )));
+        }
+        return Ok(SplitRule::Folds {
+            k,
+            i: s.fold,
+            seed: s.seed,
+        });
+    }
+    if !(s.val_fraction > 0.0 && s.val_fraction < 1.0) {
+        return Err(Error::usage(format!(
+            "--val-fraction {}: give a number above 0 and below 1",
+            s.val_fraction
+        )));
+    }
+    Ok(match s.split.as_str() {
+        "stratified" => SplitRule::Stratified {
+            fraction: s.val_fraction,
+            seed: s.seed,
+        },
+        "fault-filtered" => SplitRule::FaultFiltered,
+        path if Path::new(path).is_dir() => SplitRule::Lists(PathBuf::from(path)),
+        path if Path::new(path).is_file() => SplitRule::File(PathBuf::from(path)),
+        other => {
+            return Err(Error::usage(format!(
+                "--split {other}: give stratified, fault-filtered, a file, or a folder of lists"
+            )));
+        }
+    })
+}
+
+impl Task {
+    /// Split, normalise and weigh a data set as the settings say.
+    ///
+    /// # Errors
+    /// When too little is left to train or validate on.
+    pub fn new(mut dataset: Dataset, s: &Settings) -> Result<Self> {
+        let parts = split(&dataset, &split_rule(s)?)?;
+        let train = dataset.samples_of(&parts.train);
+        let validation = dataset.samples_of(&parts.validation);
+        let normaliser = Normaliser::fit(&dataset, &train)?;
+        let labels = dataset.labels();
+        let of_train: Vec<u32> = train.iter().map(|&i| labels[i]).collect();
+        let class_weights = if s.class_weights {
+            class_weights_balanced(&of_train, dataset.genres.len())
+        } else {
+            vec![1.0; dataset.genres.len()]
+        };
+        let what = match &dataset.source {
+            Source::Folder(path) | Source::File(path) => path.display().to_string(),
+            Source::Synthetic { seed } => format!("the built-in SYNTHETIC set (seed {seed}, not real music)"),
+        };
+        let segments = match s.segments {
+            Segments::First => "the first 3 s of each",
+            Segments::All => "all 3 s segments of each",
+        };
+        let description = format!(
+            "{what}: {} tracks of {} genres, {segments}; {} samples train, {} validate",
+            dataset.tracks.len(),
+            dataset.genres.len(),
+            train.len(),
+            validation.len()
+        );
+        let frames = dataset.frames;
+        let mut x = dataset.take_x();
+        normaliser.apply(&mut x, frames)?;
+        Ok(Self {
+            features: FeatureSettings {
+                definition: dataset.definition,
+                segments: s.segments,
+                rows: dataset.rows,
+                frames,
+            },
+            track_of: dataset.samples.iter().map(|s| s.track).collect(),
+            genres: dataset.genres,
+            samples: Samples { x, labels },
+            train: train.iter().map(|&i| i as u32).collect(),
+            validation: validation.iter().map(|&i| i as u32).collect(),
+            class_weights,
+            normaliser,
+            synthetic: dataset.synthetic,
+            description,
+        })
+    }
+}
+
+/// Average the probabilities of samples that belong to one track: returns (one sample of each track, its mean
+/// probabilities), in the order in which tracks first appear.
+pub fn per_track(order: &[u32], track_of: &[usize], probabilities: &[f32], classes: usize) -> Vec<(u32, Vec<f32>)> {
+    let mut tracks: Vec<(usize, u32, Vec<f32>, f32)> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    for (&sample, row) in order.iter().zip(probabilities.chunks_exact(classes)) {
+        let track = track_of[sample as usize];
+        let at = *index.entry(track).or_insert_with(|| {
+            tracks.push((track, sample, vec![0.0; classes], 0.0));
+            tracks.len() - 1
+        });
+        for (sum, p) in tracks[at].2.iter_mut().zip(row) {
+            *sum += p;
+        }
+        tracks[at].3 += 1.0;
+    }
+    let mean = |(_, sample, sums, n): (usize, u32, Vec<f32>, f32)| (sample, sums.iter().map(|s| s / n).collect());
+    tracks.into_iter().map(mean).collect()
+}
+
+/// Index of the greatest probability; the first of equals.
+pub fn argmax(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, v) in row.iter().enumerate() {
+        if *v > row[best] {
+            best = i;
+        }
+    }
+    best
+}

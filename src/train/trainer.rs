@@ -1,0 +1,347 @@
+//! The training loop: epochs, callbacks, checkpoints. It prints nothing; it tells a listener what happens.
+
+use super::callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
+use super::checkpoint::{Checkpoint, Progress};
+use super::engine::{Engine, Weights, means};
+use super::model_file::ModelFile;
+use super::settings::Settings;
+use super::task::{Task, argmax, per_track};
+use crate::dataset::epoch_order;
+use crate::error::Result;
+use crate::fsutil::atomic_write;
+use crate::nn::Model;
+use crate::report::{ConfusionMatrix, EpochRow, History};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the loop tells while it runs.
+#[derive(Debug, Clone)]
+pub enum EpochEvent {
+    /// Some steps of an epoch are done.
+    Steps {
+        /// The epoch, from 1.
+        epoch: u32,
+        /// Steps done.
+        done: usize,
+        /// Steps in the epoch.
+        steps: usize,
+        /// Mean loss so far in the epoch, and accuracy; absent between readbacks.
+        so_far: Option<(f64, f64)>,
+    },
+    /// An epoch is done.
+    Epoch {
+        /// Its row.
+        row: EpochRow,
+        /// The best validation accuracy so far.
+        best: bool,
+    },
+    /// A callback fired.
+    Message(String),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// One sentence; also in the checkpoint.
+    pub ending: String,
+    /// Ctrl-C ended it before it was done.
+    pub interrupted: bool,
+}
+
+/// How often the totals are read back for the progress bar.
+const READ_EVERY: Duration = Duration::from_millis(1000);
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct Trainer<'a, 'g> {
+    engine: Engine<'g>,
+    task: &'a Task,
+    settings: &'a Settings,
+    model: &'a Model,
+    run: PathBuf,
+    progress: Progress,
+    best: Weights,
+}
+
+impl<'a, 'g> Trainer<'a, 'g> {
+    /// A new run in the folder `run`, which exists; `init` replaces the fresh weights. Writes the first checkpoint.
+    ///
+    /// # Errors
+    /// When the weights don't fit, the device fails, or the checkpoint can't be written.
+    pub fn start(
+        mut engine: Engine<'g>,
+        task: &'a Task,
+        settings: &'a Settings,
+        model: &'a Model,
+        run: &Path,
+        init: Option<&Weights>,
+    ) -> Result<Self> {
+        engine.initialise(settings.seed)?;
+        if let Some(weights) = init {
+            engine.set_weights(weights)?;
+        }
+        engine.set_class_weights(&task.class_weights)?;
+        engine.set_totals(&[0.0; 4])?;
+        let s = settings;
+        let progress = Progress {
+            epoch: 0,
+            step_in_epoch: 0,
+            optimizer_step: 0,
+            learning_rate: s.learning_rate,
+            callbacks: Callbacks {
+                early_stopping: EarlyStopping::new(s.early_stopping),
+                plateau: ReduceLrOnPlateau::new(s.plateau_patience, s.plateau_factor, s.min_lr),
+            },
+            history: Vec::new(),
+            seconds: 0.0,
+            ending: None,
+        };
+        let mut trainer = Self {
+            engine,
+            task,
+            settings,
+            model,
+            run: run.to_owned(),
+            progress,
+            best: Vec::new(),
+        };
+        trainer.save_checkpoint()?;
+        Ok(trainer)
+    }
+
+    /// Go on from the checkpoint of the folder `run`.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit the model, or the device fails.
+    pub fn resume(
+        mut engine: Engine<'g>,
+        task: &'a Task,
+        settings: &'a Settings,
+        model: &'a Model,
+        run: &Path,
+        checkpoint: Checkpoint,
+    ) -> Result<Self> {
+        engine.set_weights(&checkpoint.weights)?;
+        engine.set_moments(&checkpoint.moments)?;
+        engine.set_class_weights(&task.class_weights)?;
+        engine.set_totals(&checkpoint.totals)?;
+        let trainer = Self {
+            engine,
+            task,
+            settings,
+            model,
+            run: run.to_owned(),
+            progress: checkpoint.progress,
+            best: checkpoint.best,
+        };
+        // The run may have ended between the checkpoint and the files that follow from it.
+        if !trainer.best.is_empty() {
+            trainer.model_file(trainer.best.clone()).save(&trainer.run.join("model.safetensors"))?;
+        }
+        trainer.save_history()?;
+        Ok(trainer)
+    }
+
+    /// Epochs done, history, learning rate.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine<'g> {
+        &mut self.engine
+    }
+
+    /// Train until the last epoch, early stopping, or until `interrupted` is set (the step in flight is finished, and
+    /// everything is saved).
+    ///
+    /// # Errors
+    /// When the device fails or a file can't be written; the last checkpoint stays.
+    pub fn run(&mut self, interrupted: &AtomicBool, on: &mut dyn FnMut(EpochEvent)) -> Result<Outcome> {
+        while self.progress.epoch < self.settings.epochs && self.progress.ending.is_none() {
+            if !self.epoch(interrupted, on)? {
+                return Ok(Outcome {
+                    ending: format!("interrupted in epoch {}", self.progress.epoch + 1),
+                    interrupted: true,
+                });
+            }
+        }
+        let ending = match &self.progress.ending {
+            Some(ending) => ending.clone(),
+            None => format!("all {} epochs done", self.settings.epochs),
+        };
+        if self.best.is_empty() {
+            self.best = self.engine.weights()?;
+        }
+        self.engine.set_weights(&self.best)?;
+        self.model_file(self.best.clone()).save(&self.run.join("model.safetensors"))?;
+        Ok(Outcome {
+            ending,
+            interrupted: false,
+        })
+    }
+
+    /// One epoch, or the rest of one; false when interrupted.
+    fn epoch(&mut self, interrupted: &AtomicBool, on: &mut dyn FnMut(EpochEvent)) -> Result<bool> {
+        let epoch = self.progress.epoch + 1;
+        let n = self.task.train.len();
+        let order: Vec<u32> = epoch_order(self.settings.seed, u64::from(epoch), n, self.settings.shuffle)
+            .into_iter()
+            .map(|i| self.task.train[i as usize])
+            .collect();
+        let from = self.progress.step_in_epoch;
+        let steps = self.engine.steps(n);
+        let began = Instant::now();
+        let mut read = began;
+        let done = self.engine.train(
+            &order,
+            from,
+            self.progress.optimizer_step,
+            self.progress.learning_rate,
+            |engine, done| {
+                let due = read.elapsed() >= READ_EVERY;
+                let so_far = if due {
+                    read = Instant::now();
+                    Some(means(&engine.totals()?))
+                } else {
+                    None
+                };
+                on(EpochEvent::Steps {
+                    epoch,
+                    done,
+                    steps,
+                    so_far,
+                });
+                Ok(if interrupted.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            },
+        )?;
+        let totals = self.engine.totals()?;
+        let training = began.elapsed().as_secs_f64();
+        self.progress.optimizer_step += (done - from) as u64;
+        self.progress.step_in_epoch = done;
+        if done < steps {
+            self.progress.seconds += training;
+            self.save_checkpoint()?;
+            return Ok(false);
+        }
+        let (loss, accuracy) = means(&totals);
+        let validation = if self.task.validation.is_empty() {
+            None
+        } else {
+            Some(self.engine.evaluate(&self.task.validation)?)
+        };
+        let row = EpochRow {
+            epoch,
+            loss,
+            accuracy,
+            val_loss: validation.as_ref().map(|v| v.loss),
+            val_accuracy: validation.as_ref().map(|v| v.accuracy),
+            lr: self.progress.learning_rate,
+            seconds: self.progress.seconds + began.elapsed().as_secs_f64(),
+            ms_per_step: training * 1e3 / (done - from).max(1) as f64,
+            vram_bytes: self.engine.session().created_bytes(),
+        };
+        self.finish_epoch(row, on)?;
+        // An interrupt that arrived during validation: the epoch is whole and saved.
+        Ok(!interrupted.load(Ordering::Relaxed))
+    }
+
+    fn finish_epoch(&mut self, row: EpochRow, on: &mut dyn FnMut(EpochEvent)) -> Result<()> {
+        let epoch = row.epoch;
+        let mut best = false;
+        let mut messages = Vec::new();
+        if let (Some(val_loss), Some(val_accuracy)) = (row.val_loss, row.val_accuracy) {
+            let callbacks = &mut self.progress.callbacks;
+            let stop;
+            (best, stop) = callbacks.early_stopping.epoch(epoch, val_accuracy);
+            if stop {
+                let text = format!(
+                    "early stopping after epoch {epoch}: {} epochs without a better validation accuracy; the weights of epoch {} are kept",
+                    callbacks.early_stopping.patience, callbacks.early_stopping.best_epoch
+                );
+                self.progress.ending = Some(text.clone());
+                messages.push(text);
+            } else if let Some(lr) = callbacks.plateau.epoch(val_loss, self.progress.learning_rate) {
+                self.progress.learning_rate = lr;
+                messages.push(format!(
+                    "learning rate reduced to {lr:.3e}: {} epochs without a lower validation loss",
+                    callbacks.plateau.patience
+                ));
+            }
+        }
+        self.progress.epoch = epoch;
+        self.progress.step_in_epoch = 0;
+        self.progress.seconds = 0.0;
+        self.progress.history.push(row.clone());
+        if best {
+            self.best = self.engine.weights()?;
+        }
+        self.engine.set_totals(&[0.0; 4])?;
+        self.save_checkpoint()?;
+        if best {
+            self.model_file(self.best.clone()).save(&self.run.join("model.safetensors"))?;
+        }
+        self.save_history()?;
+        on(EpochEvent::Epoch { row, best });
+        for message in messages {
+            on(EpochEvent::Message(message));
+        }
+        Ok(())
+    }
+
+    fn save_checkpoint(&mut self) -> Result<()> {
+        let checkpoint = Checkpoint {
+            progress: self.progress.clone(),
+            weights: self.engine.weights()?,
+            moments: self.engine.moments()?,
+            best: self.best.clone(),
+            totals: self.engine.totals()?,
+        };
+        checkpoint.save(&self.run.join("checkpoint.safetensors"))
+    }
+
+    /// The history so far.
+    pub fn history(&self) -> History {
+        History {
+            rows: self.progress.history.clone(),
+        }
+    }
+
+    fn save_history(&self) -> Result<()> {
+        atomic_write(self.run.join("history.csv"), self.history().to_csv().as_bytes())
+    }
+
+    fn model_file(&self, weights: Weights) -> ModelFile {
+        ModelFile {
+            labels: self.task.genres.clone(),
+            model: self.model.clone(),
+            features: self.task.features.clone(),
+            normaliser: self.task.normaliser.clone(),
+            synthetic: self.task.synthetic,
+            weights,
+        }
+    }
+
+    /// Confusion matrix of the weights on the device over the validation samples: per track, probabilities of a track's
+    /// segments averaged.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn validate(&mut self) -> Result<ConfusionMatrix> {
+        let order = &self.task.validation;
+        let evaluation = self.engine.evaluate(order)?;
+        let classes = self.task.genres.len();
+        let mut matrix = ConfusionMatrix::new(self.task.genres.clone());
+        for (sample, row) in per_track(order, &self.task.track_of, &evaluation.probabilities, classes) {
+            let truth = self.task.samples.labels[sample as usize] as usize;
+            matrix.add(truth, argmax(&row))?;
+        }
+        Ok(matrix)
+    }
+}
