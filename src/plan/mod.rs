@@ -1,10 +1,14 @@
 //! The memory plan: every byte that training will allocate, known before the first allocation. Pure arithmetic, no GPU.
 
 pub mod arena;
+pub mod budget;
+pub mod cost;
 pub mod recompute;
 mod schedule;
+mod summary;
 
 pub use schedule::{Chosen, Item, Schedule, schedule};
+pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
 use crate::error::{Error, Result};
 use crate::ops::{Access, Capabilities, Step};
@@ -71,14 +75,18 @@ pub struct ProgramPlan {
     pub live_bytes: Vec<u64>,
     /// Bytes of workspaces alive at the peak.
     pub workspace_at_peak: u64,
-    /// Bytes of the arenas that this program needs.
-    pub arena_bytes: u64,
 }
 
 impl ProgramPlan {
     /// Peak of live bytes: what a perfect placement would need.
     pub fn lower_bound(&self) -> u64 {
         self.live_bytes.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The (first) dispatch at that peak.
+    pub fn peak(&self) -> usize {
+        let bound = self.lower_bound();
+        self.live_bytes.iter().position(|&b| b == bound).unwrap_or(0)
     }
 }
 
@@ -118,7 +126,8 @@ pub const STAGING_CHUNK: u64 = 256 << 10;
 const UNIFORM_ALIGNMENT: u64 = 256;
 
 impl MemoryPlan {
-    /// Plan `programs` together: persistent buffers are shared by name, arenas are as large as the neediest program's.
+    /// Plan `programs` together: persistent buffers are shared by name, and each program's tensors are packed
+    /// into the arenas of those before it, which grow only where they must: give the neediest first.
     ///
     /// `micro_batches`: how many [`Step`]s one upload carries.
     ///
@@ -137,14 +146,16 @@ impl MemoryPlan {
             upload_bytes: 0,
         };
         let mut packings = Vec::new();
+        let mut arenas = Vec::new();
         for (name, s) in programs {
             let lives = s.lifetimes()?;
             let found = Blocks::new(s, &lives, capabilities);
-            let packing = found.pack(s, capabilities, placement)?;
+            let packing = found.pack(s, capabilities, placement, &arenas)?;
+            arenas.clone_from(&packing.arenas);
             plan.program(name, s, lives, &found, capabilities)?;
             packings.push((found.ids, packing));
         }
-        plan.arenas(programs, &packings, capabilities)?;
+        plan.arenas(programs, &packings, &arenas, capabilities)?;
         let steps = (micro_batches * size_of::<Step>()) as u64;
         let streamed = plan.streamed_bytes(programs);
         plan.upload_bytes = (steps + streamed).max(STAGING_CHUNK).next_multiple_of(16);
@@ -233,7 +244,6 @@ impl MemoryPlan {
             params,
             live_bytes,
             workspace_at_peak,
-            arena_bytes: 0,
         });
         Ok(())
     }
@@ -274,28 +284,14 @@ impl MemoryPlan {
         }))
     }
 
-    /// Create the arenas and put the programs' tensors into them. Arenas are matched between programs by size.
+    /// Create the arenas and put the programs' tensors into them.
     fn arenas(
         &mut self,
         programs: &[(&str, &Schedule)],
         packings: &[(Vec<TensorId>, Packing)],
+        sizes: &[u64],
         capabilities: &Capabilities,
     ) -> Result<()> {
-        let mut sizes: Vec<u64> = Vec::new();
-        let mut ranks = Vec::new();
-        for (_, packing) in packings {
-            let mut order: Vec<usize> = (0..packing.arenas.len()).collect();
-            order.sort_by_key(|&a| std::cmp::Reverse(packing.arenas[a]));
-            let mut rank = vec![0; order.len()];
-            for (r, &a) in order.iter().enumerate() {
-                rank[a] = r;
-                if r == sizes.len() {
-                    sizes.push(0);
-                }
-                sizes[r] = sizes[r].max(packing.arenas[a]);
-            }
-            ranks.push(rank);
-        }
         let first = self.buffers.len();
         for (i, &bytes) in sizes.iter().enumerate() {
             self.buffer(&format!("arena {i}"), bytes, Category::Arenas)?;
@@ -306,12 +302,11 @@ impl MemoryPlan {
                 let bytes = item.spec.bytes();
                 check_binding(item, bytes, capabilities)?;
                 self.programs[p].places[id.index()] = Some(Place {
-                    buffer: first + ranks[p][spot.arena],
+                    buffer: first + spot.arena,
                     offset: spot.offset,
                     bytes,
                 });
             }
-            self.programs[p].arena_bytes = packing.total();
         }
         Ok(())
     }
@@ -450,20 +445,21 @@ impl Blocks {
         s: &Schedule,
         capabilities: &Capabilities,
         placement: Placement,
+        arenas: &[u64],
     ) -> Result<Packing> {
-        Ok(match placement {
-            Placement::Arenas(tries) => arena::pack(
-                &self.blocks,
-                &self.edges(s)?,
-                capabilities.max_buffer_bytes,
-                tries,
-            ),
-            Placement::Separate => Packing {
-                spots: (0..self.ids.len())
-                    .map(|arena| arena::Spot { arena, offset: 0 })
-                    .collect(),
-                arenas: self.blocks.iter().map(|b| b.bytes).collect(),
-            },
-        })
+        let Placement::Arenas(tries) = placement else {
+            let spot = |i| arena::Spot {
+                arena: arenas.len() + i,
+                offset: 0,
+            };
+            let own = self.blocks.iter().map(|b| b.bytes);
+            return Ok(Packing {
+                spots: (0..self.ids.len()).map(spot).collect(),
+                arenas: arenas.iter().copied().chain(own).collect(),
+            });
+        };
+        let edges = self.edges(s)?;
+        let limit = capabilities.max_buffer_bytes;
+        Ok(arena::pack(&self.blocks, &edges, limit, tries, arenas))
     }
 }

@@ -4,11 +4,12 @@
 //! The kernels of the second run are those of the first, on the same bits, so gradients don't change by one bit. By-products
 //! of the first run (batch statistics, argmax) are kept: they are small, and save the second run half its work.
 
+use super::cost::node_flops;
 use super::{Blocks, schedule};
 use crate::error::Result;
 use crate::ops::{Capabilities, Choices, Pass};
 use crate::tape::{Node, Phase, Role, Tape};
-use crate::tensor::{Spec, Tensor, TensorId};
+use crate::tensor::{Tensor, TensorId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A forward node whose output is dropped and computed again.
@@ -137,19 +138,15 @@ fn droppable(tape: &Tape) -> Vec<usize> {
 
 /// What one recomputation costs and could gain.
 fn describe(tape: &Tape, index: usize) -> Dropped {
-    let node = &tape.nodes()[index];
-    let specs = |all: &[Option<Tensor>]| -> Vec<Spec> {
-        all.iter().flatten().map(|t| t.spec().clone()).collect()
-    };
+    let mut node = tape.nodes()[index].clone();
+    node.pass = Pass::Recompute;
     let y = node.io.y(0);
     Dropped {
         node: index,
         label: node.label.clone(),
         tensor: tape.value(y.id()).name.clone(),
         bytes: y.spec().bytes(),
-        flops: node
-            .op
-            .flops(Pass::Recompute, &specs(&node.io.x), &specs(&node.io.y)),
+        flops: node_flops(&node),
         cheap: node.op.cheap_to_recompute(),
     }
 }
