@@ -250,12 +250,15 @@ fn extract(samples: &[f32], options: &Options, extractor: &mut Extractor) -> Res
     }
 }
 
-/// Consecutive segments; see [`Segments::All`] for what becomes of the remainder.
 fn cut(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
+    segments_of(samples).take(MAX_SEGMENTS)
+}
+
+/// Consecutive 3 s segments of a song of any length; see [`Segments::All`] for what becomes of the remainder.
+pub fn segments_of(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
     let whole_track = samples.len() < SEGMENT_SAMPLES;
     samples
         .chunks(SEGMENT_SAMPLES)
-        .take(MAX_SEGMENTS)
         .filter(move |c| whole_track || c.len() >= SEGMENT_SAMPLES / 2)
 }
 

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::features::{Definition, FRAMES, ROWS};
 
 pub use batches::{class_weights_balanced, epoch_order};
+pub use compute::segments_of;
 pub use normalise::Normaliser;
 pub use split::{Split, SplitRule, split};
 

@@ -6,5 +6,5 @@ mod pipelines;
 mod program;
 mod session;
 
-pub use device::{AdapterChoice, Gpu, adapters};
+pub use device::{AdapterChoice, Described, Gpu, adapters, describe_adapters};
 pub use session::{Session, StepInputs};

@@ -101,7 +101,9 @@ impl Tone {
             decay: dice.range(0.6..1.2),
             dulling: 0.12,
             vibrato: (0.02, 5.5),
-            ..Self::new(vec![1.0, 0.08, 0.12, 0.02, 0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.06])
+            ..Self::new(vec![
+                1.0, 0.08, 0.12, 0.02, 0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.06,
+            ])
         }
     }
 
@@ -150,12 +152,18 @@ impl Tone {
 
     /// A singing voice: harmonics under the two formants of a vowel.
     pub(super) fn voice(dice: &mut Dice, note: f64) -> Self {
-        let (f1, f2) = dice.pick(&[(730.0, 1090.0), (530.0, 1840.0), (390.0, 1990.0), (570.0, 840.0)]);
+        let (f1, f2) = dice.pick(&[
+            (730.0, 1090.0),
+            (530.0, 1840.0),
+            (390.0, 1990.0),
+            (570.0, 840.0),
+        ]);
         let f0 = hz(note);
         let amplitude = |k: i32| {
             let f = f64::from(k) * f0;
             let formant = |centre: f64, width: f64| (-((f - centre) / width).powi(2)).exp();
-            (formant(f1, 180.0) + 0.6 * formant(f2, 240.0) + 0.15 * formant(2900.0, 400.0) + 0.02) as f32
+            (formant(f1, 180.0) + 0.6 * formant(f2, 240.0) + 0.15 * formant(2900.0, 400.0) + 0.02)
+                as f32
         };
         Self {
             attack: dice.range(0.02..0.07),
@@ -177,7 +185,9 @@ impl Tone {
             .map(|i| {
                 let t = i as f64 / RATE;
                 // A vibrato sets in after the attack, as a player's does.
-                let vibrato = self.vibrato.0 * (t * 4.0).min(1.0) * (TAU * self.vibrato.1 * t + vibrato_phase).sin();
+                let vibrato = self.vibrato.0
+                    * (t * 4.0).min(1.0)
+                    * (TAU * self.vibrato.1 * t + vibrato_phase).sin();
                 let semitones = vibrato + bend * (-t / 0.06).exp();
                 let step = f0 * (1.0 + semitones * 0.05946) / RATE;
                 phase = (phase + step).fract();
@@ -195,7 +205,11 @@ impl Tone {
                     y += self.breath * dice.noise();
                 }
                 let attack = (t / self.attack).min(1.0);
-                let release = if t > seconds { (-(t - seconds) / (0.4 * self.release)).exp() } else { 1.0 };
+                let release = if t > seconds {
+                    (-(t - seconds) / (0.4 * self.release)).exp()
+                } else {
+                    1.0
+                };
                 y * (attack * (-t / self.decay).exp() * release) as f32
             })
             .collect()
@@ -208,7 +222,9 @@ impl Tone {
         let energy: f32 = harmonics.iter().map(|a| a * a).sum();
         let scale = 0.5 / energy.sqrt().max(1e-3);
         let (mut bright, mut dull) = (vec![0.0; TABLE], vec![0.0; TABLE]);
-        let sine: Vec<f32> = (0..TABLE).map(|i| (TAU * i as f64 / TABLE as f64).sin() as f32).collect();
+        let sine: Vec<f32> = (0..TABLE)
+            .map(|i| (TAU * i as f64 / TABLE as f64).sin() as f32)
+            .collect();
         for (k, amplitude) in harmonics.iter().enumerate() {
             let a = amplitude * scale;
             let d = a * (-0.35 * k as f32).exp();
@@ -264,7 +280,11 @@ impl Pluck {
                 (x1, y1) = (averaged, tuned);
                 string[at] = tuned;
                 let t = i as f64 / RATE;
-                let release = if t > seconds { (-(t - seconds) / self.release).exp() } else { 1.0 };
+                let release = if t > seconds {
+                    (-(t - seconds) / self.release).exp()
+                } else {
+                    1.0
+                };
                 out / peak * 0.6 * release as f32
             })
             .collect()

@@ -34,7 +34,11 @@ impl Stage {
     pub(super) fn add(&mut self, at: f64, gain: f32, sound: &[f32], dice: &mut Dice) {
         let off = self.looseness * f64::from(dice.noise());
         let start = ((self.origin + at * self.beat + off) * RATE).round() as i64;
-        let (skip, start) = if start < 0 { ((-start) as usize, 0) } else { (0, start as usize) };
+        let (skip, start) = if start < 0 {
+            ((-start) as usize, 0)
+        } else {
+            (0, start as usize)
+        };
         if skip >= sound.len() || start >= self.samples.len() {
             return;
         }
@@ -65,9 +69,14 @@ pub(super) struct Studio {
 impl Studio {
     /// `room` is how much reverberation suits the music, 0 to 1.
     pub(super) fn new(room: f64, dice: &mut Dice) -> Self {
-        let bands = [60.0, 110.0, 200.0, 370.0, 680.0, 1250.0, 2300.0, 4200.0, 7800.0];
+        let bands = [
+            60.0, 110.0, 200.0, 370.0, 680.0, 1250.0, 2300.0, 4200.0, 7800.0,
+        ];
         Self {
-            equaliser: bands.iter().map(|&hz| (hz * dice.range(0.8..1.25), dice.range(-9.0..9.0))).collect(),
+            equaliser: bands
+                .iter()
+                .map(|&hz| (hz * dice.range(0.8..1.25), dice.range(-9.0..9.0)))
+                .collect(),
             tilt: dice.range(-12.0..8.0),
             echo: (dice.range(0.09..0.4), 0.0, 0.35),
             room: (room * dice.range(0.4..1.0)) as f32,
@@ -86,16 +95,27 @@ impl Studio {
     pub(super) fn record(&self, samples: &mut [f32], dice: &mut Dice) {
         if self.echo.1 > 0.0 {
             let delayed = comb(samples, self.echo.0, self.echo.2);
-            samples.iter_mut().zip(&delayed).for_each(|(s, d)| *s += self.echo.1 * d);
+            samples
+                .iter_mut()
+                .zip(&delayed)
+                .for_each(|(s, d)| *s += self.echo.1 * d);
         }
         if self.room > 0.0 {
             // Schroeder's reverberator without the all-passes: parallel combs, mutually prime delays.
             let mut wet = vec![0.0; samples.len()];
-            for (delay, feedback) in [(0.0297, 0.77), (0.0371, 0.74), (0.0411, 0.72), (0.0437, 0.7)] {
+            for (delay, feedback) in [
+                (0.0297, 0.77),
+                (0.0371, 0.74),
+                (0.0411, 0.72),
+                (0.0437, 0.7),
+            ] {
                 let comb = comb(samples, delay, feedback);
                 wet.iter_mut().zip(&comb).for_each(|(w, c)| *w += 0.25 * c);
             }
-            samples.iter_mut().zip(&wet).for_each(|(s, w)| *s += self.room * w);
+            samples
+                .iter_mut()
+                .zip(&wet)
+                .for_each(|(s, w)| *s += self.room * w);
         }
         for &(hz, db) in &self.equaliser {
             Biquad::peak(hz, db).run(samples);
