@@ -238,12 +238,7 @@ impl Search<'_, '_> {
         let list: Vec<(&str, &Schedule)> = (programs.iter())
             .map(|p| (p.name.as_str(), &p.schedule))
             .collect();
-        let plan = MemoryPlan::new(
-            &list,
-            capabilities,
-            Placement::default(),
-            cut.micro_batches,
-        );
+        let plan = MemoryPlan::new(&list, capabilities, Placement::default(), cut.micro_batches);
         let plan = match plan {
             Ok(plan) => plan,
             Err(e) if e.kind() == ErrorKind::Budget => {

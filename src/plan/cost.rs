@@ -29,7 +29,10 @@ pub fn step_seconds(
     for d in &s.dispatches {
         launches[d.node] += 1;
         // An input may be the whole data set, of which a batch is gathered.
-        let moved = d.tensors.iter().filter(|t| s.items[t.id().index()].role != Role::Input);
+        let moved = d
+            .tensors
+            .iter()
+            .filter(|t| s.items[t.id().index()].role != Role::Input);
         traffic[d.node] += moved.map(|t| t.spec().bytes()).sum::<u64>();
     }
     let mut seconds = 0.0;

@@ -86,7 +86,10 @@ impl ProgramPlan {
     /// The (first) dispatch at that peak.
     pub fn peak(&self) -> usize {
         let bound = self.lower_bound();
-        self.live_bytes.iter().position(|&b| b == bound).unwrap_or(0)
+        self.live_bytes
+            .iter()
+            .position(|&b| b == bound)
+            .unwrap_or(0)
     }
 }
 

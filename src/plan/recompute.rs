@@ -174,7 +174,7 @@ const WORTHWHILE: f64 = 1e-3;
 /// Ways to run `tape` in less and less memory: the first is the tape as it is, each next one drops more.
 ///
 /// Greedy: of all candidates the one that saves the most bytes per FLOP is dropped, and everything is planned again, until
-/// nothing gains. Cheap ops come first; then any op, alone or together with its whole block.
+/// nothing gains. Cheap ops come first; then any op; then whole blocks.
 ///
 /// # Errors
 /// As [`schedule()`].
@@ -190,15 +190,10 @@ pub fn stages(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> Re
         .into_iter()
         .map(|n| describe(tape, n))
         .collect();
-    let cheap: Vec<Vec<Dropped>> = (all.iter())
-        .filter(|d| d.cheap)
-        .map(|d| vec![d.clone()])
-        .collect();
-    let any: Vec<Vec<Dropped>> = (all.iter().map(|d| vec![d.clone()]))
-        .chain(blocks(&all))
-        .collect();
+    let alone: Vec<Vec<Dropped>> = all.iter().map(|d| vec![d.clone()]).collect();
+    let cheap: Vec<Vec<Dropped>> = alone.iter().filter(|d| d[0].cheap).cloned().collect();
     let mut nodes = BTreeSet::new();
-    for candidates in [cheap, any] {
+    for candidates in [cheap, alone, blocks(&all)] {
         loop {
             let mut found: Option<(f64, f64, Vec<&Dropped>, Tape, u64)> = None;
             for candidate in &candidates {
@@ -242,18 +237,9 @@ pub fn stages(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> Re
     Ok(stages)
 }
 
-/// Nodes grouped by the block that their label names (`block1/conv2d` is in `block1`), blocks of two and more.
+/// Blocks: runs of 2, 4 and 8 neighbours. What one of them alone can't gain, because its input is dropped only with the
+/// others, they gain together.
 fn blocks(all: &[Dropped]) -> Vec<Vec<Dropped>> {
-    let mut blocks: Vec<(&str, Vec<Dropped>)> = Vec::new();
-    for d in all {
-        let Some((block, _)) = d.label.split_once('/') else {
-            continue;
-        };
-        match blocks.iter_mut().find(|(b, _)| *b == block) {
-            Some((_, members)) => members.push(d.clone()),
-            None => blocks.push((block, vec![d.clone()])),
-        }
-    }
-    blocks.retain(|(_, members)| members.len() > 1);
-    blocks.into_iter().map(|(_, members)| members).collect()
+    let runs = [2, 4, 8].into_iter().flat_map(|n| all.windows(n));
+    runs.map(<[Dropped]>::to_vec).collect()
 }

@@ -149,10 +149,9 @@ impl Summary {
     pub fn explain(&self) -> Vec<String> {
         let mut lines = vec!["plans tried, in this order:".to_owned()];
         for t in &self.considered {
-            let bytes = t.bytes.map_or_else(
-                || "the device does not allow it".to_owned(),
-                format::bytes,
-            );
+            let bytes = t
+                .bytes
+                .map_or_else(|| "the device does not allow it".to_owned(), format::bytes);
             let time = (t.time).map_or_else(String::new, |t| {
                 format!(", {:+.0} % predicted time", 100.0 * (t - 1.0))
             });

@@ -1,13 +1,15 @@
 //! The memory plan: what it promises, on random graphs and on the real models.
 
+mod budgets;
 mod graphs;
 mod simulate;
+mod splits;
 
 use graphs::{BATCH, recipes, record, step};
 use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::ops::{Access, Capabilities, Choices, DeviceClass};
 use gtzan_gpu::plan::recompute::{Stage, stages};
-use gtzan_gpu::plan::{MemoryPlan, Placement, ProgramPlan, Schedule, schedule};
+use gtzan_gpu::plan::{Category, MemoryPlan, Placement, ProgramPlan, Schedule, schedule};
 use gtzan_gpu::tape::{Role, Tape};
 use proptest::prelude::*;
 
@@ -81,7 +83,7 @@ proptest! {
             check_overlap(&s, program);
             check_bindings(&s, program);
             prop_assert_eq!(program.lower_bound(), stage.peak);
-            prop_assert!(program.arena_bytes >= stage.peak);
+            prop_assert!(plan.bytes(Category::Arenas) >= stage.peak);
             let got = simulate::planned(&stage.tape, &s, &plan);
             prop_assert_eq!(&got, &reference);
         }
