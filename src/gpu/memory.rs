@@ -16,7 +16,9 @@ pub fn device_memory(adapter: &wgpu::Adapter) -> Option<u64> {
             instance.get_physical_device_memory_properties(hal.raw_physical_device())
         };
         let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
-        let local = heaps.iter().filter(|h| h.flags.as_raw() & DEVICE_LOCAL != 0);
+        let local = heaps
+            .iter()
+            .filter(|h| h.flags.as_raw() & DEVICE_LOCAL != 0);
         local.map(|h| h.size).max()
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]

@@ -139,7 +139,10 @@ fn micro_batches_give_the_gradients_of_the_batch() {
         for k in [2, 3, 7] {
             let split = gradients(&gpu, 7, samples, k);
             let worst = (whole.iter().zip(&split)).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-            assert!(worst <= 1e-5 * scale, "{k} parts: off by {worst} of {scale}");
+            assert!(
+                worst <= 1e-5 * scale,
+                "{k} parts: off by {worst} of {scale}"
+            );
         }
     }
 }
