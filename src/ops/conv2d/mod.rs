@@ -5,6 +5,10 @@ mod geometry;
 mod ladder;
 mod naive;
 mod reference;
+mod subgroup;
+mod tiled;
+mod tiles;
+mod weight;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 
