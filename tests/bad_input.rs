@@ -30,13 +30,21 @@ fn a_wrong_shape_names_op_shapes_and_expectation() {
         assert!(text.contains(part), "{text}");
     }
     let text = message(tape.apply(Dense { relu: false }, &[&x, &w, &b]));
-    assert!(text.starts_with("dense") && text.contains("8x64x93x65"), "{text}");
+    assert!(
+        text.starts_with("dense") && text.contains("8x64x93x65"),
+        "{text}"
+    );
     let labels = tape.input("labels", Spec::u32([7]));
     let logits = tape.input("logits", Spec::f32([8, 10]));
     let weights = tape.input("weights", Spec::f32([10]));
-    let loss = SoftmaxCrossEntropy { label_smoothing: 0.0 };
+    let loss = SoftmaxCrossEntropy {
+        label_smoothing: 0.0,
+    };
     let text = message(tape.apply(loss, &[&logits, &labels, &weights]));
-    assert!(text.contains("softmax_cross_entropy") && text.contains('7'), "{text}");
+    assert!(
+        text.contains("softmax_cross_entropy") && text.contains('7'),
+        "{text}"
+    );
 }
 
 #[test]
@@ -63,20 +71,42 @@ fn model_files_are_checked_with_line_and_layer() {
             assert!(text.contains(part), "'{text}' lacks '{part}'");
         }
     };
-    check("name='x'\n[[layer]]\ntype='conv3d'\nfilters=3\n", &["my.toml", "conv3d", "conv2d"]);
-    check("name='x'\n[[layer]]\ntype='dense'\nunits='many'\n", &["my.toml"]);
-    check("name='x'\n[[layer]]\ntype='conv2d'\nfilters=3\nkernel=3\nsize=2\n", &["my.toml", "size"]);
-    check("name='x'\n[[layer]]\ntype='dropout'\nrate=1.5\n", &["my.toml", "layer 1", "1.5"]);
-    check("name='x'\n[[layer]]\ntype='conv2d'\nfilters=0\nkernel=3\n", &["filters"]);
+    check(
+        "name='x'\n[[layer]]\ntype='conv3d'\nfilters=3\n",
+        &["my.toml", "conv3d", "conv2d"],
+    );
+    check(
+        "name='x'\n[[layer]]\ntype='dense'\nunits='many'\n",
+        &["my.toml"],
+    );
+    check(
+        "name='x'\n[[layer]]\ntype='conv2d'\nfilters=3\nkernel=3\nsize=2\n",
+        &["my.toml", "size"],
+    );
+    check(
+        "name='x'\n[[layer]]\ntype='dropout'\nrate=1.5\n",
+        &["my.toml", "layer 1", "1.5"],
+    );
+    check(
+        "name='x'\n[[layer]]\ntype='conv2d'\nfilters=0\nkernel=3\n",
+        &["filters"],
+    );
     check("name='x'\nlayer=[]\n", &["no layers"]);
     check("name='x'\n[[layer]\n", &["my.toml", "line 2"]);
     let text = message(Model::load("no-such-model"));
-    assert!(text.contains("no-such-model") && text.contains("seed"), "{text}");
+    assert!(
+        text.contains("no-such-model") && text.contains("seed"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_model_that_ends_wrongly_says_how_it_must_end() {
-    let model = Model::from_toml("name='x'\n[[layer]]\ntype='conv2d'\nfilters=3\nkernel=3\n", "x").expect("valid layers");
+    let model = Model::from_toml(
+        "name='x'\n[[layer]]\ntype='conv2d'\nfilters=3\nkernel=3\n",
+        "x",
+    )
+    .expect("valid layers");
     let mut tape = Tape::new();
     let x = tape.input("x", Spec::f32([2, 1, 8, 8]));
     let text = message(model.record(&mut tape, &x, 10, Mode::Training));
@@ -86,11 +116,23 @@ fn a_model_that_ends_wrongly_says_how_it_must_end() {
 #[test]
 fn built_in_models_have_the_published_numbers_of_parameters() {
     for (name, total, trainable) in [("seed", 440_842, 439_434), ("notebook", 440_842, 439_434)] {
-        let summary = Model::load(name).and_then(|m| m.summary(187, 130, 10)).expect("a summary");
-        assert_eq!((summary.total(), summary.trainable()), (total, trainable), "{name}");
+        let summary = Model::load(name)
+            .and_then(|m| m.summary(187, 130, 10))
+            .expect("a summary");
+        assert_eq!(
+            (summary.total(), summary.trainable()),
+            (total, trainable),
+            "{name}"
+        );
     }
-    let seed = Model::load("seed").and_then(|m| m.summary(187, 130, 10)).expect("a summary").to_string();
+    let seed = Model::load("seed")
+        .and_then(|m| m.summary(187, 130, 10))
+        .expect("a summary")
+        .to_string();
     assert!(seed.contains("N x 256 x 23 x 16"), "{seed}");
-    let notebook = Model::load("notebook").and_then(|m| m.summary(187, 130, 10)).expect("a summary").to_string();
+    let notebook = Model::load("notebook")
+        .and_then(|m| m.summary(187, 130, 10))
+        .expect("a summary")
+        .to_string();
     assert!(notebook.contains("N x 256 x 46 x 32"), "{notebook}");
 }

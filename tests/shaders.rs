@@ -27,8 +27,12 @@ fn shaders() -> Vec<(PathBuf, String)> {
 
 /// Parse, validate, and fill in the overrides' defaults, as a driver would.
 fn module(path: &Path, text: &str) -> (naga::Module, naga::valid::ModuleInfo) {
-    let module = naga::front::wgsl::parse_str(text)
-        .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(text, &path.display().to_string())));
+    let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| {
+        panic!(
+            "{}",
+            e.emit_to_string_with_path(text, &path.display().to_string())
+        )
+    });
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
     validator
         .subgroup_stages(ShaderStages::COMPUTE)
@@ -56,14 +60,27 @@ fn naga_translates_every_shader_to_spirv_msl_and_hlsl() {
             },
             None,
         );
-        assert!(spirv.is_ok_and(|words| words.len() > 20), "{}: SPIR-V", path.display());
+        assert!(
+            spirv.is_ok_and(|words| words.len() > 20),
+            "{}: SPIR-V",
+            path.display()
+        );
         let msl_options = msl::Options {
             lang_version: (2, 4),
             fake_missing_bindings: true,
             ..Default::default()
         };
-        let metal = msl::write_string(&module, &info, &msl_options, &msl::PipelineOptions::default());
-        assert!(metal.is_ok_and(|(t, _)| t.contains("kernel void")), "{}: MSL", path.display());
+        let metal = msl::write_string(
+            &module,
+            &info,
+            &msl_options,
+            &msl::PipelineOptions::default(),
+        );
+        assert!(
+            metal.is_ok_and(|(t, _)| t.contains("kernel void")),
+            "{}: MSL",
+            path.display()
+        );
         let hlsl_options = hlsl::Options {
             shader_model: hlsl::ShaderModel::V6_2,
             fake_missing_bindings: true,
@@ -71,14 +88,22 @@ fn naga_translates_every_shader_to_spirv_msl_and_hlsl() {
         };
         let pipeline = hlsl::PipelineOptions::default();
         let mut out = String::new();
-        let written = hlsl::Writer::new(&mut out, &hlsl_options, &pipeline).write(&module, &info, None);
-        assert!(written.is_ok() && out.contains("numthreads"), "{}: HLSL {written:?}", path.display());
+        let written =
+            hlsl::Writer::new(&mut out, &hlsl_options, &pipeline).write(&module, &info, None);
+        assert!(
+            written.is_ok() && out.contains("numthreads"),
+            "{}: HLSL {written:?}",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn tint_accepts_every_shader_where_it_is_installed() {
-    let installed = std::process::Command::new("tint").arg("--version").output().is_ok();
+    let installed = std::process::Command::new("tint")
+        .arg("--version")
+        .output()
+        .is_ok();
     if !installed {
         eprintln!("NOT RUN: tint is not installed");
         return;
@@ -116,8 +141,15 @@ fn every_shader_starts_with_its_five_line_header() {
     for (path, text) in shaders() {
         let header = text.lines().take_while(|l| l.starts_with("//")).count();
         assert!(header >= 5, "{}: {header} header lines", path.display());
-        let rung = text.lines().take(header).any(|l| l.starts_with("// Next rung:"));
-        assert!(rung, "{}: the header does not say what the next rung gains", path.display());
+        let rung = text
+            .lines()
+            .take(header)
+            .any(|l| l.starts_with("// Next rung:"));
+        assert!(
+            rung,
+            "{}: the header does not say what the next rung gains",
+            path.display()
+        );
     }
 }
 
@@ -137,8 +169,18 @@ fn every_shader_is_used_by_the_sources() {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     for (path, _) in shaders() {
-        let name = path.strip_prefix(&root).expect("below shaders").with_extension("");
-        let call = format!("kernel!(\"{}\")", name.display().to_string().replace('\\', "/"));
-        assert!(sources.contains(&call), "{} is used nowhere", path.display());
+        let name = path
+            .strip_prefix(&root)
+            .expect("below shaders")
+            .with_extension("");
+        let call = format!(
+            "kernel!(\"{}\")",
+            name.display().to_string().replace('\\', "/")
+        );
+        assert!(
+            sources.contains(&call),
+            "{} is used nowhere",
+            path.display()
+        );
     }
 }

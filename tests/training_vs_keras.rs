@@ -21,7 +21,11 @@ fn trace(name: &str) -> Vec<f64> {
 fn assert_follows(losses: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     for (i, (got, want)) in losses.iter().zip(expected).enumerate() {
         let error = (got - want).abs() / want;
-        assert!(error <= tolerance, "{what}, step {}: {got} instead of {want} ({error:.1e})", i + 1);
+        assert!(
+            error <= tolerance,
+            "{what}, step {}: {got} instead of {want} ({error:.1e})",
+            i + 1
+        );
     }
 }
 
@@ -29,14 +33,16 @@ fn assert_follows(losses: &[f64], expected: &[f64], tolerance: f64, what: &str) 
 #[test]
 fn twenty_losses_follow_keras_form_adam_in_f64() {
     let gpu = gpu();
-    for (feed, micro) in [
-        (Feed::Resident { samples: 4 }, 1),
-        (Feed::Streamed, 1),
-    ] {
+    for (feed, micro) in [(Feed::Resident { samples: 4 }, 1), (Feed::Streamed, 1)] {
         let g = tiny_settings(4 / micro, micro, feed);
         let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &Choices::default());
         let got = losses(&mut engine, 4, 20);
-        assert_follows(&got, &trace("loss_keras_form_adam_f64"), 5e-4, &format!("{feed:?}"));
+        assert_follows(
+            &got,
+            &trace("loss_keras_form_adam_f64"),
+            5e-4,
+            &format!("{feed:?}"),
+        );
     }
 }
 
@@ -66,7 +72,12 @@ fn every_rung_follows_the_same_losses() {
         ran += 1;
         let mut engine = tiny_engine(&gpu, &g, &model, &choices);
         let got = losses(&mut engine, 4, 20);
-        assert_follows(&got, &trace("loss_keras_form_adam_f64"), 5e-4, &format!("{family}:{rung}"));
+        assert_follows(
+            &got,
+            &trace("loss_keras_form_adam_f64"),
+            5e-4,
+            &format!("{family}:{rung}"),
+        );
     }
     assert!(ran >= 10, "only {ran} rungs ran");
 }
@@ -78,7 +89,10 @@ fn first_gradients_match_pytorch() {
     let g = tiny_settings(4, 1, Feed::Resident { samples: 4 });
     let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &Choices::default());
     losses(&mut engine, 4, 1);
-    let bytes = engine.session_mut().read_buffer("gradients").expect("gradients");
+    let bytes = engine
+        .session_mut()
+        .read_buffer("gradients")
+        .expect("gradients");
     let all: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
     let tape = &engine.programs()[0].tape;
     let (offsets, _) = tape.flat_layout();
@@ -86,8 +100,10 @@ fn first_gradients_match_pytorch() {
     for p in tape.tensors(Role::Parameter) {
         let name = &tape.value(p.id()).name;
         let at = offsets[&p.id()] as usize / 4;
-        let expected: Vec<f64> =
-            tensor("step1.safetensors", &format!("grad.{name}")).into_iter().map(f64::from).collect();
+        let expected: Vec<f64> = tensor("step1.safetensors", &format!("grad.{name}"))
+            .into_iter()
+            .map(f64::from)
+            .collect();
         let error = relative_error(&all[at..at + p.numel()], &expected);
         assert!(error < 1e-4, "{name}: {error:.1e}");
         checked += 1;
@@ -105,7 +121,10 @@ fn running_statistics_match_keras() {
     let weights = engine.weights().expect("weights");
     let mut checked = 0;
     for (name, _, data) in weights.iter().filter(|(n, ..)| n.contains("running")) {
-        let expected: Vec<f64> = tensor("keras_step1.safetensors", name).into_iter().map(f64::from).collect();
+        let expected: Vec<f64> = tensor("keras_step1.safetensors", name)
+            .into_iter()
+            .map(f64::from)
+            .collect();
         let error = relative_error(data, &expected);
         assert!(error < 1e-5, "{name}: {error:.1e}");
         checked += 1;
@@ -121,7 +140,10 @@ fn whole_model_matches_the_f64_reference() {
     let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.3), &Choices::default());
     let weights = engine.weights().expect("weights");
     losses(&mut engine, 4, 1);
-    let bytes = engine.session_mut().read_buffer("gradients").expect("gradients");
+    let bytes = engine
+        .session_mut()
+        .read_buffer("gradients")
+        .expect("gradients");
     let all: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
 
     let tape = &engine.programs()[0].tape;
@@ -130,7 +152,10 @@ fn whole_model_matches_the_f64_reference() {
     for role in [Role::Parameter, Role::State] {
         for t in tape.tensors(role) {
             let name = &tape.value(t.id()).name;
-            let (_, _, data) = weights.iter().find(|(n, ..)| n == name).expect("the weight");
+            let (_, _, data) = weights
+                .iter()
+                .find(|(n, ..)| n == name)
+                .expect("the weight");
             reference.set(&t, data);
         }
     }
@@ -169,5 +194,8 @@ fn one_batch_is_overfitted() {
     let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &Choices::default());
     let curve = losses(&mut engine, 4, 300);
     let (first, last) = (curve[0], curve[299]);
-    assert!(last < 0.1 * first && last < 0.2, "the loss went from {first} to {last}");
+    assert!(
+        last < 0.1 * first && last < 0.2,
+        "the loss went from {first} to {last}"
+    );
 }

@@ -30,7 +30,9 @@ pub fn tiny_model(dropout: f32) -> Model {
 }
 
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/tiny")
+        .join(name)
 }
 
 /// A tensor of a stored file as f32 (integers converted).
@@ -66,20 +68,31 @@ pub fn tiny_settings(micro_batch: usize, micro_batches: usize, feed: Feed) -> Gr
 pub fn tiny_samples() -> Samples {
     Samples {
         x: tensor("batch.safetensors", "x"),
-        labels: tensor("batch.safetensors", "y").into_iter().map(|v| v as u32).collect(),
+        labels: tensor("batch.safetensors", "y")
+            .into_iter()
+            .map(|v| v as u32)
+            .collect(),
     }
 }
 
 /// An engine over the stored batch with the stored initial weights.
-pub fn tiny_engine<'g>(gpu: &'g Gpu, g: &GraphSettings, model: &Model, choices: &Choices) -> Engine<'g> {
+pub fn tiny_engine<'g>(
+    gpu: &'g Gpu,
+    g: &GraphSettings,
+    model: &Model,
+    choices: &Choices,
+) -> Engine<'g> {
     let samples = tiny_samples();
     let n = samples.len();
     let (programs, plan) =
         compile(model, g, Some(n), n, gpu.capabilities(), choices).expect("the model compiles");
     let mut engine = Engine::new(gpu, programs, plan, g, samples, n, 42).expect("an engine");
     engine.initialise(42).expect("weights");
-    let weights = gtzan_gpu::train::read_weights(&fixture("weights_init.safetensors")).expect("stored weights");
-    engine.set_weights(&weights).expect("the stored weights fit");
+    let weights = gtzan_gpu::train::read_weights(&fixture("weights_init.safetensors"))
+        .expect("stored weights");
+    engine
+        .set_weights(&weights)
+        .expect("the stored weights fit");
     engine
         .set_class_weights(&tensor("batch.safetensors", "class_weight"))
         .expect("class weights");
@@ -93,7 +106,9 @@ pub fn losses(engine: &mut Engine, n: u32, steps: u64) -> Vec<f64> {
         .map(|t| {
             engine.set_totals(&[0.0; 4]).expect("totals");
             engine
-                .train(&order, 0, t, 1e-3, |_, _| Ok(std::ops::ControlFlow::Continue(())))
+                .train(&order, 0, t, 1e-3, |_, _| {
+                    Ok(std::ops::ControlFlow::Continue(()))
+                })
                 .expect("a step");
             gtzan_gpu::train::means(&engine.totals().expect("totals")).0
         })
@@ -120,7 +135,8 @@ pub fn write_arrays(path: &Path, per_class: usize, classes: usize) {
         }
         y.push(class as i64);
     }
-    let x_view = TensorView::new(Dtype::F32, vec![n, rows, frames], bytemuck::cast_slice(&x)).expect("x");
+    let x_view =
+        TensorView::new(Dtype::F32, vec![n, rows, frames], bytemuck::cast_slice(&x)).expect("x");
     let y_view = TensorView::new(Dtype::I64, vec![n], bytemuck::cast_slice(&y)).expect("y");
     let bytes = safetensors::serialize([("x", x_view), ("y", y_view)], None).expect("bytes");
     std::fs::write(path, bytes).expect("the file is written");
