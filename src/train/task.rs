@@ -94,6 +94,7 @@ impl Task {
         };
         let what = match &dataset.source {
             Source::Folder(path) | Source::File(path) => path.display().to_string(),
+            Source::Memory => "a set in memory".to_owned(),
             Source::Synthetic { seed } => {
                 format!("the built-in SYNTHETIC set (seed {seed}, not real music)")
             }
