@@ -1,6 +1,7 @@
 //! gtzan-gpu: a GPU training engine from scratch.
 
 pub mod audio;
+pub mod bench;
 pub mod cli;
 pub mod dataset;
 pub mod error;

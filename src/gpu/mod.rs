@@ -3,8 +3,10 @@
 mod buffers;
 mod device;
 mod pipelines;
+mod profiler;
 mod program;
 mod session;
 
 pub use device::{AdapterChoice, Described, Gpu, adapters, describe_adapters};
+pub use profiler::{Clock, Span, Stopwatch, Timings, median};
 pub use session::{Session, StepInputs};

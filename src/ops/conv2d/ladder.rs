@@ -3,7 +3,7 @@
 //! A rung is a file beside this one, an entry here, and one arm of the `match` of its direction.
 
 use super::geometry::Geometry;
-use super::naive;
+use super::{naive, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -17,6 +17,7 @@ pub static FORWARD: Family = Family {
     }],
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: work::forward,
 };
 
 /// dx from w and dy, read through the epilogue.
@@ -28,6 +29,7 @@ pub static BACKWARD_INPUT: Family = Family {
     }],
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: work::backward_input,
 };
 
 /// dw from x and dy, read through the epilogue.
@@ -39,6 +41,7 @@ pub static BACKWARD_WEIGHT: Family = Family {
     }],
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: work::backward_weight,
 };
 
 /// db from dy, read through the epilogue.
@@ -56,6 +59,7 @@ pub static BACKWARD_BIAS: Family = Family {
     ],
     software: &["2_quads"],
     hardware: &["2_quads"],
+    work: work::backward_bias,
 };
 
 /// All of them, for the registry.
