@@ -38,7 +38,7 @@ impl Subject {
     pub(super) fn fills(&self) -> Vec<Fill> {
         let entry = registry().into_iter().find(|e| e.name == self.op.name());
         let case = entry.and_then(|e| (e.cases)().into_iter().next());
-        let fill = |i| case.as_ref().and_then(|c| c.inputs.get(i)).map(|i| i.fill);
+        let fill = |i: usize| case.as_ref().and_then(|c| c.inputs.get(i)).map(|i| i.fill);
         (0..self.inputs.len())
             .map(|i| fill(i).unwrap_or(Fill::Normal(1.0)))
             .collect()
