@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod bench;
 mod console;
 mod devices;
 mod evaluate;
@@ -7,8 +8,10 @@ mod features;
 mod gradcheck;
 mod plan;
 mod predict;
+mod profile;
 mod synth;
 mod train;
+mod tune;
 
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu};
@@ -43,6 +46,12 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check gradients: finite differences against the reference, kernels against the reference
     Gradcheck(gradcheck::GradcheckArgs),
+    /// The ladders on this device: time, rates, share of the measured peaks, error of every rung
+    Bench(bench::BenchArgs),
+    /// Find the fastest rung for each of a model's shapes; `train` uses what it stores
+    Tune(tune::TuneArgs),
+    /// Time per kernel in one training step, on random data
+    Profile(profile::ProfileArgs),
     /// Adapters, limits, features; which one would be used and why
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
@@ -63,6 +72,9 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Plan(args) => plan::run(&args),
             Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Tune(args) => tune::run(&args),
+            Command::Profile(args) => profile::run(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Features(args) => features::run(&args),
             Command::Synth(args) => synth::run(&args),
@@ -121,6 +133,14 @@ impl CacheArgs {
             };
             base.map(|b| b.join("gtzan-gpu"))
         })
+    }
+}
+
+/// A batch size from the command line.
+fn batch_size(n: usize) -> Result<usize> {
+    match n {
+        0 => Err(Error::usage("--batch-size must be at least 1")),
+        n => Ok(n),
     }
 }
 

@@ -122,6 +122,11 @@ impl<'g> Engine<'g> {
         &mut self.session
     }
 
+    /// What the graphs were built from.
+    pub fn settings(&self) -> &GraphSettings {
+        &self.g
+    }
+
     /// The programs.
     pub fn programs(&self) -> &[Compiled] {
         &self.programs

@@ -4,7 +4,7 @@
 
 use super::geometry::Geometry;
 use super::tiles::same_3x3;
-use super::{naive, subgroup, tiled, weight};
+use super::{naive, subgroup, tiled, weight, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -32,6 +32,7 @@ pub static FORWARD: Family = Family {
     ],
     software: &["4_subgroup", "2_registers"],
     hardware: &["3_shared"],
+    work: work::forward,
 };
 
 /// dx from w and dy, read through the epilogue.
@@ -57,6 +58,7 @@ pub static BACKWARD_INPUT: Family = Family {
     ],
     software: &["4_subgroup", "2_registers"],
     hardware: &["3_shared"],
+    work: work::backward_input,
 };
 
 /// dw from x and dy, read through the epilogue.
@@ -82,6 +84,7 @@ pub static BACKWARD_WEIGHT: Family = Family {
     ],
     software: &["4_subgroup", "2_registers"],
     hardware: &["3_shared"],
+    work: work::backward_weight,
 };
 
 /// db from dy, read through the epilogue.
@@ -99,6 +102,7 @@ pub static BACKWARD_BIAS: Family = Family {
     ],
     software: &["2_quads"],
     hardware: &["2_quads"],
+    work: work::backward_bias,
 };
 
 /// All of them, for the registry.
