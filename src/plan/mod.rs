@@ -102,9 +102,14 @@ pub enum Placement {
     Separate,
 }
 
+impl Placement {
+    /// A rough packing, for plans that are only compared.
+    pub const QUICK: Self = Self::Arenas(16);
+}
+
 impl Default for Placement {
     fn default() -> Self {
-        Self::Arenas(200)
+        Self::Arenas(1000)
     }
 }
 
@@ -167,6 +172,7 @@ impl MemoryPlan {
         }
         plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
         plan.check_conflicts(programs)?;
+        plan.check_sizes(capabilities)?;
         Ok(plan)
     }
 
@@ -334,6 +340,20 @@ impl MemoryPlan {
             }
         }
         Ok(())
+    }
+
+    fn check_sizes(&self, capabilities: &Capabilities) -> Result<()> {
+        let limit = capabilities.max_buffer_bytes;
+        match self.buffers.iter().find(|b| b.bytes > limit) {
+            Some(b) => Err(Error::new(
+                crate::ErrorKind::Budget,
+                format!(
+                    "buffer '{}' needs {} bytes, the device allows {limit} in one buffer; use a smaller --batch-size or model",
+                    b.name, b.bytes
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of all buffers.
