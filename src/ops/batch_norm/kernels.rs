@@ -9,7 +9,9 @@ use crate::kernel;
 use crate::ops::dropout::aligned;
 use crate::ops::select::anything;
 use crate::ops::util::WORKGROUP;
-use crate::ops::{Capabilities, DeviceClass, Family, Io, Kernel, Lowering, Problem, Rung, Work, grid_1d};
+use crate::ops::{
+    Capabilities, DeviceClass, Family, Io, Kernel, Lowering, Problem, Rung, Work, grid_1d,
+};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
