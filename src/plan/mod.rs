@@ -5,7 +5,7 @@ pub mod budget;
 pub mod cost;
 pub mod recompute;
 mod schedule;
-mod summary;
+pub mod summary;
 
 pub use schedule::{Chosen, Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
