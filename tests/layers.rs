@@ -120,6 +120,9 @@ fn reference_equals_pytorch_and_tensorflow() {
     }
 }
 
+/// An op, shapes that it can't take, and what it says.
+type BadInput = (Box<dyn AnyOp>, Vec<Vec<usize>>, &'static str);
+
 #[test]
 fn wrong_shapes_are_named() {
     let conv = |stride, padding, epilogue| Conv2d {
@@ -135,7 +138,7 @@ fn wrong_shapes_are_named() {
         stride: [stride, stride],
     };
     let (x, w) = ([8, 64, 93, 65], [128, 32, 3, 3]);
-    let cases: Vec<(Box<dyn AnyOp>, Vec<Vec<usize>>, &str)> = vec![
+    let cases: Vec<BadInput> = vec![
         (
             Box::new(plain),
             vec![x.to_vec(), w.to_vec(), vec![128]],

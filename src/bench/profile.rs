@@ -48,7 +48,7 @@ pub fn random_engine<'g>(
         x: Fill::Normal(1.0).values(batch_size * g.rows * g.frames, &mut rng),
         labels: (0..batch_size).map(|i| (i % g.classes) as u32).collect(),
     };
-    let mut engine = Engine::new(gpu, programs, plan, &g, samples, batch_size, 0)?;
+    let mut engine = Engine::new(gpu, programs, plan, &g, samples.into(), batch_size, 0)?;
     engine.initialise(0)?;
     engine.set_class_weights(&vec![1.0; g.classes])?;
     let order: Vec<u32> = (0..batch_size as u32).collect();

@@ -112,6 +112,7 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     capabilities: Capabilities,
+    memory: Option<u64>,
     trouble: Trouble,
 }
 
@@ -182,6 +183,7 @@ impl Gpu {
             queue,
             info,
             capabilities: capabilities(adapter),
+            memory: super::device_memory(adapter),
             trouble,
         })
     }
@@ -215,6 +217,11 @@ impl Gpu {
     /// What the device can do.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Bytes that a run may take when the user sets no budget: see [`super::default_budget`].
+    pub fn default_budget(&self) -> Option<u64> {
+        super::default_budget(self.memory, self.capabilities.class)
     }
 
     /// Whether kernels can be timed by the device's own clock.

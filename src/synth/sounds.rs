@@ -8,6 +8,8 @@ use super::theory::hz;
 
 /// Size of a single-cycle wave table.
 const TABLE: usize = 1024;
+/// Samples between two updates of pitch and envelope.
+const CONTROL: usize = 16;
 
 /// A subtractive voice: a spectrum that dulls over time, an amplitude envelope and a vibrato.
 #[derive(Debug, Clone)]
@@ -181,21 +183,26 @@ impl Tone {
         let (mut phase, mut second_phase) = (dice.range(0.0..1.0), dice.range(0.0..1.0));
         let second = 2f64.powf(self.detune / 12.0);
         let vibrato_phase = dice.range(0.0..TAU);
-        (0..length)
-            .map(|i| {
-                let t = i as f64 / RATE;
-                // A vibrato sets in after the attack, as a player's does.
-                let vibrato = self.vibrato.0
-                    * (t * 4.0).min(1.0)
-                    * (TAU * self.vibrato.1 * t + vibrato_phase).sin();
-                let semitones = vibrato + bend * (-t / 0.06).exp();
-                let step = f0 * (1.0 + semitones * 0.05946) / RATE;
-                phase = (phase + step).fract();
-                let brightness = (-t / self.dulling).exp() as f32;
+        let mut sound = Vec::with_capacity(length);
+        // Pitch and envelopes change slowly: once in 16 samples is often enough.
+        for block in 0..length.div_ceil(CONTROL) {
+            let t = (block * CONTROL) as f64 / RATE;
+            // A vibrato sets in after the attack, as a player's does.
+            let depth = self.vibrato.0 * (t * 4.0).min(1.0);
+            let vibrato = depth * (TAU * self.vibrato.1 * t + vibrato_phase).sin();
+            let semitones = vibrato + bend * (-t / 0.06).exp();
+            let step = f0 * 2f64.powf(semitones / 12.0) / RATE;
+            let brightness = (-t / self.dulling).exp() as f32;
+            let (from, to) = (
+                self.envelope(t, seconds),
+                self.envelope(t + CONTROL as f64 / RATE, seconds),
+            );
+            for i in 0..CONTROL.min(length - sound.len()) {
                 let read = |p: f64| {
                     let at = (p * TABLE as f64) as usize % TABLE;
                     dull[at] + brightness * (bright[at] - dull[at])
                 };
+                phase = (phase + step).fract();
                 let mut y = read(phase);
                 if self.detune != 0.0 {
                     second_phase = (second_phase + step * second).fract();
@@ -204,15 +211,19 @@ impl Tone {
                 if self.breath > 0.0 {
                     y += self.breath * dice.noise();
                 }
-                let attack = (t / self.attack).min(1.0);
-                let release = if t > seconds {
-                    (-(t - seconds) / (0.4 * self.release)).exp()
-                } else {
-                    1.0
-                };
-                y * (attack * (-t / self.decay).exp() * release) as f32
-            })
-            .collect()
+                sound.push(y * (from + (to - from) * i as f32 / CONTROL as f32));
+            }
+        }
+        sound
+    }
+
+    /// Loudness at time `t` of a note held for `seconds`.
+    fn envelope(&self, t: f64, seconds: f64) -> f32 {
+        let release = match t > seconds {
+            true => (-(t - seconds) / (0.4 * self.release)).exp(),
+            false => 1.0,
+        };
+        ((t / self.attack).min(1.0) * (-t / self.decay).exp() * release) as f32
     }
 
     /// One cycle with every harmonic below Nyquist, and a dull one; both of the same loudness scale.

@@ -3,7 +3,8 @@
 //! A rung is a file beside this one, an entry here, and one arm of the `match` of its direction.
 
 use super::geometry::Geometry;
-use super::{naive, work};
+use super::tiles::same_3x3;
+use super::{naive, subgroup, tiled, weight, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -11,36 +12,78 @@ use crate::ops::{Family, Io, Lowering, Rung};
 /// y (and argmax) from x, w, b.
 pub static FORWARD: Family = Family {
     name: "conv2d.forward",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
-    hardware: &["1_naive"],
+    rungs: &[
+        Rung {
+            name: "1_naive",
+            supports: anything,
+        },
+        Rung {
+            name: "2_registers",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "3_shared",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "4_subgroup",
+            supports: subgroup::supports,
+        },
+    ],
+    software: &["4_subgroup", "2_registers"],
+    hardware: &["3_shared"],
     work: work::forward,
 };
 
 /// dx from w and dy, read through the epilogue.
 pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
-    hardware: &["1_naive"],
+    rungs: &[
+        Rung {
+            name: "1_naive",
+            supports: anything,
+        },
+        Rung {
+            name: "2_registers",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "3_shared",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "4_subgroup",
+            supports: subgroup::supports,
+        },
+    ],
+    software: &["4_subgroup", "2_registers"],
+    hardware: &["3_shared"],
     work: work::backward_input,
 };
 
 /// dw from x and dy, read through the epilogue.
 pub static BACKWARD_WEIGHT: Family = Family {
     name: "conv2d.backward_weight",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
-    hardware: &["1_naive"],
+    rungs: &[
+        Rung {
+            name: "1_naive",
+            supports: anything,
+        },
+        Rung {
+            name: "2_registers",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "3_shared",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "4_subgroup",
+            supports: subgroup::supports,
+        },
+    ],
+    software: &["4_subgroup", "2_registers"],
+    hardware: &["3_shared"],
     work: work::backward_weight,
 };
 
@@ -69,6 +112,9 @@ pub static FAMILIES: &[&Family] = &[&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT,
 pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     match l.choose(&FORWARD, &g.problem())? {
         "1_naive" => naive::forward(g, io, l),
+        "2_registers" => tiled::forward(&tiled::registers(), g, io, l),
+        "3_shared" => tiled::forward(&tiled::shared(), g, io, l),
+        "4_subgroup" => subgroup::forward(g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -78,6 +124,9 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
     let Some(dx) = io.dx(0) else { return Ok(()) };
     match l.choose(&BACKWARD_INPUT, &g.problem())? {
         "1_naive" => naive::backward_input(g, io, dx, l),
+        "2_registers" => tiled::backward_input(&tiled::registers(), g, io, dx, l),
+        "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
+        "4_subgroup" => subgroup::backward_input(g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -87,6 +136,9 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
     let Some(dw) = io.dx(1) else { return Ok(()) };
     match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
         "1_naive" => naive::backward_weight(g, io, dw, l),
+        "2_registers" => weight::registers(g, io, dw, l),
+        "3_shared" => weight::shared(g, io, dw, l),
+        "4_subgroup" => weight::subgroup(g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

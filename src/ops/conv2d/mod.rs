@@ -5,6 +5,10 @@ mod geometry;
 mod ladder;
 mod naive;
 mod reference;
+mod subgroup;
+mod tiled;
+mod tiles;
+mod weight;
 mod work;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
