@@ -3,41 +3,42 @@
 //! A rung is a file beside this one, an entry here, and one arm of the `match` of its direction.
 
 use super::geometry::Geometry;
-use super::naive;
+use super::{naive, winograd};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
 
+const NAIVE: Rung = Rung {
+    name: "1_naive",
+    supports: anything,
+};
+
+const WINOGRAD_WINDOWS: Rung = Rung {
+    name: "6_winograd_f4_windows",
+    supports: winograd::windows,
+};
+
 /// y (and argmax) from x, w, b.
 pub static FORWARD: Family = Family {
     name: "conv2d.forward",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
+    rungs: &[NAIVE, WINOGRAD_WINDOWS],
+    software: &["6_winograd_f4_windows", "1_naive"],
     hardware: &["1_naive"],
 };
 
 /// dx from w and dy, read through the epilogue.
 pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
+    rungs: &[NAIVE, WINOGRAD_WINDOWS],
+    software: &["6_winograd_f4_windows", "1_naive"],
     hardware: &["1_naive"],
 };
 
 /// dw from x and dy, read through the epilogue.
 pub static BACKWARD_WEIGHT: Family = Family {
     name: "conv2d.backward_weight",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
+    rungs: &[NAIVE, WINOGRAD_WINDOWS],
+    software: &["6_winograd_f4_windows", "1_naive"],
     hardware: &["1_naive"],
 };
 
@@ -59,6 +60,7 @@ pub static FAMILIES: &[&Family] = &[&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT,
 pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     match l.choose(&FORWARD, &g.problem())? {
         "1_naive" => naive::forward(g, io, l),
+        "6_winograd_f4_windows" => winograd::forward(g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -68,6 +70,7 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
     let Some(dx) = io.dx(0) else { return Ok(()) };
     match l.choose(&BACKWARD_INPUT, &g.problem())? {
         "1_naive" => naive::backward_input(g, io, dx, l),
+        "6_winograd_f4_windows" => winograd::backward_input(g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -77,6 +80,7 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
     let Some(dw) = io.dx(1) else { return Ok(()) };
     match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
         "1_naive" => naive::backward_weight(g, io, dw, l),
+        "6_winograd_f4_windows" => winograd::backward_weight(g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

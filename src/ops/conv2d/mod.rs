@@ -5,6 +5,7 @@ mod geometry;
 mod ladder;
 mod naive;
 mod reference;
+mod winograd;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 
