@@ -64,7 +64,8 @@ impl<'t, T: Real> Executor<'t, T> {
         }
     }
 
-    fn run_node(&mut self, node: &Node, step: &Step) {
+    /// Run one node, on the values that its inputs have now.
+    pub fn run_node(&mut self, node: &Node, step: &Step) {
         let outputs = {
             let empty = Array::empty();
             let load = |slot: &Option<Tensor>| match slot {

@@ -517,6 +517,14 @@ impl Tape {
         &self.values[id.index()]
     }
 
+    /// A handle to the tensor of this id.
+    pub fn handle(&self, id: TensorId) -> Tensor {
+        Tensor {
+            id,
+            spec: self.values[id.index()].spec.clone(),
+        }
+    }
+
     /// All nodes, in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

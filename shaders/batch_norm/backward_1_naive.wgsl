@@ -8,6 +8,9 @@ struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, 
               alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
 
+// Whether y goes through dropout. Decided when the pipeline is built: without it, no generator is compiled.
+override DROPOUT: bool = false;
+
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
@@ -48,7 +51,7 @@ fn uniforms(quad: u32) -> vec4<u32> {
 
 // Dropout factor, 0 or scale, of tensor element i.
 fn dropout(i: u32) -> f32 {
-    if params.threshold == 0u {
+    if !DROPOUT {
         return 1.0;
     }
     let index = step.sample_offset * params.channels * params.spatial + i; // position in the whole batch

@@ -8,6 +8,11 @@ struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, 
               alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
 
+// Whether y goes through dropout, and whether every sample begins on a quad of the generator (its size is a multiple of 4).
+// Both are decided when the pipeline is built: what is not needed is not compiled.
+override DROPOUT: bool = false;
+override ALIGNED: bool = false;
+
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
@@ -48,13 +53,13 @@ fn uniforms(quad: u32) -> vec4<u32> {
 
 // Dropout factors, 0 or scale, of tensor elements 4 i .. 4 i + 3.
 fn dropout(i: u32) -> vec4<f32> {
-    if params.threshold == 0u {
+    if !DROPOUT {
         return vec4<f32>(1.0);
     }
     let first = step.sample_offset * params.channels * params.spatial + 4u * i; // position of element 4 i in the whole batch
     var u = uniforms(first / 4u);
     let shift = first % 4u;
-    if shift != 0u { // the four elements straddle two quads of the batch; the same for all invocations
+    if !ALIGNED && shift != 0u { // the four elements straddle two quads of the batch
         let next = uniforms(first / 4u + 1u);
         switch shift {
             case 1u: { u = vec4<u32>(u.yzw, next.x); }
@@ -90,16 +95,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let x1 = x[q + 8u] - average;
             let x2 = x[q + 16u] - average;
             let x3 = x[q + 24u] - average;
-            var g0 = dy[q];
-            var g1 = dy[q + 8u];
-            var g2 = dy[q + 16u];
-            var g3 = dy[q + 24u];
-            if params.threshold > 0u {
-                g0 *= dropout(q);
-                g1 *= dropout(q + 8u);
-                g2 *= dropout(q + 16u);
-                g3 *= dropout(q + 24u);
-            }
+            let g0 = dy[q] * dropout(q);
+            let g1 = dy[q + 8u] * dropout(q + 8u);
+            let g2 = dy[q + 16u] * dropout(q + 16u);
+            let g3 = dy[q + 24u] * dropout(q + 24u);
             sum += (g0 + g1) + (g2 + g3);
             product += (g0 * x0 + g1 * x1) + (g2 * x2 + g3 * x3);
         }

@@ -8,6 +8,10 @@ struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, 
               alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
 
+// Whether y goes through dropout, and whether every sample begins on a quad of the generator (its size is a multiple of 4).
+// Both are decided when the pipeline is built: what is not needed is not compiled.
+override DROPOUT: bool = false;
+override ALIGNED: bool = false;
 override WORKGROUP: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
@@ -50,13 +54,13 @@ fn uniforms(quad: u32) -> vec4<u32> {
 
 // Dropout factors, 0 or scale, of tensor elements 4 i .. 4 i + 3.
 fn dropout(i: u32) -> vec4<f32> {
-    if params.threshold == 0u {
+    if !DROPOUT {
         return vec4<f32>(1.0);
     }
     let first = step.sample_offset * params.channels * params.spatial + 4u * i; // position of element 4 i in the whole batch
     var u = uniforms(first / 4u);
     let shift = first % 4u;
-    if shift != 0u { // the four elements straddle two quads of the batch; the same for all invocations
+    if !ALIGNED && shift != 0u { // the four elements straddle two quads of the batch
         let next = uniforms(first / 4u + 1u);
         switch shift {
             case 1u: { u = vec4<u32>(u.yzw, next.x); }

@@ -6,6 +6,11 @@
 
 struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
               alpha: f32, reserved: array<u32, 7> }
+
+// Whether every sample begins on a quad of the generator: its size is a multiple of 4. Decided when the pipeline is built, so
+// that the second call of the generator is not even compiled.
+override ALIGNED: bool = false;
+
 struct Params { quads: u32, per_sample: u32, layer: u32, threshold: u32, scale: f32, pad0: u32, pad1: u32, pad2: u32 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>;
@@ -46,7 +51,7 @@ fn dropout(i: u32) -> vec4<f32> {
     let first = step.sample_offset * params.per_sample + 4u * i; // position of element 4 i in the whole batch
     var u = uniforms(first / 4u);
     let shift = first % 4u;
-    if shift != 0u { // the four elements straddle two quads of the batch; the same for all invocations
+    if !ALIGNED && shift != 0u { // the four elements straddle two quads of the batch
         let next = uniforms(first / 4u + 1u);
         switch shift {
             case 1u: { u = vec4<u32>(u.yzw, next.x); }

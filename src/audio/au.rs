@@ -150,6 +150,16 @@ pub(super) fn read_samples(
 ///
 /// Fails when the folder can't be written to, or when the samples don't fit the format's 4 GiB.
 pub fn write_pcm16(path: impl AsRef<Path>, samples: &[f32], rate: u32) -> Result<()> {
+    write_pcm16_annotated(path, samples, rate, "")
+}
+
+/// [`write_pcm16`] with a text in the header's annotation field, for people and players that look at it.
+pub fn write_pcm16_annotated(
+    path: impl AsRef<Path>,
+    samples: &[f32],
+    rate: u32,
+    annotation: &str,
+) -> Result<()> {
     let path = path.as_ref();
     let io = |e: std::io::Error| Error::file(path, format!("can't write it ({e})"));
     let size = u32::try_from(samples.len() as u64 * 2).map_err(|_| {
@@ -161,11 +171,18 @@ pub fn write_pcm16(path: impl AsRef<Path>, samples: &[f32], rate: u32) -> Result
             ),
         )
     })?;
-    let mut bytes = Vec::with_capacity(HEADER as usize + size as usize);
+    // The annotation ends with a zero and is padded to a multiple of 8 bytes.
+    let mut annotation = annotation.as_bytes().to_vec();
+    if !annotation.is_empty() {
+        annotation.resize((annotation.len() + 1).next_multiple_of(8), 0);
+    }
+    let offset = HEADER as u32 + annotation.len() as u32;
+    let mut bytes = Vec::with_capacity(offset as usize + size as usize);
     bytes.extend_from_slice(b".snd");
-    for word in [HEADER as u32, size, 3, rate, 1] {
+    for word in [offset, size, 3, rate, 1] {
         bytes.extend_from_slice(&word.to_be_bytes());
     }
+    bytes.extend_from_slice(&annotation);
     for &sample in samples {
         // `as` saturates, so 1.0 becomes 32767 and anything louder clips instead of wrapping.
         bytes.extend_from_slice(&((sample * 32_768.0).round() as i16).to_be_bytes());
@@ -174,7 +191,11 @@ pub fn write_pcm16(path: impl AsRef<Path>, samples: &[f32], rate: u32) -> Result
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; this one becomes an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(io)?;
     file.write_all(&bytes).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// Sample rates that real recordings have. Anything outside is a damaged header: resampling from 1 Hz would turn a
 /// short file into hours, and a rate of 10 MHz belongs to no sound.
-const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 
 /// More channels than this is a damaged header, not a recording.
 const MAX_CHANNELS: u32 = 64;

@@ -45,37 +45,54 @@ pub(super) fn read(
     read_chunks(path, input, file_len, seconds)
 }
 
-/// Collects samples from hound until there are enough or the file ends.
-fn read_hound<R: Read>(
+/// Collects samples behind the header that hound has read, until there are enough or the file ends.
+fn read_hound<R: Read + Seek>(
     path: &Path,
     mut reader: WavReader<R>,
     seconds: Option<f64>,
 ) -> Result<Mono> {
     let spec = reader.spec();
+    let channels = usize::from(spec.channels);
     let mut mono = Mono::new(path, spec.sample_rate, u32::from(spec.channels), seconds)?;
-    let block = usize::from(spec.channels) * 4096;
-    let mut samples = Vec::with_capacity(block);
-    while mono.missing() > 0 {
-        samples.clear();
-        // The first error ends the stream: it is the end of a file that was cut off.
-        match spec.sample_format {
-            SampleFormat::Float => {
-                samples.extend(reader.samples::<f32>().take(block).map_while(|s| s.ok()));
+    let plain = match (spec.sample_format, spec.bits_per_sample) {
+        (SampleFormat::Int, 8) => Encoding::U8,
+        (SampleFormat::Int, 16) => Encoding::I16,
+        (SampleFormat::Int, 32) => Encoding::I32,
+        (SampleFormat::Float, 32) => Encoding::F32,
+        (SampleFormat::Int, 24) => {
+            // Three bytes, or the lower three of four: only hound knows. The first error is the end of a cut file.
+            while mono.missing() > 0 {
+                let block = reader
+                    .samples::<i32>()
+                    .take(4096 * channels)
+                    .map_while(|s| Some(s.ok()? as f32 / 8_388_608.0));
+                let samples: Vec<f32> = block.collect();
+                mono.push(&samples);
+                if samples.len() < 4096 * channels {
+                    break;
+                }
             }
-            SampleFormat::Int => {
-                let scale = 1.0 / 2f32.powi(i32::from(spec.bits_per_sample) - 1);
-                samples.extend(
-                    reader
-                        .samples::<i32>()
-                        .take(block)
-                        .map_while(|s| Some(s.ok()? as f32 * scale)),
-                );
-            }
+            return Ok(mono);
         }
-        mono.push(&samples);
-        if samples.len() < block {
-            break;
-        }
+        _ => return Ok(mono),
+    };
+    // hound decodes sample by sample, which takes as long as all the features. When it accepts the first sample, the
+    // layout is as plain as it looks, and blocks are decoded from there instead.
+    let accepted = match spec.sample_format {
+        SampleFormat::Int => matches!(reader.samples::<i32>().next(), Some(Ok(_))),
+        SampleFormat::Float => matches!(reader.samples::<f32>().next(), Some(Ok(_))),
+    };
+    if accepted && reader.seek(0).is_ok() {
+        let bytes = u64::from(reader.len()) * plain.bytes() as u64;
+        read_samples(
+            path,
+            &mut reader.into_inner(),
+            bytes,
+            plain,
+            Endian::Little,
+            channels,
+            &mut mono,
+        )?;
     }
     Ok(mono)
 }

@@ -137,10 +137,6 @@ impl Cache {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What is kept, by track name. Empty if there is no cache file yet.
     ///
     /// # Errors

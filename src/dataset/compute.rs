@@ -184,25 +184,23 @@ fn check(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs `work` over the jobs, one extractor per thread; results in the order of the jobs.
+/// Runs `work` over the jobs on every core (or [`Options::threads`]); results in the order of the jobs.
 fn in_parallel<J: Send, R: Send>(
     jobs: Vec<J>,
     options: &Options,
     progress: Progress,
-    work: impl Fn(&mut Extractor, J) -> R + Sync + Send,
+    work: impl Fn(&Extractor, J) -> R + Sync + Send,
 ) -> Result<Vec<R>> {
     let total = jobs.len();
+    let extractor = Extractor::new(options.definition);
     let done = AtomicUsize::new(0);
     let run = || {
         jobs.into_par_iter()
-            .map_init(
-                || Extractor::new(options.definition),
-                |extractor, job| {
-                    let result = work(extractor, job);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-                    result
-                },
-            )
+            .map(|job| {
+                let result = work(&extractor, job);
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                result
+            })
             .collect()
     };
     match options.threads {
@@ -226,13 +224,13 @@ fn seconds_needed(options: &Options) -> f64 {
     }
 }
 
-fn load_and_extract(path: &Path, options: &Options, extractor: &mut Extractor) -> Result<Vec<f32>> {
+fn load_and_extract(path: &Path, options: &Options, extractor: &Extractor) -> Result<Vec<f32>> {
     let samples = audio::load(path, Some(seconds_needed(options)))?;
     extract(&samples, options, extractor).map_err(|e| e.context(path.display()))
 }
 
 /// (segments, rows, frames) of one track.
-fn extract(samples: &[f32], options: &Options, extractor: &mut Extractor) -> Result<Vec<f32>> {
+fn extract(samples: &[f32], options: &Options, extractor: &Extractor) -> Result<Vec<f32>> {
     let features = match options.segments {
         Segments::First => extractor.extract(samples)?,
         Segments::All => {
@@ -250,12 +248,15 @@ fn extract(samples: &[f32], options: &Options, extractor: &mut Extractor) -> Res
     }
 }
 
-/// Consecutive segments; see [`Segments::All`] for what becomes of the remainder.
 fn cut(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
+    segments_of(samples).take(MAX_SEGMENTS)
+}
+
+/// Consecutive 3 s segments of a song of any length; see [`Segments::All`] for what becomes of the remainder.
+pub fn segments_of(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
     let whole_track = samples.len() < SEGMENT_SAMPLES;
     samples
         .chunks(SEGMENT_SAMPLES)
-        .take(MAX_SEGMENTS)
         .filter(move |c| whole_track || c.len() >= SEGMENT_SAMPLES / 2)
 }
 

@@ -15,6 +15,7 @@ mod arrays;
 mod batches;
 mod cache;
 mod compute;
+mod lists;
 mod normalise;
 mod scan;
 mod split;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::features::{Definition, FRAMES, ROWS};
 
 pub use batches::{class_weights_balanced, epoch_order};
+pub use compute::segments_of;
 pub use normalise::Normaliser;
 pub use split::{Split, SplitRule, split};
 
@@ -88,6 +90,8 @@ pub enum Source {
     File(PathBuf),
     /// Composed in memory by [`crate::synth`].
     Synthetic { seed: u64 },
+    /// Given by the caller of [`Dataset::from_parts`].
+    Memory,
 }
 
 /// A file or folder that was left out, and why (one sentence that does not repeat the path).
@@ -176,6 +180,56 @@ impl Dataset {
         compute::from_synth(seed, tracks_per_genre, options, progress)
     }
 
+    /// A set from arrays that the caller has; `x` is (samples, rows, frames), row-major.
+    ///
+    /// # Errors
+    /// If the parts do not fit together or `x` holds a value that is not finite.
+    pub fn from_parts(
+        genres: Vec<String>,
+        tracks: Vec<Track>,
+        samples: Vec<Sample>,
+        (rows, frames): (usize, usize),
+        x: Vec<f32>,
+    ) -> Result<Self> {
+        if x.len() != samples.len() * rows * frames {
+            return Err(Error::data(format!(
+                "x has {} values, but {} samples of {rows} x {frames} need {}",
+                x.len(),
+                samples.len(),
+                samples.len() * rows * frames
+            )));
+        }
+        if let Some(t) = tracks.iter().find(|t| t.genre >= genres.len()) {
+            return Err(Error::data(format!(
+                "track {} has genre number {}, but there are {} genres",
+                t.name,
+                t.genre,
+                genres.len()
+            )));
+        }
+        if let Some(s) = samples.iter().find(|s| s.track >= tracks.len()) {
+            return Err(Error::data(format!(
+                "a sample is of track number {}, but there are {} tracks",
+                s.track,
+                tracks.len()
+            )));
+        }
+        check_finite(&x, rows, frames)?;
+        Ok(Self {
+            genres,
+            tracks,
+            samples,
+            rows,
+            frames,
+            x,
+            definition: None,
+            source: Source::Memory,
+            synthetic: false,
+            skipped: Vec::new(),
+            cache: CacheReport::default(),
+        })
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.samples.len()
@@ -237,6 +291,7 @@ impl Dataset {
             (Source::Synthetic { seed }, _) => {
                 format!("the built-in synthetic set (seed {seed})")
             }
+            (Source::Memory, _) => "arrays in memory".to_string(),
             (Source::Folder(p) | Source::File(p), true) => {
                 format!("{} (synthetic music)", p.display())
             }
@@ -287,6 +342,22 @@ impl Dataset {
             ),
             None => format!("{}: no usable track{skipped}", path.display()),
         }))
+    }
+}
+
+/// An error that names the first value of `x` that is NaN or infinite.
+fn check_finite(x: &[f32], rows: usize, frames: usize) -> Result<()> {
+    match x.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => {
+            let (sample, place) = (i / (rows * frames), i % (rows * frames));
+            Err(Error::data(format!(
+                "sample {sample} of x is {} at row {}, frame {}: remove or repair it",
+                x[i],
+                place / frames,
+                place % frames
+            )))
+        }
     }
 }
 

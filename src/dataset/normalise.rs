@@ -31,19 +31,8 @@ impl Normaliser {
                 "there is no training sample to fit the normalisation on",
             ));
         }
-        let (rows, frames) = (dataset.rows, dataset.frames);
-        let n = (samples.len() * frames) as f64;
-        let per_row = |value: &dyn Fn(usize, f32) -> f64| -> Vec<f64> {
-            let mut sum = vec![0.0; rows];
-            for &i in samples {
-                for (row, values) in dataset.sample(i).chunks_exact(frames).enumerate() {
-                    sum[row] += values.iter().map(|&v| value(row, v)).sum::<f64>();
-                }
-            }
-            sum.iter().map(|s| s / n).collect()
-        };
-        let mean = per_row(&|_, v| f64::from(v));
-        let variance = per_row(&|row, v| (f64::from(v) - mean[row]).powi(2));
+        let mean = row_means(dataset, samples, |_, v| v);
+        let variance = row_means(dataset, samples, |row, v| (v - mean[row]).powi(2));
         let std = mean.iter().zip(&variance).map(|(m, v)| {
             // What is left of a constant row is rounding, and must not be blown up to noise.
             let noise = 1e-6 * m.abs().max(1e-6);
@@ -79,4 +68,17 @@ impl Normaliser {
         }
         Ok(())
     }
+}
+
+/// The mean over samples and frames of `value(row, v)`, for each row.
+fn row_means(dataset: &Dataset, samples: &[usize], value: impl Fn(usize, f64) -> f64) -> Vec<f64> {
+    let mut sums = vec![0.0; dataset.rows];
+    for &i in samples {
+        let rows = dataset.sample(i).chunks_exact(dataset.frames);
+        for (row, (sum, values)) in sums.iter_mut().zip(rows).enumerate() {
+            *sum += values.iter().map(|&v| value(row, v.into())).sum::<f64>();
+        }
+    }
+    let n = (samples.len() * dataset.frames) as f64;
+    sums.iter().map(|sum| sum / n).collect()
 }

@@ -57,19 +57,64 @@ impl Contrast {
 
     /// Mean of the largest and of the smallest magnitudes of each band (CONTRASTS values each) of one power spectrum.
     pub fn peaks_and_valleys(&self, power: &[f32], peaks: &mut [f64], valleys: &mut [f64]) {
-        let mut selected = [0f32; BINS];
         for ((band, peak), valley) in self.bands.iter().zip(peaks).zip(valleys) {
-            let values = &mut selected[..band.bins.len()];
-            values.copy_from_slice(&power[band.bins.clone()]);
+            let (mut largest, mut smallest) = (Chosen::default(), Chosen::default());
+            let k = band.quantile.min(MAX_QUANTILE);
+            // Music gets quieter towards high frequencies: in these directions most offers are refused.
+            let powers = &power[band.bins.clone()];
+            powers.chunks(LANES).for_each(|p| largest.offer(p, -1.0, k));
+            powers
+                .rchunks(LANES)
+                .for_each(|p| smallest.offer(p, 1.0, k));
             // Order statistics of the power are those of the magnitude, so only the chosen few need a square root.
-            let (n, k) = (values.len(), band.quantile);
-            let mean = |chosen: &[f32]| {
-                chosen.iter().map(|&p| f64::from(p).sqrt()).sum::<f64>() / k as f64
-            };
-            values.select_nth_unstable_by(k - 1, f32::total_cmp);
-            *valley = mean(&values[..k]);
-            values.select_nth_unstable_by(n - k, f32::total_cmp);
-            *peak = mean(&values[n - k..]);
+            *peak = largest.mean_magnitude(k);
+            *valley = smallest.mean_magnitude(k);
         }
+    }
+}
+
+/// Room for the most values that any band averages (nine, of 432).
+const MAX_QUANTILE: usize = 16;
+
+/// Values that are compared at once.
+const LANES: usize = 16;
+
+/// The `k` smallest of the keys offered so far, ascending.
+struct Chosen([f32; MAX_QUANTILE]);
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self([f32::INFINITY; MAX_QUANTILE])
+    }
+}
+
+impl Chosen {
+    /// Takes up those of `sign * values` that are among the `k` smallest, which soon becomes rare.
+    #[inline]
+    fn offer(&mut self, values: &[f32], sign: f32, k: usize) {
+        // Without a branch per value, so that the compiler compares all at once.
+        let limit = self.0[k - 1];
+        if !values.iter().fold(false, |any, v| any | (sign * v < limit)) {
+            return;
+        }
+        for key in values.iter().map(|v| sign * v) {
+            if key < self.0[k - 1] {
+                let mut at = k - 1;
+                while at > 0 && self.0[at - 1] > key {
+                    self.0[at] = self.0[at - 1];
+                    at -= 1;
+                }
+                self.0[at] = key;
+            }
+        }
+    }
+
+    /// Mean of the square roots of the keys' absolute values.
+    fn mean_magnitude(&self, k: usize) -> f64 {
+        self.0[..k]
+            .iter()
+            .map(|&p| f64::from(p.abs()).sqrt())
+            .sum::<f64>()
+            / k as f64
     }
 }

@@ -112,6 +112,7 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     capabilities: Capabilities,
+    memory: Option<u64>,
     trouble: Trouble,
 }
 
@@ -182,6 +183,7 @@ impl Gpu {
             queue,
             info,
             capabilities: capabilities(adapter),
+            memory: super::device_memory(adapter),
             trouble,
         })
     }
@@ -197,6 +199,16 @@ impl Gpu {
         text.trim().to_owned()
     }
 
+    /// For a CPU driver: a line that says so; none for a GPU.
+    pub fn software_note(&self) -> Option<String> {
+        (self.capabilities.class == DeviceClass::Software).then(|| {
+            format!(
+                "{} is a software adapter: everything works, far slower than on a GPU",
+                self.info.name
+            )
+        })
+    }
+
     /// What the adapter says of itself.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.info
@@ -205,6 +217,11 @@ impl Gpu {
     /// What the device can do.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Bytes that a run may take when the user sets no budget: see [`super::default_budget`].
+    pub fn default_budget(&self) -> Option<u64> {
+        super::default_budget(self.memory, self.capabilities.class)
     }
 
     /// Whether kernels can be timed by the device's own clock.
@@ -275,5 +292,76 @@ fn convert(what: &str, error: wgpu::Error) -> Error {
             let text: Vec<&str> = lines.by_ref().take(12).collect();
             Error::device(format!("{what}: {}", text.join(" | ")))
         }
+    }
+}
+
+/// What `gtzan-gpu devices` says of an adapter.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Described {
+    /// Name.
+    pub name: String,
+    /// `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
+    pub kind: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
+    pub backend: String,
+    /// Driver and version.
+    pub driver: String,
+    /// Largest buffer.
+    pub max_buffer_bytes: u64,
+    /// Largest storage binding.
+    pub max_binding_bytes: u64,
+    /// Storage buffers per kernel.
+    pub max_storage_buffers: u32,
+    /// Invocations per workgroup.
+    pub max_invocations: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Subgroup sizes, e.g. `8` or `4 to 32`, or `none`.
+    pub subgroups: String,
+    /// 16-bit floats.
+    pub f16: bool,
+    /// Timestamps inside passes.
+    pub timestamps: bool,
+}
+
+/// All adapters, in the order that numbers them.
+///
+/// # Errors
+/// When there is none, with what to install.
+pub fn describe_adapters() -> Result<Vec<Described>> {
+    let all = adapters();
+    if all.is_empty() {
+        return Err(Error::device(NO_ADAPTER));
+    }
+    Ok(all.iter().map(describe).collect())
+}
+
+fn describe(adapter: &wgpu::Adapter) -> Described {
+    let (info, features, c) = (
+        adapter.get_info(),
+        adapter.features(),
+        capabilities(adapter),
+    );
+    let (low, high) = (info.subgroup_min_size, info.subgroup_max_size);
+    let subgroups = match features.contains(wgpu::Features::SUBGROUP) {
+        false => "none".to_owned(),
+        true if low == high => low.to_string(),
+        true => format!("{low} to {high}"),
+    };
+    Described {
+        name: info.name,
+        kind: format!("{:?}", info.device_type),
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_owned(),
+        max_buffer_bytes: c.max_buffer_bytes,
+        max_binding_bytes: c.max_binding_bytes,
+        max_storage_buffers: c.max_storage_buffers,
+        max_invocations: c.max_invocations,
+        max_workgroup_memory: c.max_workgroup_memory,
+        subgroups,
+        f16: c.f16,
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
     }
 }

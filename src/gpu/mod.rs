@@ -2,9 +2,11 @@
 
 mod buffers;
 mod device;
+mod memory;
 mod pipelines;
 mod program;
 mod session;
 
-pub use device::{AdapterChoice, Gpu, adapters};
+pub use device::{AdapterChoice, Described, Gpu, adapters, describe_adapters};
+pub use memory::{default_budget, device_memory};
 pub use session::{Session, StepInputs};

@@ -19,6 +19,23 @@ pub struct StepInputs<'a> {
     pub data: Vec<(&'a str, &'a [u8])>,
 }
 
+/// Alignment of a piece in an upload buffer.
+const UPLOAD_ALIGNMENT: u64 = 8;
+
+impl StepInputs<'_> {
+    /// Everything to upload: the step state as `control`, then the data.
+    fn uploads(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let step = ("control", bytemuck::bytes_of(&self.step));
+        std::iter::once(step).chain(self.data.iter().copied())
+    }
+
+    fn upload_bytes(&self) -> u64 {
+        self.uploads()
+            .map(|(_, b)| (b.len() as u64).next_multiple_of(UPLOAD_ALIGNMENT))
+            .sum()
+    }
+}
+
 /// One upload buffer of the ring.
 #[derive(Debug)]
 struct Upload {
@@ -38,6 +55,7 @@ pub struct Session<'g> {
     uploads: [Upload; UPLOAD_RING],
     next_upload: usize,
     readback: usize,
+    gradient_sum: Option<usize>,
 }
 
 impl<'g> Session<'g> {
@@ -78,6 +96,7 @@ impl<'g> Session<'g> {
             uploads,
             next_upload: 0,
             readback,
+            gradient_sum: plan.find(crate::plan::flat_buffer(crate::tape::Flat::GradientSum).0),
             plan,
         };
         for (i, schedule) in schedules.iter().enumerate() {
@@ -227,18 +246,52 @@ impl<'g> Session<'g> {
         Ok(bytes)
     }
 
-    /// Run one step of `program`: every micro-batch, then the update, in one submission. Does not wait for it.
+    /// Run one step of `program`: every micro-batch, then the update. Does not wait for it.
+    ///
+    /// It is one submission, or, where the data of all micro-batches exceeds an upload buffer, as few as hold it. A buffer
+    /// for the sum of gradients starts at zero.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the data of one micro-batch exceeds the upload buffer, or the device fails.
     pub fn run(&mut self, program: usize, batches: &[StepInputs]) -> Result<()> {
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let mut count = 0;
+            let mut end = 0;
+            while let Some(batch) = rest.get(count) {
+                end += batch.upload_bytes();
+                if end > self.plan.upload_bytes {
+                    break;
+                }
+                count += 1;
+            }
+            if count == 0 {
+                return Err(Error::usage(format!(
+                    "a micro-batch brings {end} bytes, the upload buffer holds {}",
+                    self.plan.upload_bytes
+                )));
+            }
+            let (now, later) = rest.split_at(count);
+            let first = rest.len() == batches.len();
+            self.submit_batches(program, now, first, later.is_empty())?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn submit_batches(
+        &mut self,
+        program: usize,
+        batches: &[StepInputs],
+        first: bool,
+        last: bool,
+    ) -> Result<()> {
         let mut pieces: Vec<(u64, &[u8])> = Vec::new();
         let mut copies = Vec::new();
         let mut at = 0;
         for batch in batches {
             let mut list = Vec::new();
-            let step = ("control", bytemuck::bytes_of(&batch.step));
-            for (name, bytes) in std::iter::once(step).chain(batch.data.iter().copied()) {
+            for (name, bytes) in batch.uploads() {
                 let (target, _) = match name {
                     "control" => self.named(name)?,
                     _ => self.named(&format!("input {name}"))?,
@@ -246,18 +299,15 @@ impl<'g> Session<'g> {
                 let size = (bytes.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
                 pieces.push((at, bytes));
                 list.push((at, target, size));
-                at += size.next_multiple_of(8);
+                at += size.next_multiple_of(UPLOAD_ALIGNMENT);
             }
             copies.push(list);
         }
-        if at > self.plan.upload_bytes {
-            return Err(Error::usage(format!(
-                "a step brings {at} bytes, the upload buffer holds {}",
-                self.plan.upload_bytes
-            )));
-        }
         let slot = self.fill_upload(&pieces)?;
         let mut encoder = self.encoder();
+        if first && let Some(sum) = self.gradient_sum {
+            encoder.clear_buffer(self.buffers.get(sum), 0, None);
+        }
         let source = self.buffers.get(self.uploads[slot].buffer);
         let prog = &self.programs[program];
         for (i, list) in copies.iter().enumerate() {
@@ -266,7 +316,7 @@ impl<'g> Session<'g> {
             }
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             prog.encode(&mut pass, prog.batch.clone());
-            if i + 1 == copies.len() {
+            if last && i + 1 == copies.len() {
                 prog.encode(&mut pass, prog.update.clone());
             }
         }

@@ -62,7 +62,9 @@ impl Model {
     /// As [`Model::load`].
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
         let model: Self = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |s| text[..s.start].lines().count().max(1));
+            let line = e
+                .span()
+                .map_or(1, |s| text[..s.start].lines().count().max(1));
             let message = e.message().replace('\n', " ");
             Error::model(format!("{origin}, line {line}: {message}"))
         })?;

@@ -1,12 +1,12 @@
 //! From layers to ops on a tape.
 
+use super::Model;
 use super::layer::{Activation, Border, Layer, Pair, Units};
 use super::summary::SummaryRow;
-use super::Model;
 use crate::error::{Error, Result};
 use crate::ops::{
-    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Epilogue, GlobalAvgPool, L2Penalty, MaxPool2d, Padding, Relu,
-    UpdateRunning,
+    AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Epilogue, GlobalAvgPool, L2Penalty, MaxPool2d,
+    Padding, Relu, UpdateRunning,
 };
 use crate::tape::{Init, Tape};
 use crate::tensor::Tensor;
@@ -36,7 +36,13 @@ impl Model {
     ///
     /// # Errors
     /// A shape error that names the layer; a last layer that does not give one number per class.
-    pub fn record(&self, tape: &mut Tape, x: &Tensor, classes: usize, mode: Mode) -> Result<Recorded> {
+    pub fn record(
+        &self,
+        tape: &mut Tape,
+        x: &Tensor,
+        classes: usize,
+        mode: Mode,
+    ) -> Result<Recorded> {
         let mut recorder = Recorder::new(tape, classes, mode, true);
         let logits = recorder.layers(&self.layers, x)?;
         let penalties = recorder.penalties;
@@ -131,7 +137,11 @@ impl<'t> Recorder<'t> {
                 self.row("dropout", &format!("dropout{}", self.dropouts), &y, 0, 0);
                 Ok((y, false))
             }
-            Layer::Dense { units, activation, l2 } => self.dense(units, *activation, *l2, x),
+            Layer::Dense {
+                units,
+                activation,
+                l2,
+            } => self.dense(units, *activation, *l2, x),
             Layer::Residual { layer, shortcut } => {
                 self.blocks += 1;
                 let name = format!("residual{}", self.blocks);
@@ -141,7 +151,11 @@ impl<'t> Recorder<'t> {
                 let y = self
                     .tape
                     .apply(crate::ops::Add, &[&main, &other])
-                    .map_err(|e| e.context(format!("{name} (give it a shortcut that changes the shape alike)")))?;
+                    .map_err(|e| {
+                        e.context(format!(
+                            "{name} (give it a shortcut that changes the shape alike)"
+                        ))
+                    })?;
                 self.row("add", &name, &y, 0, 0);
                 Ok((y, false))
             }
@@ -158,7 +172,12 @@ impl<'t> Recorder<'t> {
         });
     }
 
-    fn plain(&mut self, kind: &str, op: impl crate::ops::AnyOp, x: &Tensor) -> Result<(Tensor, bool)> {
+    fn plain(
+        &mut self,
+        kind: &str,
+        op: impl crate::ops::AnyOp,
+        x: &Tensor,
+    ) -> Result<(Tensor, bool)> {
         let y = self.tape.apply(op, &[x])?;
         self.row(kind, kind, &y, 0, 0);
         Ok((y, false))
@@ -181,7 +200,12 @@ impl<'t> Recorder<'t> {
         Ok(())
     }
 
-    fn conv2d(&mut self, layer: &Layer, next: Option<&Layer>, x: &Tensor) -> Result<(Tensor, bool)> {
+    fn conv2d(
+        &mut self,
+        layer: &Layer,
+        next: Option<&Layer>,
+        x: &Tensor,
+    ) -> Result<(Tensor, bool)> {
         let Layer::Conv2d {
             filters,
             kernel,
@@ -209,7 +233,9 @@ impl<'t> Recorder<'t> {
             fan_out: filters * kh * kw,
         };
         let w = self.tape.parameter(&format!("{name}.weight"), shape, init);
-        let b = self.tape.parameter(&format!("{name}.bias"), [*filters], Init::Constant(0.0));
+        let b = self
+            .tape
+            .parameter(&format!("{name}.bias"), [*filters], Init::Constant(0.0));
         let relu = *activation == Activation::Relu;
         let pools_by_two = matches!(next, Some(Layer::MaxPool2d { window, stride })
             if window.get() == [2, 2] && stride.unwrap_or(Pair::Both(2)).get() == [2, 2]);
@@ -227,21 +253,37 @@ impl<'t> Recorder<'t> {
             },
             epilogue,
         };
-        let y = self.tape.apply(op, &[x, &w, &b]).map_err(|e| e.context(&name))?;
+        let y = self
+            .tape
+            .apply(op, &[x, &w, &b])
+            .map_err(|e| e.context(&name))?;
         self.row("conv2d", &name, &y, w.numel() + b.numel(), 0);
         self.penalty(*l2, &w)?;
         Ok((y, fused))
     }
 
-    fn batch_norm(&mut self, momentum: f32, epsilon: f32, next: Option<&Layer>, x: &Tensor) -> Result<(Tensor, bool)> {
+    fn batch_norm(
+        &mut self,
+        momentum: f32,
+        epsilon: f32,
+        next: Option<&Layer>,
+        x: &Tensor,
+    ) -> Result<(Tensor, bool)> {
         self.norms += 1;
         let name = format!("bn{}", self.norms);
         self.tape.set_scope(&name);
         let &[_, c, ..] = x.dims() else {
-            return Err(Error::shape("batch_norm", format!("{name}: x is {}", x.shape())));
+            return Err(Error::shape(
+                "batch_norm",
+                format!("{name}: x is {}", x.shape()),
+            ));
         };
-        let gamma = self.tape.parameter(&format!("{name}.weight"), [c], Init::Constant(1.0));
-        let beta = self.tape.parameter(&format!("{name}.bias"), [c], Init::Constant(0.0));
+        let gamma = self
+            .tape
+            .parameter(&format!("{name}.weight"), [c], Init::Constant(1.0));
+        let beta = self
+            .tape
+            .parameter(&format!("{name}.bias"), [c], Init::Constant(0.0));
         let mean = self.tape.state(&format!("{name}.running_mean"), [c], 0.0);
         let var = self.tape.state(&format!("{name}.running_var"), [c], 1.0);
         let training = self.mode == Mode::Training;
@@ -260,14 +302,22 @@ impl<'t> Recorder<'t> {
             .map_err(|e| e.context(&name))?;
         if training {
             let update = UpdateRunning { momentum };
-            self.tape
-                .apply_all(std::sync::Arc::new(update), &[&mean, &var, &outputs[1], &outputs[2]])?;
+            self.tape.apply_all(
+                std::sync::Arc::new(update),
+                &[&mean, &var, &outputs[1], &outputs[2]],
+            )?;
         }
         self.row("batch_norm", &name, &outputs[0], 2 * c, 2 * c);
         Ok((outputs[0].clone(), fused))
     }
 
-    fn dense(&mut self, units: &Units, activation: Activation, l2: f32, x: &Tensor) -> Result<(Tensor, bool)> {
+    fn dense(
+        &mut self,
+        units: &Units,
+        activation: Activation,
+        l2: f32,
+        x: &Tensor,
+    ) -> Result<(Tensor, bool)> {
         self.denses += 1;
         let name = format!("fc{}", self.denses);
         self.tape.set_scope(&name);
@@ -288,12 +338,19 @@ impl<'t> Recorder<'t> {
             fan_in: inputs,
             fan_out: outputs,
         };
-        let w = self.tape.parameter(&format!("{name}.weight"), [outputs, inputs], init);
-        let b = self.tape.parameter(&format!("{name}.bias"), [outputs], Init::Constant(0.0));
+        let w = self
+            .tape
+            .parameter(&format!("{name}.weight"), [outputs, inputs], init);
+        let b = self
+            .tape
+            .parameter(&format!("{name}.bias"), [outputs], Init::Constant(0.0));
         let op = Dense {
             relu: activation == Activation::Relu,
         };
-        let y = self.tape.apply(op, &[x, &w, &b]).map_err(|e| e.context(&name))?;
+        let y = self
+            .tape
+            .apply(op, &[x, &w, &b])
+            .map_err(|e| e.context(&name))?;
         self.row("dense", &name, &y, w.numel() + b.numel(), 0);
         self.penalty(l2, &w)?;
         Ok((y, false))

@@ -1,7 +1,7 @@
 //! The table that Keras prints: layer, output shape, parameters.
 
-use super::record::{Mode, Recorder};
 use super::Model;
+use super::record::{Mode, Recorder};
 use crate::error::Result;
 use crate::tape::Tape;
 use crate::tensor::{Shape, Spec};
@@ -75,7 +75,11 @@ pub fn thousands(n: usize) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<24}{:<20}{:>12}", "layer", "output shape", "parameters")?;
+        writeln!(
+            f,
+            "{:<24}{:<20}{:>12}",
+            "layer", "output shape", "parameters"
+        )?;
         for r in &self.rows {
             let layer = if r.name == r.kind {
                 r.name.clone()
@@ -84,7 +88,11 @@ impl fmt::Display for Summary {
             };
             let rest: Vec<String> = r.output.dims()[1..].iter().map(usize::to_string).collect();
             let shape = format!("N x {}", rest.join(" x "));
-            writeln!(f, "{layer:<24}{shape:<20}{:>12}", thousands(r.trainable + r.fixed))?;
+            writeln!(
+                f,
+                "{layer:<24}{shape:<20}{:>12}",
+                thousands(r.trainable + r.fixed)
+            )?;
         }
         write!(
             f,

@@ -73,7 +73,8 @@ impl Dropout {
         };
         let control = l.control();
         let grid = grid_1d(quads, WORKGROUP);
-        l.dispatch(kernel!("dropout/apply"), &[x, &control], params, grid)
+        let kernel = kernel!("dropout/apply").with("ALIGNED", aligned(params.per_sample));
+        l.dispatch(kernel, &[x, &control], params, grid)
     }
 
     fn apply_reference<T: Real>(&self, x: &Array<T>, step: &Step) -> Array<T> {
@@ -86,6 +87,11 @@ impl Dropout {
                 .collect(),
         }
     }
+}
+
+/// Value of the kernels' `ALIGNED`: 1 when every sample begins on a quad of the generator.
+pub(crate) fn aligned(per_sample: u32) -> f64 {
+    f64::from(u8::from(per_sample.is_multiple_of(4)))
 }
 
 #[repr(C)]

@@ -174,6 +174,11 @@ impl Lowering<'_> {
         tensor
     }
 
+    /// Bytes that one workspace should not exceed: see [`Choices::workspace_cap`].
+    pub fn workspace_cap(&self) -> u64 {
+        self.choices.workspace_cap()
+    }
+
     /// The `control` buffer that holds the [`super::Step`].
     pub fn control(&self) -> Tensor {
         self.control.clone()

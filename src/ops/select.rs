@@ -112,13 +112,39 @@ impl Family {
 }
 
 /// Which rung to use where: nothing set means the device class's defaults.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Choices {
     forced: BTreeMap<String, String>,
     tuned: BTreeMap<(String, String), String>,
+    workspace_cap: u64,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            forced: BTreeMap::new(),
+            tuned: BTreeMap::new(),
+            workspace_cap: Self::DEFAULT_WORKSPACE_CAP,
+        }
+    }
 }
 
 impl Choices {
+    /// Bytes of workspace below which chunks of a batch don't get faster by being larger.
+    pub const DEFAULT_WORKSPACE_CAP: u64 = 16 << 20;
+
+    /// The same choices under another workspace cap.
+    pub fn with_workspace_cap(mut self, bytes: u64) -> Self {
+        self.workspace_cap = bytes;
+        self
+    }
+
+    /// Bytes that one workspace may take, as far as a kernel has a say: rungs that repack go through the batch in chunks of
+    /// samples that fit, one sample at least.
+    pub fn workspace_cap(&self) -> u64 {
+        self.workspace_cap
+    }
+
     /// Use `rung` for every problem of `family` that it supports; an error otherwise.
     pub fn force(&mut self, family: &str, rung: &str) {
         self.forced.insert(family.to_owned(), rung.to_owned());

@@ -70,7 +70,7 @@ pub struct Copy;
 
 /// Push a copy of `from` into `to`.
 pub(crate) fn copy(from: &Tensor, to: &Tensor, l: &mut Lowering) -> Result<()> {
-    let p = Elementwise::new(to.numel() * to.spec().dtype.size() / 4, 0.0);
+    let p = Elementwise::new((to.numel() * to.spec().dtype.size()).div_ceil(4), 0.0);
     l.dispatch(kernel!("util/copy"), &[from, to], p, p.grid())
 }
 

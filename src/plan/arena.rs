@@ -75,94 +75,137 @@ pub fn live_bytes(blocks: &[Block]) -> Vec<u64> {
 /// Place `blocks` so that no two that live at the same time overlap, and none joined by an edge share an arena.
 ///
 /// `edges[i]` lists the blocks that block `i` must not share an arena with. No arena grows beyond `max_arena` bytes unless
-/// a single block is larger. `tries` perturbed orders are compared; the result depends on the arguments alone.
-pub fn pack(blocks: &[Block], edges: &[Vec<usize>], max_arena: u64, tries: usize) -> Packing {
-    let bound = lower_bound(blocks);
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let mut best: Option<Packing> = None;
-    for attempt in 0..tries.max(1) {
-        let mut order: Vec<(f64, usize)> = blocks
-            .iter()
-            .enumerate()
-            .map(|(i, b)| {
-                let size = b.bytes as f64;
-                let length = (b.last - b.first + 1) as f64;
-                let key = match attempt {
-                    0 => size,
-                    1 => size * length.sqrt(),
-                    2 => length,
-                    3 => -(b.first as f64),
-                    _ => {
-                        size * length.powf(rng.random_range(0.0..0.6)) * rng.random_range(0.4..1.6)
-                    }
-                };
-                (key, i)
-            })
-            .collect();
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let packing = place(blocks, edges, max_arena, &order);
-        if best.as_ref().is_none_or(|b| packing.total() < b.total()) {
-            best = Some(packing);
-        }
-        if best.as_ref().is_some_and(|b| b.total() == bound) {
-            break;
-        }
-    }
-    best.unwrap_or(Packing {
-        spots: Vec::new(),
-        arenas: Vec::new(),
-    })
-}
-
-/// Greedy: each block, in order, goes where the arenas grow least; ties go to the lower arena.
-fn place(
+/// a single block is larger. `arenas`: sizes of arenas that exist already and are free. `tries` orders are compared; the
+/// result depends on the arguments alone.
+pub fn pack(
     blocks: &[Block],
     edges: &[Vec<usize>],
     max_arena: u64,
-    order: &[(f64, usize)],
+    tries: usize,
+    arenas: &[u64],
 ) -> Packing {
-    let mut spots: Vec<Option<Spot>> = vec![None; blocks.len()];
-    let mut arenas: Vec<u64> = Vec::new();
-    let mut members: Vec<Vec<usize>> = Vec::new();
-    for &(_, i) in order {
-        let block = &blocks[i];
-        let mut choice: Option<(u64, Spot)> = None;
-        for (arena, &size) in arenas.iter().enumerate() {
-            let forbidden = edges[i]
-                .iter()
-                .any(|&j| spots[j].is_some_and(|s| s.arena == arena));
-            if forbidden {
-                continue;
-            }
-            let offset = first_fit(blocks, &spots, &members[arena], block);
-            let end = offset + block.bytes;
-            if end > max_arena {
-                continue;
-            }
-            let growth = end.saturating_sub(size);
-            if choice.is_none_or(|(g, _)| growth < g) {
-                choice = Some((growth, Spot { arena, offset }));
-            }
+    let bound = lower_bound(blocks).max(arenas.iter().sum());
+    let placer = Placer {
+        blocks,
+        edges,
+        max_arena,
+        arenas,
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut best = Vec::new();
+    let mut packing: Option<Packing> = None;
+    for attempt in 0..tries.max(1) {
+        // A few orders that are good in general, some random ones, then small changes to the best so far.
+        let order = if attempt < FIXED_ORDERS || attempt < tries / 4 {
+            ordered(blocks, attempt, &mut rng)
+        } else {
+            changed(&best, &mut rng)
+        };
+        let new = placer.place(&order);
+        // An equal result is taken too: the search drifts across plateaus.
+        if packing.as_ref().is_none_or(|p| new.total() <= p.total()) {
+            packing = Some(new);
+            best = order;
         }
-        let spot = match choice {
-            // A new arena costs the whole block; it only wins where none of the others may hold the block.
-            Some((_, spot)) => spot,
-            None => {
-                arenas.push(0);
-                members.push(Vec::new());
-                Spot {
-                    arena: arenas.len() - 1,
-                    offset: 0,
+        if packing.as_ref().is_some_and(|p| p.total() <= bound) {
+            break;
+        }
+    }
+    packing.unwrap_or(Packing {
+        spots: Vec::new(),
+        arenas: arenas.to_vec(),
+    })
+}
+
+const FIXED_ORDERS: usize = 4;
+
+/// Positions of blocks, in the order to place them.
+fn ordered(blocks: &[Block], attempt: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut keyed: Vec<(f64, usize)> = (blocks.iter().enumerate())
+        .map(|(i, b)| {
+            let size = b.bytes as f64;
+            let length = (b.last - b.first + 1) as f64;
+            let key = match attempt {
+                0 => size,
+                1 => size * length.sqrt(),
+                2 => length,
+                3 => -(b.first as f64),
+                _ => size * length.powf(rng.random_range(0.0..0.6)) * rng.random_range(0.4..1.6),
+            };
+            (key, i)
+        })
+        .collect();
+    keyed.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    keyed.into_iter().map(|(_, i)| i).collect()
+}
+
+/// The order with one to three blocks moved elsewhere.
+fn changed(order: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order = order.to_vec();
+    if order.len() < 2 {
+        return order;
+    }
+    for _ in 0..rng.random_range(1..=3) {
+        let block = order.remove(rng.random_range(0..order.len()));
+        order.insert(rng.random_range(0..=order.len()), block);
+    }
+    order
+}
+
+struct Placer<'a> {
+    blocks: &'a [Block],
+    edges: &'a [Vec<usize>],
+    max_arena: u64,
+    arenas: &'a [u64],
+}
+
+impl Placer<'_> {
+    /// Greedy: each block, in order, goes where the arenas grow least; ties go to the lower arena.
+    fn place(&self, order: &[usize]) -> Packing {
+        let blocks = self.blocks;
+        let mut spots: Vec<Option<Spot>> = vec![None; blocks.len()];
+        let mut arenas = self.arenas.to_vec();
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); arenas.len()];
+        for &i in order {
+            let block = &blocks[i];
+            let mut choice: Option<(u64, Spot)> = None;
+            for (arena, &size) in arenas.iter().enumerate() {
+                let forbidden = self.edges[i]
+                    .iter()
+                    .any(|&j| spots[j].is_some_and(|s| s.arena == arena));
+                if forbidden {
+                    continue;
+                }
+                let offset = first_fit(blocks, &spots, &members[arena], block);
+                let end = offset + block.bytes;
+                if end > self.max_arena {
+                    continue;
+                }
+                let growth = end.saturating_sub(size);
+                if choice.is_none_or(|(g, _)| growth < g) {
+                    choice = Some((growth, Spot { arena, offset }));
                 }
             }
-        };
-        arenas[spot.arena] = arenas[spot.arena].max(spot.offset + block.bytes);
-        members[spot.arena].push(i);
-        spots[i] = Some(spot);
-    }
-    Packing {
-        spots: spots.into_iter().flatten().collect(),
-        arenas,
+            // A new arena costs the whole block; it only wins where none of the others may hold the block.
+            let spot = choice.map_or_else(
+                || {
+                    arenas.push(0);
+                    members.push(Vec::new());
+                    Spot {
+                        arena: arenas.len() - 1,
+                        offset: 0,
+                    }
+                },
+                |(_, spot)| spot,
+            );
+            arenas[spot.arena] = arenas[spot.arena].max(spot.offset + block.bytes);
+            members[spot.arena].push(i);
+            spots[i] = Some(spot);
+        }
+        Packing {
+            spots: spots.into_iter().flatten().collect(),
+            arenas,
+        }
     }
 }
 

@@ -1,9 +1,14 @@
 //! The memory plan: every byte that training will allocate, known before the first allocation. Pure arithmetic, no GPU.
 
 pub mod arena;
+pub mod budget;
+pub mod cost;
+pub mod recompute;
 mod schedule;
+mod summary;
 
 pub use schedule::{Chosen, Item, Schedule, schedule};
+pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
 use crate::error::{Error, Result};
 use crate::ops::{Access, Capabilities, Step, Window};
@@ -70,14 +75,21 @@ pub struct ProgramPlan {
     pub live_bytes: Vec<u64>,
     /// Bytes of workspaces alive at the peak.
     pub workspace_at_peak: u64,
-    /// Bytes of the arenas that this program needs.
-    pub arena_bytes: u64,
 }
 
 impl ProgramPlan {
     /// Peak of live bytes: what a perfect placement would need.
     pub fn lower_bound(&self) -> u64 {
         self.live_bytes.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The (first) dispatch at that peak.
+    pub fn peak(&self) -> usize {
+        let bound = self.lower_bound();
+        self.live_bytes
+            .iter()
+            .position(|&b| b == bound)
+            .unwrap_or(0)
     }
 }
 
@@ -117,7 +129,8 @@ pub const STAGING_CHUNK: u64 = 256 << 10;
 const UNIFORM_ALIGNMENT: u64 = 256;
 
 impl MemoryPlan {
-    /// Plan `programs` together: persistent buffers are shared by name, arenas are as large as the neediest program's.
+    /// Plan `programs` together: persistent buffers are shared by name, and each program's tensors are packed
+    /// into the arenas of those before it, which grow only where they must: give the neediest first.
     ///
     /// `micro_batches`: how many [`Step`]s one upload carries.
     ///
@@ -136,13 +149,16 @@ impl MemoryPlan {
             upload_bytes: 0,
         };
         let mut packings = Vec::new();
+        let mut arenas = Vec::new();
         for (name, s) in programs {
             let lives = s.lifetimes()?;
-            let (ids, packing, blocks) = pack(s, &lives, capabilities, placement)?;
-            plan.program(name, s, lives, &ids, &blocks, capabilities)?;
-            packings.push((ids, packing));
+            let found = Blocks::new(s, &lives, capabilities);
+            let packing = found.pack(s, capabilities, placement, &arenas)?;
+            arenas.clone_from(&packing.arenas);
+            plan.program(name, s, lives, &found, capabilities)?;
+            packings.push((found.ids, packing));
         }
-        plan.arenas(programs, &packings, capabilities)?;
+        plan.arenas(programs, &packings, &arenas, capabilities)?;
         let steps = (micro_batches * size_of::<Step>()) as u64;
         let streamed = plan.streamed_bytes(programs);
         plan.upload_bytes = (steps + streamed).max(STAGING_CHUNK).next_multiple_of(16);
@@ -190,8 +206,7 @@ impl MemoryPlan {
         name: &str,
         s: &Schedule,
         lives: Vec<Option<(usize, usize)>>,
-        ids: &[TensorId],
-        blocks: &[Block],
+        found: &Blocks,
         capabilities: &Capabilities,
     ) -> Result<()> {
         let mut places = vec![None; s.items.len()];
@@ -216,13 +231,12 @@ impl MemoryPlan {
         }
         let size = end.max(UNIFORM_ALIGNMENT);
         let uniforms = self.buffer(&format!("{name} params"), size, Category::Control)?;
-        let live_bytes = arena::live_bytes(blocks);
+        let live_bytes = arena::live_bytes(&found.blocks);
         let peak = (0..live_bytes.len())
             .max_by_key(|&d| live_bytes[d])
             .unwrap_or(0);
-        let workspace_at_peak = ids
-            .iter()
-            .zip(blocks)
+        let workspace_at_peak = (found.ids.iter())
+            .zip(&found.blocks)
             .filter(|(id, b)| s.items[id.index()].workspace && (b.first..=b.last).contains(&peak))
             .map(|(_, b)| b.bytes)
             .sum();
@@ -234,7 +248,6 @@ impl MemoryPlan {
             params,
             live_bytes,
             workspace_at_peak,
-            arena_bytes: 0,
         });
         Ok(())
     }
@@ -275,28 +288,14 @@ impl MemoryPlan {
         }))
     }
 
-    /// Create the arenas and put the programs' tensors into them. Arenas are matched between programs by size.
+    /// Create the arenas and put the programs' tensors into them.
     fn arenas(
         &mut self,
         programs: &[(&str, &Schedule)],
         packings: &[(Vec<TensorId>, Packing)],
+        sizes: &[u64],
         capabilities: &Capabilities,
     ) -> Result<()> {
-        let mut sizes: Vec<u64> = Vec::new();
-        let mut ranks = Vec::new();
-        for (_, packing) in packings {
-            let mut order: Vec<usize> = (0..packing.arenas.len()).collect();
-            order.sort_by_key(|&a| std::cmp::Reverse(packing.arenas[a]));
-            let mut rank = vec![0; order.len()];
-            for (r, &a) in order.iter().enumerate() {
-                rank[a] = r;
-                if r == sizes.len() {
-                    sizes.push(0);
-                }
-                sizes[r] = sizes[r].max(packing.arenas[a]);
-            }
-            ranks.push(rank);
-        }
         let first = self.buffers.len();
         for (i, &bytes) in sizes.iter().enumerate() {
             self.buffer(&format!("arena {i}"), bytes, Category::Arenas)?;
@@ -307,12 +306,11 @@ impl MemoryPlan {
                 let bytes = item.spec.bytes();
                 check_binding(item, bytes, capabilities)?;
                 self.programs[p].places[id.index()] = Some(Place {
-                    buffer: first + ranks[p][spot.arena],
+                    buffer: first + spot.arena,
                     offset: spot.offset,
                     bytes,
                 });
             }
-            self.programs[p].arena_bytes = packing.total();
         }
         Ok(())
     }
@@ -402,54 +400,83 @@ fn check_binding(item: &Item, bytes: u64, capabilities: &Capabilities) -> Result
     Ok(())
 }
 
-type Packed = (Vec<TensorId>, Packing, Vec<Block>);
+/// The arena tensors of a schedule, ready for the packer.
+pub(crate) struct Blocks {
+    /// Root tensors that live in arenas.
+    pub ids: Vec<TensorId>,
+    /// Their sizes and lifetimes.
+    pub blocks: Vec<Block>,
+    /// Position of a tensor in these lists.
+    index: HashMap<usize, usize>,
+}
 
-fn pack(
-    s: &Schedule,
-    lives: &[Option<(usize, usize)>],
-    capabilities: &Capabilities,
-    placement: Placement,
-) -> Result<Packed> {
-    let mut ids = Vec::new();
-    let mut blocks = Vec::new();
-    let mut index = HashMap::new();
-    for (i, (item, life)) in s.items.iter().zip(lives).enumerate() {
-        let (Role::Activation, Some((first, last))) = (item.role, *life) else {
-            continue;
+impl Blocks {
+    pub(crate) fn new(
+        s: &Schedule,
+        lives: &[Option<(usize, usize)>],
+        capabilities: &Capabilities,
+    ) -> Self {
+        let mut found = Self {
+            ids: Vec::new(),
+            blocks: Vec::new(),
+            index: HashMap::new(),
         };
-        index.insert(i, ids.len());
-        ids.push(TensorId(i as u32));
-        blocks.push(Block {
-            bytes: item
-                .spec
-                .bytes()
-                .next_multiple_of(capabilities.offset_alignment),
-            first,
-            last,
-        });
+        for (i, (item, life)) in s.items.iter().zip(lives).enumerate() {
+            let (Role::Activation, Some((first, last))) = (item.role, *life) else {
+                continue;
+            };
+            found.index.insert(i, found.ids.len());
+            found.ids.push(TensorId(i as u32));
+            found.blocks.push(Block {
+                bytes: item
+                    .spec
+                    .bytes()
+                    .next_multiple_of(capabilities.offset_alignment),
+                first,
+                last,
+            });
+        }
+        found
     }
-    let mut edges = vec![Vec::new(); ids.len()];
-    for dispatch in &s.dispatches {
-        let used = s.accesses(dispatch)?;
-        for (r, _) in used.iter().filter(|u| u.1 == Access::Read) {
-            for (w, _) in used.iter().filter(|u| u.1 == Access::ReadWrite) {
-                if let (Some(&a), Some(&b)) = (index.get(&r.index()), index.get(&w.index())) {
-                    edges[a].push(b);
-                    edges[b].push(a);
+
+    /// Pairs that one dispatch reads and writes: they must not share an arena.
+    fn edges(&self, s: &Schedule) -> Result<Vec<Vec<usize>>> {
+        let mut edges = vec![Vec::new(); self.ids.len()];
+        for dispatch in &s.dispatches {
+            let used = s.accesses(dispatch)?;
+            for (r, _) in used.iter().filter(|u| u.1 == Access::Read) {
+                for (w, _) in used.iter().filter(|u| u.1 == Access::ReadWrite) {
+                    let (a, b) = (self.index.get(&r.index()), self.index.get(&w.index()));
+                    if let (Some(&a), Some(&b)) = (a, b) {
+                        edges[a].push(b);
+                        edges[b].push(a);
+                    }
                 }
             }
         }
+        Ok(edges)
     }
-    let packing = match placement {
-        Placement::Arenas(tries) => {
-            arena::pack(&blocks, &edges, capabilities.max_buffer_bytes, tries)
-        }
-        Placement::Separate => Packing {
-            spots: (0..ids.len())
-                .map(|arena| arena::Spot { arena, offset: 0 })
-                .collect(),
-            arenas: blocks.iter().map(|b| b.bytes).collect(),
-        },
-    };
-    Ok((ids, packing, blocks))
+
+    fn pack(
+        &self,
+        s: &Schedule,
+        capabilities: &Capabilities,
+        placement: Placement,
+        arenas: &[u64],
+    ) -> Result<Packing> {
+        let Placement::Arenas(tries) = placement else {
+            let spot = |i| arena::Spot {
+                arena: arenas.len() + i,
+                offset: 0,
+            };
+            let own = self.blocks.iter().map(|b| b.bytes);
+            return Ok(Packing {
+                spots: (0..self.ids.len()).map(spot).collect(),
+                arenas: arenas.iter().copied().chain(own).collect(),
+            });
+        };
+        let edges = self.edges(s)?;
+        let limit = capabilities.max_buffer_bytes;
+        Ok(arena::pack(&self.blocks, &edges, limit, tries, arenas))
+    }
 }

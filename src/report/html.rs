@@ -38,7 +38,7 @@ pub fn render(report: &RunReport) -> Result<String> {
 
 fn view(report: &RunReport) -> Value {
     let scores = report.evaluation.as_ref().map(|m| m.report());
-    let genres = report.evaluation.as_ref().map_or(0, |m| m.genres.len());
+    let genres = report.evaluation.as_ref().map_or(0, |m| m.genres().len());
     let curves: Vec<Value> = (report.plots().iter())
         .filter(|(name, _)| matches!(*name, "loss.svg" | "accuracy.svg" | "learning_rate.svg"))
         .map(|(_, svg)| figure(svg))
@@ -70,7 +70,7 @@ fn view(report: &RunReport) -> Value {
             .to_vec(),
         }),
         mistakes => report.evaluation.as_ref().map(|m| {
-            let name = |i: usize| printable(&m.genres[i]);
+            let name = |i: usize| printable(&m.genres()[i]);
             (m.top_mistakes(5).into_iter())
                 .map(|(t, p, n)| (name(t), name(p), n))
                 .collect::<Vec<_>>()

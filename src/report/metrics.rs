@@ -10,11 +10,25 @@ use crate::error::{Error, Result};
 
 /// Counts of (true class, predicted class) pairs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct ConfusionMatrix {
-    /// The name of each class, in label order.
-    pub genres: Vec<String>,
-    /// `counts[truth][predicted]`, square, one row and column per genre.
-    pub counts: Vec<Vec<u64>>,
+    genres: Vec<String>,
+    counts: Vec<Vec<u64>>,
+}
+
+/// A matrix as it comes from a file, perhaps not square.
+#[derive(Deserialize)]
+struct Unchecked {
+    genres: Vec<String>,
+    counts: Vec<Vec<u64>>,
+}
+
+impl TryFrom<Unchecked> for ConfusionMatrix {
+    type Error = Error;
+
+    fn try_from(matrix: Unchecked) -> Result<Self> {
+        Self::from_counts(matrix.genres, matrix.counts)
+    }
 }
 
 /// One class's row of the report.
@@ -56,6 +70,21 @@ impl ConfusionMatrix {
         }
     }
 
+    /// From `counts[truth][predicted]`, one row and one column per genre.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) when the counts are not square or not as many as the genres.
+    pub fn from_counts(genres: Vec<String>, counts: Vec<Vec<u64>>) -> Result<Self> {
+        let n = genres.len();
+        if counts.len() != n || counts.iter().any(|row| row.len() != n) {
+            return Err(Error::data(format!(
+                "confusion matrix: {n} genres need {n} rows of {n} counts, but there are rows of {:?}",
+                counts.iter().map(Vec::len).collect::<Vec<_>>()
+            )));
+        }
+        Ok(Self { genres, counts })
+    }
+
     /// Counts `truth` against `predicted`, two equally long lists of class indices.
     ///
     /// # Errors
@@ -95,6 +124,16 @@ impl ConfusionMatrix {
             }
         }
         Ok(())
+    }
+
+    /// The name of each class, in label order.
+    pub fn genres(&self) -> &[String] {
+        &self.genres
+    }
+
+    /// `counts[truth][predicted]`, square, one row and column per genre.
+    pub fn counts(&self) -> &[Vec<u64>] {
+        &self.counts
     }
 
     /// Number of samples.
@@ -163,9 +202,9 @@ impl ConfusionMatrix {
             .flatten()
             .max()
             .map_or(1, |m| m.to_string().len());
-        let longest = rows.iter().map(|r| r.chars().count()).max().unwrap_or(0);
-        let room = columns.saturating_sub(longest) / n.max(1);
-        let mut width = longest.min(room.saturating_sub(1)).max(digits);
+        let name = longest(&rows);
+        let room = columns.saturating_sub(name.max(4) + 2) / n.max(1);
+        let mut width = name.min(room.saturating_sub(1)).max(digits);
         let mut heads: Vec<String> = rows
             .iter()
             .map(|r| r.chars().take(width).collect())
@@ -173,7 +212,7 @@ impl ConfusionMatrix {
         let mut distinct = heads.clone();
         distinct.sort();
         distinct.dedup();
-        if width < longest && (width < 3 || distinct.len() < n) {
+        if width < name && (width < 3 || distinct.len() < n) {
             width = digits.max(n.to_string().len());
             heads = (1..=n).map(|i| i.to_string()).collect();
             let number = n.to_string().len();
@@ -181,12 +220,7 @@ impl ConfusionMatrix {
                 *row = format!("{:>number$} {row}", i + 1);
             }
         }
-        let margin = rows
-            .iter()
-            .map(|r| r.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(5);
+        let margin = longest(&rows).max("true".len());
         let mut text = format!("{:margin$}  predicted\n{:<margin$} ", "", "true");
         for head in &heads {
             let _ = write!(text, " {head:>width$}");
@@ -211,8 +245,7 @@ impl ClassificationReport {
     /// The table as scikit-learn prints it, two digits, with a line break at the end.
     pub fn to_text(&self) -> String {
         let names: Vec<String> = self.classes.iter().map(|c| printable(&c.genre)).collect();
-        let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-        let width = longest.max("weighted avg".len());
+        let width = longest(&names).max("weighted avg".len());
         let total: u64 = self.classes.iter().map(|c| c.support).sum();
         let mut text = format!(
             "{:>width$}  {:>9} {:>9} {:>9} {:>9}\n\n",
@@ -239,6 +272,11 @@ impl ClassificationReport {
         text += &row("weighted avg", weighted, total);
         text
     }
+}
+
+/// Characters of the longest name.
+fn longest(names: &[String]) -> usize {
+    names.iter().map(|n| n.chars().count()).max().unwrap_or(0)
 }
 
 fn ratio(numerator: u64, denominator: u64) -> f64 {

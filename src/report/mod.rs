@@ -9,6 +9,7 @@ pub mod html;
 pub mod metrics;
 pub mod plot;
 
+pub use format::bytes;
 pub use history::{EpochRow, History};
 pub use metrics::{ClassScore, ClassificationReport, ConfusionMatrix};
 

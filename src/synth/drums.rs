@@ -76,7 +76,10 @@ impl Kit {
                 for delay in [0.011, 0.022] {
                     let hand = self.burst(1000.0, 0.01, 0.5, dice);
                     let offset = (delay * RATE) as usize;
-                    y.iter_mut().skip(offset).zip(&hand).for_each(|(y, h)| *y += h);
+                    y.iter_mut()
+                        .skip(offset)
+                        .zip(&hand)
+                        .for_each(|(y, h)| *y += h);
                 }
                 y
             }
@@ -87,7 +90,10 @@ impl Kit {
             Drum::Brush => {
                 let mut y = self.burst(2000.0, 0.07, 0.3, dice);
                 let n = (0.02 * RATE) as usize; // wires arrive one after the other
-                y.iter_mut().take(n).enumerate().for_each(|(i, v)| *v *= i as f32 / n as f32);
+                y.iter_mut()
+                    .take(n)
+                    .enumerate()
+                    .for_each(|(i, v)| *v *= i as f32 / n as f32);
                 y
             }
             Drum::Shaker => self.burst(5000.0, 0.035, 0.25, dice),

@@ -123,7 +123,11 @@ pub fn write_folder(
         let (genre, index) = (i / tracks, i % tracks);
         let samples = compose(seed, genre, index, seconds);
         let path = dir.join(track_name(genre, index) + ".au");
-        au::write_pcm16(&path, &samples, SAMPLE_RATE)?;
+        let annotation = format!(
+            "synthetic {}, composed by gtzan-gpu, seed {seed}",
+            GENRES[genre]
+        );
+        au::write_pcm16_annotated(&path, &samples, SAMPLE_RATE, &annotation)?;
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
         Ok(())
     })

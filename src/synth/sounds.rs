@@ -8,6 +8,8 @@ use super::theory::hz;
 
 /// Size of a single-cycle wave table.
 const TABLE: usize = 1024;
+/// Samples between two updates of pitch and envelope.
+const CONTROL: usize = 16;
 
 /// A subtractive voice: a spectrum that dulls over time, an amplitude envelope and a vibrato.
 #[derive(Debug, Clone)]
@@ -101,7 +103,9 @@ impl Tone {
             decay: dice.range(0.6..1.2),
             dulling: 0.12,
             vibrato: (0.02, 5.5),
-            ..Self::new(vec![1.0, 0.08, 0.12, 0.02, 0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.06])
+            ..Self::new(vec![
+                1.0, 0.08, 0.12, 0.02, 0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.06,
+            ])
         }
     }
 
@@ -150,12 +154,18 @@ impl Tone {
 
     /// A singing voice: harmonics under the two formants of a vowel.
     pub(super) fn voice(dice: &mut Dice, note: f64) -> Self {
-        let (f1, f2) = dice.pick(&[(730.0, 1090.0), (530.0, 1840.0), (390.0, 1990.0), (570.0, 840.0)]);
+        let (f1, f2) = dice.pick(&[
+            (730.0, 1090.0),
+            (530.0, 1840.0),
+            (390.0, 1990.0),
+            (570.0, 840.0),
+        ]);
         let f0 = hz(note);
         let amplitude = |k: i32| {
             let f = f64::from(k) * f0;
             let formant = |centre: f64, width: f64| (-((f - centre) / width).powi(2)).exp();
-            (formant(f1, 180.0) + 0.6 * formant(f2, 240.0) + 0.15 * formant(2900.0, 400.0) + 0.02) as f32
+            (formant(f1, 180.0) + 0.6 * formant(f2, 240.0) + 0.15 * formant(2900.0, 400.0) + 0.02)
+                as f32
         };
         Self {
             attack: dice.range(0.02..0.07),
@@ -173,19 +183,26 @@ impl Tone {
         let (mut phase, mut second_phase) = (dice.range(0.0..1.0), dice.range(0.0..1.0));
         let second = 2f64.powf(self.detune / 12.0);
         let vibrato_phase = dice.range(0.0..TAU);
-        (0..length)
-            .map(|i| {
-                let t = i as f64 / RATE;
-                // A vibrato sets in after the attack, as a player's does.
-                let vibrato = self.vibrato.0 * (t * 4.0).min(1.0) * (TAU * self.vibrato.1 * t + vibrato_phase).sin();
-                let semitones = vibrato + bend * (-t / 0.06).exp();
-                let step = f0 * (1.0 + semitones * 0.05946) / RATE;
-                phase = (phase + step).fract();
-                let brightness = (-t / self.dulling).exp() as f32;
+        let mut sound = Vec::with_capacity(length);
+        // Pitch and envelopes change slowly: once in 16 samples is often enough.
+        for block in 0..length.div_ceil(CONTROL) {
+            let t = (block * CONTROL) as f64 / RATE;
+            // A vibrato sets in after the attack, as a player's does.
+            let depth = self.vibrato.0 * (t * 4.0).min(1.0);
+            let vibrato = depth * (TAU * self.vibrato.1 * t + vibrato_phase).sin();
+            let semitones = vibrato + bend * (-t / 0.06).exp();
+            let step = f0 * 2f64.powf(semitones / 12.0) / RATE;
+            let brightness = (-t / self.dulling).exp() as f32;
+            let (from, to) = (
+                self.envelope(t, seconds),
+                self.envelope(t + CONTROL as f64 / RATE, seconds),
+            );
+            for i in 0..CONTROL.min(length - sound.len()) {
                 let read = |p: f64| {
                     let at = (p * TABLE as f64) as usize % TABLE;
                     dull[at] + brightness * (bright[at] - dull[at])
                 };
+                phase = (phase + step).fract();
                 let mut y = read(phase);
                 if self.detune != 0.0 {
                     second_phase = (second_phase + step * second).fract();
@@ -194,11 +211,19 @@ impl Tone {
                 if self.breath > 0.0 {
                     y += self.breath * dice.noise();
                 }
-                let attack = (t / self.attack).min(1.0);
-                let release = if t > seconds { (-(t - seconds) / (0.4 * self.release)).exp() } else { 1.0 };
-                y * (attack * (-t / self.decay).exp() * release) as f32
-            })
-            .collect()
+                sound.push(y * (from + (to - from) * i as f32 / CONTROL as f32));
+            }
+        }
+        sound
+    }
+
+    /// Loudness at time `t` of a note held for `seconds`.
+    fn envelope(&self, t: f64, seconds: f64) -> f32 {
+        let release = match t > seconds {
+            true => (-(t - seconds) / (0.4 * self.release)).exp(),
+            false => 1.0,
+        };
+        ((t / self.attack).min(1.0) * (-t / self.decay).exp() * release) as f32
     }
 
     /// One cycle with every harmonic below Nyquist, and a dull one; both of the same loudness scale.
@@ -208,7 +233,9 @@ impl Tone {
         let energy: f32 = harmonics.iter().map(|a| a * a).sum();
         let scale = 0.5 / energy.sqrt().max(1e-3);
         let (mut bright, mut dull) = (vec![0.0; TABLE], vec![0.0; TABLE]);
-        let sine: Vec<f32> = (0..TABLE).map(|i| (TAU * i as f64 / TABLE as f64).sin() as f32).collect();
+        let sine: Vec<f32> = (0..TABLE)
+            .map(|i| (TAU * i as f64 / TABLE as f64).sin() as f32)
+            .collect();
         for (k, amplitude) in harmonics.iter().enumerate() {
             let a = amplitude * scale;
             let d = a * (-0.35 * k as f32).exp();
@@ -264,7 +291,11 @@ impl Pluck {
                 (x1, y1) = (averaged, tuned);
                 string[at] = tuned;
                 let t = i as f64 / RATE;
-                let release = if t > seconds { (-(t - seconds) / self.release).exp() } else { 1.0 };
+                let release = if t > seconds {
+                    (-(t - seconds) / self.release).exp()
+                } else {
+                    1.0
+                };
                 out / peak * 0.6 * release as f32
             })
             .collect()

@@ -32,13 +32,18 @@ impl Stage {
 
     /// Mixes `sound` in at `at` beats of the bar.
     pub(super) fn add(&mut self, at: f64, gain: f32, sound: &[f32], dice: &mut Dice) {
+        // Drawn even for a sound that is not heard, so that the others do not depend on it.
         let off = self.looseness * f64::from(dice.noise());
+        let touch = gain * dice.range(0.85..1.15) as f32;
         let start = ((self.origin + at * self.beat + off) * RATE).round() as i64;
-        let (skip, start) = if start < 0 { ((-start) as usize, 0) } else { (0, start as usize) };
+        let (skip, start) = if start < 0 {
+            ((-start) as usize, 0)
+        } else {
+            (0, start as usize)
+        };
         if skip >= sound.len() || start >= self.samples.len() {
             return;
         }
-        let touch = gain * dice.range(0.85..1.15) as f32;
         for (out, s) in self.samples[start..].iter_mut().zip(&sound[skip..]) {
             *out += touch * s;
         }
@@ -56,22 +61,29 @@ pub(super) struct Studio {
     equaliser: Vec<(f64, f64)>,
     /// Slope of the whole spectrum: gain of a high shelf in dB.
     tilt: f64,
+    /// Where the recording's bandwidth ends, in Hz.
+    bandwidth: (f64, f64),
     echo: (f64, f32, f32),
     room: f32,
-    hiss: f32,
+    /// Level of the noise of tape and room, and how dark it is from 0 to 1.
+    noise: (f32, f32),
     gain: f32,
 }
 
 impl Studio {
     /// `room` is how much reverberation suits the music, 0 to 1.
     pub(super) fn new(room: f64, dice: &mut Dice) -> Self {
-        let bands = [60.0, 110.0, 200.0, 370.0, 680.0, 1250.0, 2300.0, 4200.0, 7800.0];
+        // Third-octave bands: fewer, and a linear classifier could undo them all.
+        let centres = (0..23).map(|band| 50.0 * 2f64.powf(f64::from(band) / 3.0));
         Self {
-            equaliser: bands.iter().map(|&hz| (hz * dice.range(0.8..1.25), dice.range(-9.0..9.0))).collect(),
+            equaliser: centres
+                .map(|hz| (hz * dice.range(0.9..1.1), dice.range(-9.0..9.0)))
+                .collect(),
             tilt: dice.range(-12.0..8.0),
-            echo: (dice.range(0.09..0.4), 0.0, 0.35),
+            bandwidth: (dice.range(15.0..120.0), dice.range(4000.0..10_500.0)),
+            echo: (0.0, 0.0, 0.0),
             room: (room * dice.range(0.4..1.0)) as f32,
-            hiss: dice.gain_db(-75.0..-42.0),
+            noise: (dice.gain_db(-75.0..-35.0), dice.range(0.0..0.99) as f32),
             gain: dice.gain_db(-8.0..2.0),
         }
     }
@@ -86,23 +98,40 @@ impl Studio {
     pub(super) fn record(&self, samples: &mut [f32], dice: &mut Dice) {
         if self.echo.1 > 0.0 {
             let delayed = comb(samples, self.echo.0, self.echo.2);
-            samples.iter_mut().zip(&delayed).for_each(|(s, d)| *s += self.echo.1 * d);
+            samples
+                .iter_mut()
+                .zip(&delayed)
+                .for_each(|(s, d)| *s += self.echo.1 * d);
         }
         if self.room > 0.0 {
             // Schroeder's reverberator without the all-passes: parallel combs, mutually prime delays.
             let mut wet = vec![0.0; samples.len()];
-            for (delay, feedback) in [(0.0297, 0.77), (0.0371, 0.74), (0.0411, 0.72), (0.0437, 0.7)] {
+            for (delay, feedback) in [
+                (0.0297, 0.77),
+                (0.0371, 0.74),
+                (0.0411, 0.72),
+                (0.0437, 0.7),
+            ] {
                 let comb = comb(samples, delay, feedback);
                 wet.iter_mut().zip(&comb).for_each(|(w, c)| *w += 0.25 * c);
             }
-            samples.iter_mut().zip(&wet).for_each(|(s, w)| *s += self.room * w);
+            samples
+                .iter_mut()
+                .zip(&wet)
+                .for_each(|(s, w)| *s += self.room * w);
         }
         for &(hz, db) in &self.equaliser {
             Biquad::peak(hz, db).run(samples);
         }
         Biquad::high_shelf(1200.0, self.tilt).run(samples);
+        let (low, high) = self.bandwidth;
+        Biquad::cut(low, true).run(samples);
+        Biquad::cut(high, false).run(samples);
+        let (level, dark) = self.noise;
+        let mut noise = 0.0;
         for s in samples {
-            *s = (0.5 * self.gain * *s + 0.3 * self.hiss * dice.noise()).tanh();
+            noise = dark * noise + (1.0 - dark * dark).sqrt() * dice.noise();
+            *s = (0.5 * self.gain * (*s + level * noise)).tanh();
         }
     }
 }
@@ -126,16 +155,30 @@ struct Biquad {
 impl Biquad {
     fn peak(hz: f64, db: f64) -> Self {
         let (w, gain) = (TAU * hz / RATE, 10f64.powf(db / 40.0));
-        let alpha = w.sin() / (2.0 * 1.2);
+        let alpha = w.sin() / (2.0 * 3.0);
         Self::normalised(
             [1.0 + alpha * gain, -2.0 * w.cos(), 1.0 - alpha * gain],
             [1.0 + alpha / gain, -2.0 * w.cos(), 1.0 - alpha / gain],
         )
     }
 
+    /// A Butterworth low-pass, or high-pass if `high`.
+    fn cut(hz: f64, high: bool) -> Self {
+        let w = TAU * hz / RATE;
+        let alpha = w.sin() / 2f64.sqrt();
+        let (edge, middle) = match high {
+            true => ((1.0 + w.cos()) / 2.0, -(1.0 + w.cos())),
+            false => ((1.0 - w.cos()) / 2.0, 1.0 - w.cos()),
+        };
+        Self::normalised(
+            [edge, middle, edge],
+            [1.0 + alpha, -2.0 * w.cos(), 1.0 - alpha],
+        )
+    }
+
     fn high_shelf(hz: f64, db: f64) -> Self {
         let (w, g) = (TAU * hz / RATE, 10f64.powf(db / 40.0));
-        let (c, s) = (w.cos(), w.sin() / 2.0 * 2f64.sqrt() * g.sqrt() * 2.0);
+        let (c, s) = (w.cos(), (2.0 * g).sqrt() * w.sin());
         Self::normalised(
             [
                 g * ((g + 1.0) + (g - 1.0) * c + s),

@@ -100,8 +100,15 @@ mod tests {
     #[test]
     fn early_stopping_waits_as_keras_does() {
         let mut stop = EarlyStopping::new(2);
-        let seen: Vec<_> = [0.5, 0.6, 0.6, 0.59].iter().zip(1..).map(|(&a, e)| stop.epoch(e, a)).collect();
-        assert_eq!(seen, [(true, false), (true, false), (false, false), (false, true)]);
+        let seen: Vec<_> = [0.5, 0.6, 0.6, 0.59]
+            .iter()
+            .zip(1..)
+            .map(|(&a, e)| stop.epoch(e, a))
+            .collect();
+        assert_eq!(
+            seen,
+            [(true, false), (true, false), (false, false), (false, true)]
+        );
         assert_eq!(stop.best_epoch, 2);
     }
 
@@ -122,7 +129,13 @@ mod tests {
             rates.push(lr);
         }
         let expected = [1e-3, 1e-3, 2e-4, 2e-4, 4e-5, 4e-5];
-        assert!(rates.iter().zip(expected).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12), "{rates:?}");
+        assert!(
+            rates
+                .iter()
+                .zip(expected)
+                .all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12),
+            "{rates:?}"
+        );
     }
 
     #[test]

@@ -61,9 +61,17 @@ impl Checkpoint {
             ("format".to_owned(), FORMAT.to_owned()),
             ("progress".to_owned(), progress),
         ]);
-        let flat: Vec<Shape> = self.moments.iter().map(|m| Shape::from([m.len()])).collect();
+        let flat: Vec<Shape> = self
+            .moments
+            .iter()
+            .map(|m| Shape::from([m.len()]))
+            .collect();
         let totals = Shape::from([self.totals.len()]);
-        let best: Vec<String> = self.best.iter().map(|(n, ..)| format!("best/{n}")).collect();
+        let best: Vec<String> = self
+            .best
+            .iter()
+            .map(|(n, ..)| format!("best/{n}"))
+            .collect();
         let mut tensors: Vec<(&str, &Shape, &[f32])> = vec![("totals", &totals, &self.totals)];
         for (name, shape, data) in &self.weights {
             tensors.push((name, shape, data));
@@ -82,12 +90,19 @@ impl Checkpoint {
     /// # Errors
     /// When the file is missing, damaged, or no checkpoint of this program.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("can't be read as a checkpoint: {e}")))?;
+        let bytes = std::fs::read(path)
+            .map_err(|e| Error::file(path, format!("can't be read as a checkpoint: {e}")))?;
         let (tensors, metadata) = from_bytes(path, &bytes)?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(Error::file(path, "not a checkpoint of this program; give a run's folder"));
+            return Err(Error::file(
+                path,
+                "not a checkpoint of this program; give a run's folder",
+            ));
         }
-        let progress = metadata.get("progress").map(String::as_str).unwrap_or_default();
+        let progress = metadata
+            .get("progress")
+            .map(String::as_str)
+            .unwrap_or_default();
         let progress = serde_json::from_str(progress)
             .map_err(|e| Error::file(path, format!("the checkpoint is damaged ({e})")))?;
         let mut checkpoint = Self {

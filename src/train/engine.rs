@@ -99,11 +99,15 @@ impl<'g> Engine<'g> {
             let x = bytemuck::cast_slice(&engine.samples.x).to_vec();
             engine.session.write_buffer("input dataset", &x)?;
             let labels = bytemuck::cast_slice(&engine.samples.labels).to_vec();
-            engine.session.write_buffer("input dataset labels", &labels)?;
+            engine
+                .session
+                .write_buffer("input dataset labels", &labels)?;
         }
         let ones = vec![1.0f32; g.classes];
         if engine.session.has_buffer("input unit weights") {
-            engine.session.write_buffer("input unit weights", bytemuck::cast_slice(&ones))?;
+            engine
+                .session
+                .write_buffer("input unit weights", bytemuck::cast_slice(&ones))?;
         }
         Ok(engine)
     }
@@ -125,6 +129,11 @@ impl<'g> Engine<'g> {
 
     fn evaluation(&self) -> usize {
         self.programs.len() - 1
+    }
+
+    /// Replace the samples that a streamed engine takes its batches from.
+    pub fn set_samples(&mut self, samples: Samples) {
+        self.samples = samples;
     }
 
     /// Weigh the classes of the training loss.
@@ -168,20 +177,27 @@ impl<'g> Engine<'g> {
     /// When a name is missing or unknown, or a shape differs; nothing is changed then.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
         let tape = &self.programs[0].tape;
-        let given: HashMap<&str, (&Shape, &Vec<f32>)> =
-            weights.iter().map(|(n, s, d)| (n.as_str(), (s, d))).collect();
+        let given: HashMap<&str, (&Shape, &Vec<f32>)> = weights
+            .iter()
+            .map(|(n, s, d)| (n.as_str(), (s, d)))
+            .collect();
         let expected = named(tape);
         for (name, shape, _) in &expected {
-            let (found, _) = given
-                .get(name.as_str())
-                .ok_or_else(|| Error::model(format!("the weights have no {name}; this is another architecture")))?;
+            let (found, _) = given.get(name.as_str()).ok_or_else(|| {
+                Error::model(format!(
+                    "the weights have no {name}; this is another architecture"
+                ))
+            })?;
             if *found != shape {
                 return Err(Error::model(format!(
                     "{name} is {found} in the weights, {shape} in the model; this is another architecture"
                 )));
             }
         }
-        if let Some((extra, ..)) = weights.iter().find(|(n, ..)| !expected.iter().any(|(e, ..)| e == n)) {
+        if let Some((extra, ..)) = weights
+            .iter()
+            .find(|(n, ..)| !expected.iter().any(|(e, ..)| e == n))
+        {
             return Err(Error::model(format!(
                 "the weights hold {extra}, which the model lacks; this is another architecture"
             )));
@@ -232,7 +248,8 @@ impl<'g> Engine<'g> {
                     Some(&offset) => (&parameters, offset as usize),
                     None => (&state, states[&id] as usize),
                 };
-                let data = bytemuck::pod_collect_to_vec(&buffer[offset..offset + shape.numel() * 4]);
+                let data =
+                    bytemuck::pod_collect_to_vec(&buffer[offset..offset + shape.numel() * 4]);
                 (name, shape, data)
             })
             .collect())
@@ -245,7 +262,9 @@ impl<'g> Engine<'g> {
     pub fn moments(&mut self) -> Result<[Vec<f32>; 2]> {
         let mut all = [Vec::new(), Vec::new()];
         for (which, into) in [Flat::Moment1, Flat::Moment2].into_iter().zip(&mut all) {
-            let bytes = self.session.read_buffer(crate::plan::flat_buffer(which).0)?;
+            let bytes = self
+                .session
+                .read_buffer(crate::plan::flat_buffer(which).0)?;
             *into = bytemuck::pod_collect_to_vec(&bytes);
         }
         Ok(all)
@@ -265,7 +284,8 @@ impl<'g> Engine<'g> {
                     self.empty(name).len() / 4
                 )));
             }
-            self.session.write_buffer(name, bytemuck::cast_slice(data))?;
+            self.session
+                .write_buffer(name, bytemuck::cast_slice(data))?;
         }
         Ok(())
     }
@@ -284,7 +304,8 @@ impl<'g> Engine<'g> {
     /// # Errors
     /// When the device fails.
     pub fn set_totals(&mut self, totals: &[f32]) -> Result<()> {
-        self.session.write_buffer("output totals", bytemuck::cast_slice(totals))
+        self.session
+            .write_buffer("output totals", bytemuck::cast_slice(totals))
     }
 
     /// Steps in an epoch over `entries` samples.
@@ -319,13 +340,21 @@ impl<'g> Engine<'g> {
 
     fn set_order(&mut self, buffer: &str, order: &[u32]) -> Result<()> {
         if self.session.has_buffer(buffer) {
-            self.session.write_buffer(buffer, bytemuck::cast_slice(order))?;
+            self.session
+                .write_buffer(buffer, bytemuck::cast_slice(order))?;
         }
         Ok(())
     }
 
     /// Submit batch `index` of `order`, split into balanced micro-batches.
-    fn submit(&mut self, program: usize, order: &[u32], index: usize, t: u64, lr: f64) -> Result<()> {
+    fn submit(
+        &mut self,
+        program: usize,
+        order: &[u32],
+        index: usize,
+        t: u64,
+        lr: f64,
+    ) -> Result<()> {
         let start = index * self.batch_size;
         let batch = self.batch_size.min(order.len() - start);
         let parts = self.g.micro_batches.min(batch);
@@ -386,7 +415,8 @@ impl<'g> Engine<'g> {
         for index in 0..self.steps(order.len()) {
             self.submit(program, order, index, 1, 0.0)?;
         }
-        let totals: Vec<f32> = bytemuck::pod_collect_to_vec(&self.session.read_buffer("output eval totals")?);
+        let totals: Vec<f32> =
+            bytemuck::pod_collect_to_vec(&self.session.read_buffer("output eval totals")?);
         let table = self.session.read_buffer("output predictions")?;
         let bytes = order.len() * self.g.classes * 4;
         let (loss, accuracy) = means(&totals);
@@ -416,13 +446,21 @@ fn named(tape: &Tape) -> Vec<(String, Shape, TensorId)> {
 }
 
 /// Gather samples for streaming; padding samples repeat the first, so that their values are finite.
-fn fill(samples: &Samples, entries: &[u32], g: &GraphSettings, x: &mut Vec<u8>, labels: &mut Vec<u8>) {
+fn fill(
+    samples: &Samples,
+    entries: &[u32],
+    g: &GraphSettings,
+    x: &mut Vec<u8>,
+    labels: &mut Vec<u8>,
+) {
     x.clear();
     labels.clear();
     let size = g.rows * g.frames;
     for i in 0..g.micro_batch {
         let entry = *entries.get(i).unwrap_or(&entries[0]) as usize;
-        x.extend_from_slice(bytemuck::cast_slice(&samples.x[entry * size..(entry + 1) * size]));
+        x.extend_from_slice(bytemuck::cast_slice(
+            &samples.x[entry * size..(entry + 1) * size],
+        ));
         labels.extend_from_slice(&samples.labels[entry].to_le_bytes());
     }
 }
@@ -453,7 +491,11 @@ pub fn compile(
         1 => &["evaluation"][..],
         _ => &["training", "evaluation"],
     };
-    let list: Vec<(&str, &Schedule)> = names.iter().copied().zip(programs.iter().map(|p| &p.schedule)).collect();
+    let list: Vec<(&str, &Schedule)> = names
+        .iter()
+        .copied()
+        .zip(programs.iter().map(|p| &p.schedule))
+        .collect();
     let plan = MemoryPlan::new(&list, capabilities, Placement::default(), g.micro_batches)?;
     Ok((programs, plan))
 }

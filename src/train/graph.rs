@@ -55,7 +55,8 @@ impl GraphSettings {
                 let set = tape.input("dataset", Spec::f32([samples, rows, frames]));
                 let labels = tape.input("dataset labels", Spec::u32([samples]));
                 let order = tape.input(order, Spec::u32([entries]));
-                let gathered = tape.apply_all(Arc::new(GatherBatch { n }), &[&set, &labels, &order])?;
+                let gathered =
+                    tape.apply_all(Arc::new(GatherBatch { n }), &[&set, &labels, &order])?;
                 Ok((gathered[0].clone(), gathered[1].clone()))
             }
             Feed::Streamed => {
@@ -100,7 +101,10 @@ pub fn training_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result
     let (total, probabilities) = loss(&mut tape, &recorded, &labels, &weights, g.label_smoothing)?;
     let totals = tape.output("totals", Spec::f32([4]));
     tape.set_scope("metrics");
-    tape.apply_all(Arc::new(AccumulateMetrics), &[&totals, &total, &probabilities, &labels])?;
+    tape.apply_all(
+        Arc::new(AccumulateMetrics),
+        &[&totals, &total, &probabilities, &labels],
+    )?;
     tape.backward(&total)?;
     let mut gradients = tape.flat(Flat::Gradients);
     if g.micro_batches > 1 {
@@ -141,7 +145,10 @@ pub fn evaluation_tape(model: &Model, g: &GraphSettings, entries: usize) -> Resu
     let totals = tape.output("eval totals", Spec::f32([4]));
     let table = tape.output("predictions", Spec::f32([entries, g.classes]));
     tape.set_scope("metrics");
-    tape.apply_all(Arc::new(AccumulateMetrics), &[&totals, &total, &probabilities, &labels])?;
+    tape.apply_all(
+        Arc::new(AccumulateMetrics),
+        &[&totals, &total, &probabilities, &labels],
+    )?;
     tape.apply_all(Arc::new(StoreRows), &[&table, &probabilities])?;
     Ok(tape)
 }

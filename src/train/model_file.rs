@@ -56,15 +56,27 @@ impl ModelFile {
         let json = |value: serde_json::Result<String>| value.map_err(|e| Error::file(path, e));
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
-            ("labels".to_owned(), json(serde_json::to_string(&self.labels))?),
+            (
+                "labels".to_owned(),
+                json(serde_json::to_string(&self.labels))?,
+            ),
             ("architecture".to_owned(), self.model.to_toml()?),
-            ("features".to_owned(), json(serde_json::to_string(&self.features))?),
-            ("normalisation".to_owned(), json(serde_json::to_string(&self.normaliser))?),
+            (
+                "features".to_owned(),
+                json(serde_json::to_string(&self.features))?,
+            ),
+            (
+                "normalisation".to_owned(),
+                json(serde_json::to_string(&self.normaliser))?,
+            ),
             ("synthetic".to_owned(), self.synthetic.to_string()),
             ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ]);
-        let tensors: Vec<(&str, &Shape, &[f32])> =
-            self.weights.iter().map(|(n, s, d)| (n.as_str(), s, d.as_slice())).collect();
+        let tensors: Vec<(&str, &Shape, &[f32])> = self
+            .weights
+            .iter()
+            .map(|(n, s, d)| (n.as_str(), s, d.as_slice()))
+            .collect();
         atomic_write(path, &to_bytes(path, &tensors, metadata)?)
     }
 
@@ -73,7 +85,8 @@ impl ModelFile {
     /// # Errors
     /// When the file is missing, damaged, or no model of this program.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("can't be read as a model: {e}")))?;
+        let bytes = std::fs::read(path)
+            .map_err(|e| Error::file(path, format!("can't be read as a model: {e}")))?;
         let (weights, metadata) = from_bytes(path, &bytes)?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(Error::file(
@@ -82,9 +95,12 @@ impl ModelFile {
             ));
         }
         let text = |key: &str| {
-            metadata
-                .get(key)
-                .ok_or_else(|| Error::file(path, format!("the metadata has no '{key}'; the file is damaged")))
+            metadata.get(key).ok_or_else(|| {
+                Error::file(
+                    path,
+                    format!("the metadata has no '{key}'; the file is damaged"),
+                )
+            })
         };
         let origin = path.display().to_string();
         let file = Self {
@@ -95,11 +111,26 @@ impl ModelFile {
             synthetic: text("synthetic")? == "true",
             weights,
         };
-        if file.normaliser.mean.len() != file.features.rows || file.normaliser.std.len() != file.features.rows {
-            return Err(Error::file(path, "normalisation and features differ in rows; the file is damaged"));
+        if file.normaliser.mean.len() != file.features.rows
+            || file.normaliser.std.len() != file.features.rows
+        {
+            return Err(Error::file(
+                path,
+                "normalisation and features differ in rows; the file is damaged",
+            ));
         }
         Ok(file)
     }
+}
+
+/// The weights of any safetensors file of f32 tensors: a model of this program, or one exported from PyTorch.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn read_weights(path: &Path) -> Result<Weights> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| Error::file(path, format!("can't be read as weights: {e}")))?;
+    Ok(from_bytes(path, &bytes)?.0)
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
@@ -114,8 +145,12 @@ pub(super) fn to_bytes(
 ) -> Result<Vec<u8>> {
     let mut views = Vec::with_capacity(tensors.len());
     for (name, shape, data) in tensors {
-        let view = TensorView::new(Dtype::F32, shape.dims().to_vec(), bytemuck::cast_slice(data))
-            .map_err(|e| Error::file(path, format!("{name}: {e}")))?;
+        let view = TensorView::new(
+            Dtype::F32,
+            shape.dims().to_vec(),
+            bytemuck::cast_slice(data),
+        )
+        .map_err(|e| Error::file(path, format!("{name}: {e}")))?;
         views.push((*name, view));
     }
     safetensors::serialize(views, Some(metadata)).map_err(|e| Error::file(path, e))
@@ -132,7 +167,10 @@ pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(Weights, HashMap<
     let mut weights = Vec::new();
     for (name, view) in file.tensors() {
         if view.dtype() != Dtype::F32 {
-            return Err(Error::file(path, format!("{name} is {:?}, expected F32", view.dtype())));
+            return Err(Error::file(
+                path,
+                format!("{name} is {:?}, expected F32", view.dtype()),
+            ));
         }
         let shape = Shape::new(view.shape().to_vec());
         weights.push((name, shape, bytemuck::pod_collect_to_vec(view.data())));

@@ -3,7 +3,9 @@
 use super::engine::Samples;
 use super::model_file::FeatureSettings;
 use super::settings::Settings;
-use crate::dataset::{Dataset, Normaliser, Segments, Source, SplitRule, class_weights_balanced, split};
+use crate::dataset::{
+    Dataset, Normaliser, Segments, Source, SplitRule, class_weights_balanced, split,
+};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -92,7 +94,10 @@ impl Task {
         };
         let what = match &dataset.source {
             Source::Folder(path) | Source::File(path) => path.display().to_string(),
-            Source::Synthetic { seed } => format!("the built-in SYNTHETIC set (seed {seed}, not real music)"),
+            Source::Memory => "a set in memory".to_owned(),
+            Source::Synthetic { seed } => {
+                format!("the built-in SYNTHETIC set (seed {seed}, not real music)")
+            }
         };
         let segments = match s.segments {
             Segments::First => "the first 3 s of each",
@@ -130,7 +135,12 @@ impl Task {
 
 /// Average the probabilities of samples that belong to one track: returns (one sample of each track, its mean
 /// probabilities), in the order in which tracks first appear.
-pub fn per_track(order: &[u32], track_of: &[usize], probabilities: &[f32], classes: usize) -> Vec<(u32, Vec<f32>)> {
+pub fn per_track(
+    order: &[u32],
+    track_of: &[usize],
+    probabilities: &[f32],
+    classes: usize,
+) -> Vec<(u32, Vec<f32>)> {
     let mut tracks: Vec<(usize, u32, Vec<f32>, f32)> = Vec::new();
     let mut index = std::collections::HashMap::new();
     for (&sample, row) in order.iter().zip(probabilities.chunks_exact(classes)) {
@@ -144,7 +154,9 @@ pub fn per_track(order: &[u32], track_of: &[usize], probabilities: &[f32], class
         }
         tracks[at].3 += 1.0;
     }
-    let mean = |(_, sample, sums, n): (usize, u32, Vec<f32>, f32)| (sample, sums.iter().map(|s| s / n).collect());
+    let mean = |(_, sample, sums, n): (usize, u32, Vec<f32>, f32)| {
+        (sample, sums.iter().map(|s| s / n).collect())
+    };
     tracks.into_iter().map(mean).collect()
 }
 

@@ -138,7 +138,9 @@ impl<'a, 'g> Trainer<'a, 'g> {
         };
         // The run may have ended between the checkpoint and the files that follow from it.
         if !trainer.best.is_empty() {
-            trainer.model_file(trainer.best.clone()).save(&trainer.run.join("model.safetensors"))?;
+            trainer
+                .model_file(trainer.best.clone())
+                .save(&trainer.run.join("model.safetensors"))?;
         }
         trainer.save_history()?;
         Ok(trainer)
@@ -159,7 +161,11 @@ impl<'a, 'g> Trainer<'a, 'g> {
     ///
     /// # Errors
     /// When the device fails or a file can't be written; the last checkpoint stays.
-    pub fn run(&mut self, interrupted: &AtomicBool, on: &mut dyn FnMut(EpochEvent)) -> Result<Outcome> {
+    pub fn run(
+        &mut self,
+        interrupted: &AtomicBool,
+        on: &mut dyn FnMut(EpochEvent),
+    ) -> Result<Outcome> {
         while self.progress.epoch < self.settings.epochs && self.progress.ending.is_none() {
             if !self.epoch(interrupted, on)? {
                 return Ok(Outcome {
@@ -176,7 +182,8 @@ impl<'a, 'g> Trainer<'a, 'g> {
             self.best = self.engine.weights()?;
         }
         self.engine.set_weights(&self.best)?;
-        self.model_file(self.best.clone()).save(&self.run.join("model.safetensors"))?;
+        self.model_file(self.best.clone())
+            .save(&self.run.join("model.safetensors"))?;
         Ok(Outcome {
             ending,
             interrupted: false,
@@ -187,10 +194,15 @@ impl<'a, 'g> Trainer<'a, 'g> {
     fn epoch(&mut self, interrupted: &AtomicBool, on: &mut dyn FnMut(EpochEvent)) -> Result<bool> {
         let epoch = self.progress.epoch + 1;
         let n = self.task.train.len();
-        let order: Vec<u32> = epoch_order(self.settings.seed, u64::from(epoch), n, self.settings.shuffle)
-            .into_iter()
-            .map(|i| self.task.train[i as usize])
-            .collect();
+        let order: Vec<u32> = epoch_order(
+            self.settings.seed,
+            u64::from(epoch),
+            n,
+            self.settings.shuffle,
+        )
+        .into_iter()
+        .map(|i| self.task.train[i as usize])
+        .collect();
         let from = self.progress.step_in_epoch;
         let steps = self.engine.steps(n);
         let began = Instant::now();
@@ -267,7 +279,10 @@ impl<'a, 'g> Trainer<'a, 'g> {
                 );
                 self.progress.ending = Some(text.clone());
                 messages.push(text);
-            } else if let Some(lr) = callbacks.plateau.epoch(val_loss, self.progress.learning_rate) {
+            } else if let Some(lr) = callbacks
+                .plateau
+                .epoch(val_loss, self.progress.learning_rate)
+            {
                 self.progress.learning_rate = lr;
                 messages.push(format!(
                     "learning rate reduced to {lr:.3e}: {} epochs without a lower validation loss",
@@ -285,7 +300,8 @@ impl<'a, 'g> Trainer<'a, 'g> {
         self.engine.set_totals(&[0.0; 4])?;
         self.save_checkpoint()?;
         if best {
-            self.model_file(self.best.clone()).save(&self.run.join("model.safetensors"))?;
+            self.model_file(self.best.clone())
+                .save(&self.run.join("model.safetensors"))?;
         }
         self.save_history()?;
         on(EpochEvent::Epoch { row, best });
@@ -314,7 +330,10 @@ impl<'a, 'g> Trainer<'a, 'g> {
     }
 
     fn save_history(&self) -> Result<()> {
-        atomic_write(self.run.join("history.csv"), self.history().to_csv().as_bytes())
+        atomic_write(
+            self.run.join("history.csv"),
+            self.history().to_csv().as_bytes(),
+        )
     }
 
     fn model_file(&self, weights: Weights) -> ModelFile {
@@ -338,7 +357,12 @@ impl<'a, 'g> Trainer<'a, 'g> {
         let evaluation = self.engine.evaluate(order)?;
         let classes = self.task.genres.len();
         let mut matrix = ConfusionMatrix::new(self.task.genres.clone());
-        for (sample, row) in per_track(order, &self.task.track_of, &evaluation.probabilities, classes) {
+        for (sample, row) in per_track(
+            order,
+            &self.task.track_of,
+            &evaluation.probabilities,
+            classes,
+        ) {
             let truth = self.task.samples.labels[sample as usize] as usize;
             matrix.add(truth, argmax(&row))?;
         }

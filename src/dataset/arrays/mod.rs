@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, View};
 use tempfile::NamedTempFile;
 
-use super::{CacheReport, Dataset, Sample, Source, Track};
+use super::{Dataset, Sample, Source, Track};
 use crate::error::{Error, Result};
 use crate::features::Definition;
 
@@ -122,30 +122,13 @@ impl Arrays {
                 )));
             }
         }
-        if let Some(i) = self.x.iter().position(|v| !v.is_finite()) {
-            let (sample, place) = (i / (rows * frames), i % (rows * frames));
-            return Err(Error::data(format!(
-                "sample {sample} of x has {} at row {}, frame {}: remove or repair it",
-                self.x[i],
-                place / frames,
-                place % frames
-            )));
-        }
         let genres = self.class_names()?;
         let (tracks, samples) = self.tracks()?;
-        Ok(Dataset {
-            genres,
-            tracks,
-            samples,
-            rows,
-            frames,
-            x: self.x,
-            definition: self.definition,
-            source: Source::File(path.to_path_buf()),
-            synthetic: self.synthetic,
-            skipped: Vec::new(),
-            cache: CacheReport::default(),
-        })
+        let mut dataset = Dataset::from_parts(genres, tracks, samples, (rows, frames), self.x)?;
+        dataset.definition = self.definition;
+        dataset.synthetic = self.synthetic;
+        dataset.source = Source::File(path.to_path_buf());
+        Ok(dataset)
     }
 
     /// The classes' names; `0`, `1`, ... if the file has none. Every label is checked.
@@ -266,7 +249,13 @@ pub(super) fn write_atomically(
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let mut temporary = NamedTempFile::new_in(&dir).map_err(|e| failed(e.to_string()))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; this one becomes an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder
+        .tempfile_in(&dir)
+        .map_err(|e| failed(e.to_string()))?;
     fill(&mut temporary).map_err(&failed)?;
     // `fill` may have gone by the path, so the file is opened again for syncing.
     std::fs::File::open(temporary.path())

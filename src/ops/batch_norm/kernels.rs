@@ -6,9 +6,10 @@
 use super::BatchNorm;
 use crate::error::Result;
 use crate::kernel;
+use crate::ops::dropout::aligned;
 use crate::ops::select::anything;
 use crate::ops::util::WORKGROUP;
-use crate::ops::{Capabilities, DeviceClass, Family, Io, Lowering, Problem, Rung, grid_1d};
+use crate::ops::{Capabilities, DeviceClass, Family, Io, Kernel, Lowering, Problem, Rung, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -111,6 +112,21 @@ impl Params {
         ])
     }
 
+    /// `kernel` with dropout compiled in, if there is any.
+    fn with_dropout(&self, kernel: Kernel) -> Kernel {
+        if self.scale == 1.0 {
+            return kernel;
+        }
+        kernel
+            .with("DROPOUT", 1.0)
+            .with("ALIGNED", aligned(self.channels * self.spatial))
+    }
+
+    /// The same for a kernel that works by single elements.
+    fn with_naive_dropout(&self, kernel: Kernel) -> Kernel {
+        kernel.with("DROPOUT", f64::from(u8::from(self.scale != 1.0)))
+    }
+
     /// One workgroup per row.
     fn row_grid(&self) -> [u32; 3] {
         [self.channels, self.samples, 1]
@@ -182,10 +198,11 @@ pub(super) fn normalise(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()>
         "2_rows" => {
             let kernel = kernel!("batch_norm/normalise_2_rows");
             let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
+            let kernel = p.with_dropout(kernel);
             l.dispatch(kernel, &tensors, p, p.row_grid())
         }
         _ => {
-            let kernel = kernel!("batch_norm/normalise_1_naive");
+            let kernel = p.with_naive_dropout(kernel!("batch_norm/normalise_1_naive"));
             l.dispatch(kernel, &tensors, p, p.element_grid())
         }
     }
@@ -213,12 +230,13 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
     if let Some(kernel) = first_stage {
         let partial = p.partial(l);
         let tensors = [dy, x, mean, &partial, &control];
+        let kernel = p.with_dropout(kernel);
         l.dispatch(kernel, &tensors, p, p.row_grid())?;
         let kernel = kernel!("batch_norm/backward_combine");
         let tensors = [&partial, variance, &dgamma, &dbeta];
         l.dispatch(kernel, &tensors, p, p.channel_grid())?;
     } else {
-        let kernel = kernel!("batch_norm/backward_1_naive");
+        let kernel = p.with_naive_dropout(kernel!("batch_norm/backward_1_naive"));
         let tensors = [dy, x, mean, variance, &dgamma, &dbeta, &control];
         l.dispatch(kernel, &tensors, p, p.channel_grid())?;
     }
@@ -229,10 +247,11 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
         "2_rows" => {
             let kernel = kernel!("batch_norm/input_gradient_2_rows");
             let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
+            let kernel = p.with_dropout(kernel);
             l.dispatch(kernel, &tensors, p, p.row_grid())
         }
         _ => {
-            let kernel = kernel!("batch_norm/input_gradient_1_naive");
+            let kernel = p.with_naive_dropout(kernel!("batch_norm/input_gradient_1_naive"));
             l.dispatch(kernel, &tensors, p, p.element_grid())
         }
     }

@@ -45,12 +45,18 @@ pub static BACKWARD_WEIGHT: Family = Family {
 /// db from dy, read through the epilogue.
 pub static BACKWARD_BIAS: Family = Family {
     name: "conv2d.backward_bias",
-    rungs: &[Rung {
-        name: "1_tree",
-        supports: anything,
-    }],
-    software: &["1_tree"],
-    hardware: &["1_tree"],
+    rungs: &[
+        Rung {
+            name: "1_tree",
+            supports: anything,
+        },
+        Rung {
+            name: "2_quads",
+            supports: anything,
+        },
+    ],
+    software: &["2_quads"],
+    hardware: &["2_quads"],
 };
 
 /// All of them, for the registry.
@@ -90,6 +96,7 @@ pub(super) fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<(
     let Some(db) = io.dx(2) else { return Ok(()) };
     match l.choose(&BACKWARD_BIAS, &g.problem())? {
         "1_tree" => naive::backward_bias(g, io, db, l),
+        "2_quads" => naive::backward_bias_quads(g, io, db, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

@@ -1,4 +1,4 @@
-//! The first rung: the formulas as they stand, one invocation per result.
+//! The first rung: the formulas as they stand, one invocation per result; and the sums for the bias.
 
 use super::Epilogue;
 use super::geometry::Geometry;
@@ -41,6 +41,17 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Loweri
 
 pub(super) fn backward_bias(g: &Geometry, io: &Io, db: &Tensor, l: &mut Lowering) -> Result<()> {
     let kernel = kernel!("conv2d/backward_bias_1_tree").with("EPILOGUE", g.epilogue as u32);
+    let tensors = [io.dy(), g.mask(io), db];
+    l.dispatch(kernel, &tensors, g.params(), grid_1d(g.k, 1))
+}
+
+pub(super) fn backward_bias_quads(
+    g: &Geometry,
+    io: &Io,
+    db: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let kernel = kernel!("conv2d/backward_bias_2_quads").with("EPILOGUE", g.epilogue as u32);
     let tensors = [io.dy(), g.mask(io), db];
     l.dispatch(kernel, &tensors, g.params(), grid_1d(g.k, 1))
 }

@@ -8,8 +8,8 @@ use crate::report::metrics::ConfusionMatrix;
 ///
 /// Up to about a dozen genres the plot is [`NARROW`] wide; beyond that it grows by 22 px per genre.
 pub fn confusion(matrix: &ConfusionMatrix) -> Svg {
-    let n = matrix.genres.len();
-    let names: Vec<String> = matrix.genres.iter().map(|g| printable(g)).collect();
+    let n = matrix.genres().len();
+    let names: Vec<String> = matrix.genres().iter().map(|g| printable(g)).collect();
     let longest = names.iter().map(|s| text_width(s)).fold(30.0, f64::max);
     let label = longest.min(120.0);
     let left = label + 12.0;
@@ -28,8 +28,8 @@ pub fn confusion(matrix: &ConfusionMatrix) -> Svg {
         svg.text("label end", [left - 8.0, middle + 4.0], &short);
         let column = left + (i as f64 + 0.5) * cell + 4.0;
         svg.slanted_text("label", [column, top - 6.0], &short, name);
-        let support: u64 = matrix.counts[i].iter().sum();
-        for (j, &count) in matrix.counts[i].iter().enumerate() {
+        let support: u64 = matrix.counts()[i].iter().sum();
+        for (j, &count) in matrix.counts()[i].iter().enumerate() {
             let share = count as f64 / support.max(1) as f64;
             let at = [left + j as f64 * cell, top + i as f64 * cell];
             let tooltip = format!(

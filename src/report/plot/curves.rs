@@ -62,7 +62,8 @@ pub fn accuracy(history: &History) -> Svg {
         };
         let label = format!("best {}, epoch {}", percent(value), best.epoch);
         svg.circle(class, at, 5.0, &label);
-        let half = text_width(&label) / 2.0;
+        // Bold text is a good tenth wider.
+        let half = 1.12 * text_width(&label) / 2.0;
         let x = at[0].clamp(LEFT + half + 4.0, RIGHT - half);
         let y = if value > 0.5 {
             at[1] + 24.0

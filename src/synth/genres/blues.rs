@@ -20,7 +20,11 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let boogie = dice.gain_db(-6.0..3.0);
     let piano = part(dice, 0.3);
     let lead = part(dice, 0.85);
-    let guitar = Pluck { brightness: dice.range(0.3..0.8), sustain: dice.range(1.0..3.0), release: 0.05 };
+    let guitar = Pluck {
+        brightness: dice.range(0.3..0.8),
+        sustain: dice.range(1.0..3.0),
+        release: 0.05,
+    };
     let (drive, sings) = (dice.range(1.0..5.0) as f32, dice.chance(0.4));
     let (keys, low, harp) = (Tone::piano(dice), Tone::bass(dice), Tone::horn(dice));
     let swing = dice.range(0.62..0.7);
@@ -52,7 +56,12 @@ pub(super) fn song(dice: &mut Dice) -> Song {
             }
             if let Some(level) = bass {
                 for (i, at) in [0.0, 1.0, 2.0, 3.0].into_iter().enumerate() {
-                    let s = low.play(f64::from(root - 12 + [0, 4, 7, 9][i]), 0.8 * stage.beat, 0.0, dice);
+                    let s = low.play(
+                        f64::from(root - 12 + [0, 4, 7, 9][i]),
+                        0.8 * stage.beat,
+                        0.0,
+                        dice,
+                    );
                     stage.add(at, level, &s, dice);
                 }
             }
@@ -64,7 +73,10 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                     }
                     step = (step + dice.pick(&[-2, -1, -1, 1, 1, 2])).clamp(-2, 11);
                     let note = f64::from(scale_note(key + 24, BLUES_SCALE, step));
-                    let (length, bend) = (stage.beat * dice.range(0.4..1.4), dice.pick(&[0.0, -1.0, -2.0]));
+                    let (length, bend) = (
+                        stage.beat * dice.range(0.4..1.4),
+                        dice.pick(&[0.0, -1.0, -2.0]),
+                    );
                     let s = if sings {
                         harp.play(note, length, bend, dice)
                     } else {
@@ -76,7 +88,14 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                 }
             }
             if let Some(level) = drums {
-                hits(&kit, Drum::Ride, &swung(1.0, swing, 4.0), level, stage, dice);
+                hits(
+                    &kit,
+                    Drum::Ride,
+                    &swung(1.0, swing, 4.0),
+                    level,
+                    stage,
+                    dice,
+                );
                 hits(&kit, Drum::Snare, &[1.0, 3.0], level, stage, dice);
                 hits(&kit, Drum::Kick, &[0.0, 2.0], level, stage, dice);
             }

@@ -8,12 +8,24 @@ use crate::synth::stage::Studio;
 use crate::synth::theory::{Chord, MAJOR, MAJOR_SCALE, MINOR, MINOR_SCALE, scale_note};
 
 const MAJOR_FORM: [Chord; 8] = [
-    Chord(0, MAJOR), Chord(5, MAJOR), Chord(7, MAJOR), Chord(0, MAJOR),
-    Chord(9, MINOR), Chord(2, MINOR), Chord(7, MAJOR), Chord(0, MAJOR),
+    Chord(0, MAJOR),
+    Chord(5, MAJOR),
+    Chord(7, MAJOR),
+    Chord(0, MAJOR),
+    Chord(9, MINOR),
+    Chord(2, MINOR),
+    Chord(7, MAJOR),
+    Chord(0, MAJOR),
 ];
 const MINOR_FORM: [Chord; 8] = [
-    Chord(0, MINOR), Chord(5, MINOR), Chord(7, MAJOR), Chord(0, MINOR),
-    Chord(8, MAJOR), Chord(3, MAJOR), Chord(7, MAJOR), Chord(0, MINOR),
+    Chord(0, MINOR),
+    Chord(5, MINOR),
+    Chord(7, MAJOR),
+    Chord(0, MINOR),
+    Chord(8, MAJOR),
+    Chord(3, MAJOR),
+    Chord(7, MAJOR),
+    Chord(0, MINOR),
 ];
 
 pub(super) fn song(dice: &mut Dice) -> Song {
@@ -27,8 +39,16 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let melody = dice.gain_db(-6.0..4.0);
     let bass = part(dice, 0.6);
     let harpsichord = dice.chance(0.3);
-    let jack = Pluck { brightness: 0.95, sustain: 1.2, release: 0.05 };
-    let (piano, section, cello) = (Tone::piano(dice), Tone::bowed_strings(dice), Tone::bowed_strings(dice));
+    let jack = Pluck {
+        brightness: 0.95,
+        sustain: 1.2,
+        release: 0.05,
+    };
+    let (piano, section, cello) = (
+        Tone::piano(dice),
+        Tone::bowed_strings(dice),
+        Tone::bowed_strings(dice),
+    );
     let solo = match dice.below(3) {
         0 => Tone::flute(dice),
         1 => Tone::bowed_strings(dice),

@@ -9,9 +9,24 @@ use crate::synth::stage::Studio;
 use crate::synth::theory::{Chord, MAJOR, MAJOR_PENTATONIC, MINOR, scale_note};
 
 const FORMS: [[Chord; 4]; 3] = [
-    [Chord(0, MAJOR), Chord(0, MAJOR), Chord(5, MAJOR), Chord(7, MAJOR)],
-    [Chord(0, MAJOR), Chord(5, MAJOR), Chord(0, MAJOR), Chord(7, MAJOR)],
-    [Chord(0, MAJOR), Chord(9, MINOR), Chord(5, MAJOR), Chord(7, MAJOR)],
+    [
+        Chord(0, MAJOR),
+        Chord(0, MAJOR),
+        Chord(5, MAJOR),
+        Chord(7, MAJOR),
+    ],
+    [
+        Chord(0, MAJOR),
+        Chord(5, MAJOR),
+        Chord(0, MAJOR),
+        Chord(7, MAJOR),
+    ],
+    [
+        Chord(0, MAJOR),
+        Chord(9, MINOR),
+        Chord(5, MAJOR),
+        Chord(7, MAJOR),
+    ],
 ];
 
 pub(super) fn song(dice: &mut Dice) -> Song {
@@ -24,9 +39,21 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let banjo = part(dice, 0.6);
     let steel = part(dice, 0.7);
     let train = part(dice, 0.6);
-    let guitar = Pluck { brightness: dice.range(0.75..0.98), sustain: dice.range(1.0..2.5), release: 0.03 };
-    let thumb = Pluck { brightness: dice.range(0.1..0.4), sustain: 1.5, release: 0.05 };
-    let roll = Pluck { brightness: 0.97, sustain: dice.range(0.25..0.5), release: 0.03 };
+    let guitar = Pluck {
+        brightness: dice.range(0.75..0.98),
+        sustain: dice.range(1.0..2.5),
+        release: 0.03,
+    };
+    let thumb = Pluck {
+        brightness: dice.range(0.1..0.4),
+        sustain: 1.5,
+        release: 0.05,
+    };
+    let roll = Pluck {
+        brightness: 0.97,
+        sustain: dice.range(0.25..0.5),
+        release: 0.03,
+    };
     let fiddle = dice.chance(0.5);
     let slide = match fiddle {
         true => Tone::bowed_strings(dice),
@@ -77,8 +104,22 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                 }
             }
             if let Some(level) = train {
-                hits(&kit, Drum::Brush, &every(0.25, 4.0), 0.6 * level, stage, dice);
-                hits(&kit, Drum::Brush, &every(1.0, 4.0).iter().map(|b| b + 0.5).collect::<Vec<_>>(), level, stage, dice);
+                hits(
+                    &kit,
+                    Drum::Brush,
+                    &every(0.25, 4.0),
+                    0.6 * level,
+                    stage,
+                    dice,
+                );
+                hits(
+                    &kit,
+                    Drum::Brush,
+                    &every(1.0, 4.0).iter().map(|b| b + 0.5).collect::<Vec<_>>(),
+                    level,
+                    stage,
+                    dice,
+                );
                 hits(&kit, Drum::Kick, &[0.0, 2.0], level, stage, dice);
             }
         }),

@@ -8,7 +8,12 @@ use crate::synth::sounds::{Pluck, Tone, amplify};
 use crate::synth::stage::Studio;
 use crate::synth::theory::{MINOR_SCALE, scale_note};
 
-const KICKS: [&[f64]; 4] = [&[0.0, 0.75, 2.5], &[0.0, 1.75, 2.25], &[0.0, 2.5, 2.75], &[0.0, 1.5, 2.0, 3.75]];
+const KICKS: [&[f64]; 4] = [
+    &[0.0, 0.75, 2.5],
+    &[0.0, 1.75, 2.25],
+    &[0.0, 2.5, 2.75],
+    &[0.0, 1.5, 2.0, 3.75],
+];
 
 pub(super) fn song(dice: &mut Dice) -> Song {
     let beat = tempo(dice, 72.0..104.0);
@@ -27,11 +32,22 @@ pub(super) fn song(dice: &mut Dice) -> Song {
         1 => Some(Tone::piano(dice)),
         _ => None,
     };
-    let pluck = Pluck { brightness: 0.5, sustain: 1.0, release: 0.1 };
+    let pluck = Pluck {
+        brightness: 0.5,
+        sustain: 1.0,
+        release: 0.1,
+    };
     let lo_fi = dice.range(1200.0..5000.0);
     // The loop is fixed for the whole song: that is what makes it a loop.
-    let phrase: Vec<(f64, i32)> = (0..6).map(|i| (0.5 * (i + dice.below(3)) as f64, dice.below(9) as i32)).collect();
-    let bass = Tone { dulling: 0.05, decay: 1.2, release: 0.1, ..Tone::bass(dice) };
+    let phrase: Vec<(f64, i32)> = (0..6)
+        .map(|i| (0.5 * (i + dice.below(3)) as f64, dice.below(9) as i32))
+        .collect();
+    let bass = Tone {
+        dulling: 0.05,
+        decay: 1.2,
+        release: 0.1,
+        ..Tone::bass(dice)
+    };
 
     Song {
         beat,
@@ -41,7 +57,14 @@ pub(super) fn song(dice: &mut Dice) -> Song {
         bar: Box::new(move |_, stage, dice| {
             hits(&kit, Drum::Kick, kicks, 1.2 * drums, stage, dice);
             hits(&kit, backbeat, &[1.0, 3.0], drums, stage, dice);
-            hits(&kit, Drum::ClosedHat, &swung(0.5, swing, 4.0), 0.6 * drums, stage, dice);
+            hits(
+                &kit,
+                Drum::ClosedHat,
+                &swung(0.5, swing, 4.0),
+                0.6 * drums,
+                stage,
+                dice,
+            );
             if rolls {
                 let start = dice.pick(&[0.5, 1.5, 2.5, 3.5]);
                 let roll: Vec<f64> = (0..6).map(|i| start + f64::from(i) / 12.0).collect();
@@ -50,7 +73,12 @@ pub(super) fn song(dice: &mut Dice) -> Song {
             if let Some(level) = sub {
                 for &at in kicks {
                     let note = f64::from(28 + key % 12) + f64::from(dice.pick(&[0, 0, 0, 3, -2]));
-                    let s = bass.play(note, stage.beat * dice.range(0.5..1.2), dice.pick(&[0.0, 3.0, -3.0]), dice);
+                    let s = bass.play(
+                        note,
+                        stage.beat * dice.range(0.5..1.2),
+                        dice.pick(&[0.0, 3.0, -3.0]),
+                        dice,
+                    );
                     stage.add(at, 1.3 * level, &s, dice);
                 }
             }
@@ -72,7 +100,13 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                     }
                     // Speech: a new vowel each syllable, a falling pitch, a consonant in front.
                     let note = voice_note + dice.range(-2.0..2.5);
-                    let voice = Tone { attack: 0.015, release: 0.02, vibrato: (0.0, 5.0), breath: 0.12, ..Tone::voice(dice, note) };
+                    let voice = Tone {
+                        attack: 0.015,
+                        release: 0.02,
+                        vibrato: (0.0, 5.0),
+                        breath: 0.12,
+                        ..Tone::voice(dice, note)
+                    };
                     let s = voice.play(note, 0.17 * stage.beat, dice.range(0.5..3.0), dice);
                     stage.add(at, 1.1 * level, &s, dice);
                     let consonant = kit.hit(Drum::Shaker, dice);

@@ -6,12 +6,29 @@ use crate::synth::dice::Dice;
 use crate::synth::drums::{Drum, Kit};
 use crate::synth::sounds::{Pluck, Tone};
 use crate::synth::stage::Studio;
-use crate::synth::theory::{Chord, DOMINANT7, DORIAN, MAJOR9, MINOR9, MINOR7, THIRTEENTH, scale_note};
+use crate::synth::theory::{
+    Chord, DOMINANT7, DORIAN, MAJOR9, MINOR7, MINOR9, THIRTEENTH, scale_note,
+};
 
 const FORMS: [[Chord; 4]; 3] = [
-    [Chord(2, MINOR9), Chord(7, THIRTEENTH), Chord(0, MAJOR9), Chord(9, DOMINANT7)],
-    [Chord(0, MAJOR9), Chord(9, MINOR7), Chord(2, MINOR9), Chord(7, THIRTEENTH)],
-    [Chord(0, MINOR9), Chord(0, MINOR9), Chord(5, MINOR9), Chord(1, DOMINANT7)],
+    [
+        Chord(2, MINOR9),
+        Chord(7, THIRTEENTH),
+        Chord(0, MAJOR9),
+        Chord(9, DOMINANT7),
+    ],
+    [
+        Chord(0, MAJOR9),
+        Chord(9, MINOR7),
+        Chord(2, MINOR9),
+        Chord(7, THIRTEENTH),
+    ],
+    [
+        Chord(0, MINOR9),
+        Chord(0, MINOR9),
+        Chord(5, MINOR9),
+        Chord(1, DOMINANT7),
+    ],
 ];
 
 pub(super) fn song(dice: &mut Dice) -> Song {
@@ -23,7 +40,11 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let walking = dice.gain_db(-5.0..3.0);
     let comping = part(dice, 0.8);
     let solo = part(dice, 0.9);
-    let bass = Pluck { brightness: dice.range(0.05..0.35), sustain: dice.range(0.8..1.6), release: 0.08 };
+    let bass = Pluck {
+        brightness: dice.range(0.05..0.35),
+        sustain: dice.range(0.8..1.6),
+        release: 0.08,
+    };
     let keys = match dice.chance(0.3) {
         true => Tone::electric_piano(dice),
         false => Tone::piano(dice),
@@ -55,7 +76,12 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                 stage.add(f64::from(i), 1.2 * walking, &s, dice);
             }
             if let Some(level) = comping {
-                for at in dice.pick(&[[swing, 2.0 + swing], [0.0, 1.0 + swing], [1.0 + swing, 3.0], [0.0, 2.0 + swing]]) {
+                for at in dice.pick(&[
+                    [swing, 2.0 + swing],
+                    [0.0, 1.0 + swing],
+                    [1.0 + swing, 3.0],
+                    [0.0, 2.0 + swing],
+                ]) {
                     let length = dice.pick(&[0.15, 0.3, 0.8]);
                     for &note in &voicing {
                         let s = keys.play(f64::from(note), length * stage.beat, 0.0, dice);
@@ -73,15 +99,34 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                     place = (place + dice.pick(&[-1, -1, 1, 1, 2, -2])).clamp(0, 13);
                     let chromatic = f64::from(dice.pick(&[0, 0, 0, 0, 1, -1]));
                     let note = f64::from(scale_note(58 + key, DORIAN, place)) + chromatic;
-                    let s = lead.play(note, stage.beat * dice.pick(&[0.3, 0.4, 0.9]), dice.pick(&[0.0, -0.6]), dice);
+                    let s = lead.play(
+                        note,
+                        stage.beat * dice.pick(&[0.3, 0.4, 0.9]),
+                        dice.pick(&[0.0, -0.6]),
+                        dice,
+                    );
                     stage.add(at, 0.8 * level, &s, dice);
                 }
             }
             if let Some(level) = drums {
-                hits(&kit, Drum::Ride, &[0.0, 1.0, 1.0 + swing, 2.0, 3.0, 3.0 + swing], level, stage, dice);
+                hits(
+                    &kit,
+                    Drum::Ride,
+                    &[0.0, 1.0, 1.0 + swing, 2.0, 3.0, 3.0 + swing],
+                    level,
+                    stage,
+                    dice,
+                );
                 hits(&kit, Drum::ClosedHat, &[1.0, 3.0], level, stage, dice);
                 if dice.chance(0.4) {
-                    hits(&kit, Drum::Brush, &[dice_beat(dice, swing)], level, stage, dice);
+                    hits(
+                        &kit,
+                        Drum::Brush,
+                        &[dice_beat(dice, swing)],
+                        level,
+                        stage,
+                        dice,
+                    );
                 }
             }
         }),

@@ -33,8 +33,16 @@ pub(super) struct Song {
 /// The composer of genre number `genre` of [`super::GENRES`].
 pub(super) fn song(genre: usize, dice: &mut Dice) -> Song {
     let composers = [
-        blues::song, classical::song, country::song, disco::song, hiphop::song,
-        jazz::song, metal::song, pop::song, reggae::song, rock::song,
+        blues::song,
+        classical::song,
+        country::song,
+        disco::song,
+        hiphop::song,
+        jazz::song,
+        metal::song,
+        pop::song,
+        reggae::song,
+        rock::song,
     ];
     composers[genre](dice)
 }
@@ -62,10 +70,15 @@ fn hits(kit: &Kit, drum: Drum, beats: &[f64], level: f32, stage: &mut Stage, dic
 
 /// Multiples of `step` from 0 up to `end` beats.
 fn every(step: f64, end: f64) -> Vec<f64> {
-    (0..(end / step).round() as usize).map(|i| i as f64 * step).collect()
+    (0..(end / step).round() as usize)
+        .map(|i| i as f64 * step)
+        .collect()
 }
 
 /// The same as [`every`] in pairs of long and short: `ratio` is 0.5 for straight, 2/3 for swung.
 fn swung(pair: f64, ratio: f64, end: f64) -> Vec<f64> {
-    every(pair, end).iter().flat_map(|&at| [at, at + pair * ratio]).collect()
+    every(pair, end)
+        .iter()
+        .flat_map(|&at| [at, at + pair * ratio])
+        .collect()
 }

@@ -8,7 +8,12 @@ use crate::synth::sounds::{Pluck, Tone};
 use crate::synth::stage::Studio;
 use crate::synth::theory::{Chord, MAJOR, MAJOR_SCALE, MINOR, scale_note};
 
-const FORM: [Chord; 4] = [Chord(0, MAJOR), Chord(7, MAJOR), Chord(9, MINOR), Chord(5, MAJOR)];
+const FORM: [Chord; 4] = [
+    Chord(0, MAJOR),
+    Chord(7, MAJOR),
+    Chord(9, MINOR),
+    Chord(5, MAJOR),
+];
 
 pub(super) fn song(dice: &mut Dice) -> Song {
     let beat = tempo(dice, 88.0..132.0);
@@ -21,9 +26,17 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let voice = dice.gain_db(-4.0..5.0);
     let bass = part(dice, 0.85);
     let four_on_floor = dice.chance(0.35);
-    let (chords, stab, low) = (Tone::synth_pad(dice), Tone::synth_stab(dice), Tone::bass(dice));
+    let (chords, stab, low) = (
+        Tone::synth_pad(dice),
+        Tone::synth_stab(dice),
+        Tone::bass(dice),
+    );
     let strummed = dice.chance(0.35);
-    let guitar = Pluck { brightness: 0.8, sustain: 1.5, release: 0.06 };
+    let guitar = Pluck {
+        brightness: 0.8,
+        sustain: 1.5,
+        release: 0.06,
+    };
 
     Song {
         beat,
@@ -67,10 +80,21 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                 at += length;
             }
             if let Some(level) = drums {
-                let kicks: &[f64] = if four_on_floor { &[0.0, 1.0, 2.0, 3.0] } else { &[0.0, 1.5, 2.0] };
+                let kicks: &[f64] = if four_on_floor {
+                    &[0.0, 1.0, 2.0, 3.0]
+                } else {
+                    &[0.0, 1.5, 2.0]
+                };
                 hits(&kit, Drum::Kick, kicks, level, stage, dice);
                 hits(&kit, Drum::Clap, &[1.0, 3.0], 0.8 * level, stage, dice);
-                hits(&kit, Drum::ClosedHat, &every(0.5, 4.0), 0.6 * level, stage, dice);
+                hits(
+                    &kit,
+                    Drum::ClosedHat,
+                    &every(0.5, 4.0),
+                    0.6 * level,
+                    stage,
+                    dice,
+                );
             }
         }),
     }

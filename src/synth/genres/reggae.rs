@@ -9,14 +9,35 @@ use crate::synth::stage::Studio;
 use crate::synth::theory::{Chord, MAJOR, MINOR, MINOR_PENTATONIC, scale_note};
 
 const FORMS: [[Chord; 4]; 3] = [
-    [Chord(0, MINOR), Chord(0, MINOR), Chord(5, MINOR), Chord(5, MINOR)],
-    [Chord(0, MAJOR), Chord(5, MAJOR), Chord(0, MAJOR), Chord(7, MAJOR)],
-    [Chord(0, MINOR), Chord(10, MAJOR), Chord(0, MINOR), Chord(10, MAJOR)],
+    [
+        Chord(0, MINOR),
+        Chord(0, MINOR),
+        Chord(5, MINOR),
+        Chord(5, MINOR),
+    ],
+    [
+        Chord(0, MAJOR),
+        Chord(5, MAJOR),
+        Chord(0, MAJOR),
+        Chord(7, MAJOR),
+    ],
+    [
+        Chord(0, MINOR),
+        Chord(10, MAJOR),
+        Chord(0, MINOR),
+        Chord(10, MAJOR),
+    ],
 ];
 /// Bass lines as (beat, semitones above the root, length in beats).
 const LINES: [&[(f64, i32, f64)]; 4] = [
     &[(0.0, 0, 0.9), (1.0, 7, 0.4), (1.5, 12, 0.4), (2.5, 7, 0.9)],
-    &[(0.5, 0, 0.4), (1.0, 0, 0.4), (1.5, 3, 0.9), (3.0, 7, 0.4), (3.5, 5, 0.4)],
+    &[
+        (0.5, 0, 0.4),
+        (1.0, 0, 0.4),
+        (1.5, 3, 0.9),
+        (3.0, 7, 0.4),
+        (3.5, 5, 0.4),
+    ],
     &[(0.0, 0, 0.4), (0.5, 0, 0.4), (2.0, 5, 0.4), (2.5, 7, 0.9)],
     &[(1.0, 7, 0.4), (1.5, 5, 0.4), (2.0, 0, 1.4)],
 ];
@@ -33,8 +54,18 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let bubble = part(dice, 0.6);
     let melody = part(dice, 0.6);
     let with_organ = dice.chance(0.5);
-    let guitar = Pluck { brightness: 0.75, sustain: 0.6, release: 0.015 };
-    let (organ, low) = (Tone::organ(dice), Tone { dulling: 0.06, ..Tone::bass(dice) });
+    let guitar = Pluck {
+        brightness: 0.75,
+        sustain: 0.6,
+        release: 0.015,
+    };
+    let (organ, low) = (
+        Tone::organ(dice),
+        Tone {
+            dulling: 0.06,
+            ..Tone::bass(dice)
+        },
+    );
     let lead = match dice.chance(0.5) {
         true => Some(Tone::horn(dice)),
         false => None,
@@ -49,7 +80,11 @@ pub(super) fn song(dice: &mut Dice) -> Song {
         bar: Box::new(move |bar, stage, dice| {
             let chord = form[bar % 4];
             let root = chord.root(key, 31);
-            let chops: &[f64] = if double { &[1.0, 1.5, 3.0, 3.5] } else { &[1.0, 3.0] };
+            let chops: &[f64] = if double {
+                &[1.0, 1.5, 3.0, 3.5]
+            } else {
+                &[1.0, 3.0]
+            };
             for &at in chops {
                 for note in chord.voicing(key, 58) {
                     let note = f64::from(note);
@@ -93,8 +128,26 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                 }
             }
             hits(&kit, Drum::Rim, &[2.0], 1.2 * drums, stage, dice);
-            hits(&kit, Drum::Kick, if steppers { &[0.0, 1.0, 2.0, 3.0] } else { &[2.0] }, drums, stage, dice);
-            hits(&kit, Drum::ClosedHat, &swung(1.0, 0.58, 4.0), 0.7 * drums, stage, dice);
+            hits(
+                &kit,
+                Drum::Kick,
+                if steppers {
+                    &[0.0, 1.0, 2.0, 3.0]
+                } else {
+                    &[2.0]
+                },
+                drums,
+                stage,
+                dice,
+            );
+            hits(
+                &kit,
+                Drum::ClosedHat,
+                &swung(1.0, 0.58, 4.0),
+                0.7 * drums,
+                stage,
+                dice,
+            );
         }),
     }
 }

@@ -9,9 +9,24 @@ use crate::synth::stage::Studio;
 use crate::synth::theory::{Chord, MAJOR, MINOR, MINOR_PENTATONIC, scale_note};
 
 const FORMS: [[Chord; 4]; 3] = [
-    [Chord(0, MAJOR), Chord(10, MAJOR), Chord(5, MAJOR), Chord(0, MAJOR)],
-    [Chord(0, MINOR), Chord(8, MAJOR), Chord(3, MAJOR), Chord(10, MAJOR)],
-    [Chord(0, MAJOR), Chord(5, MAJOR), Chord(7, MAJOR), Chord(5, MAJOR)],
+    [
+        Chord(0, MAJOR),
+        Chord(10, MAJOR),
+        Chord(5, MAJOR),
+        Chord(0, MAJOR),
+    ],
+    [
+        Chord(0, MINOR),
+        Chord(8, MAJOR),
+        Chord(3, MAJOR),
+        Chord(10, MAJOR),
+    ],
+    [
+        Chord(0, MAJOR),
+        Chord(5, MAJOR),
+        Chord(7, MAJOR),
+        Chord(5, MAJOR),
+    ],
 ];
 
 pub(super) fn song(dice: &mut Dice) -> Song {
@@ -24,10 +39,17 @@ pub(super) fn song(dice: &mut Dice) -> Song {
     let bass = part(dice, 0.9);
     let lead = part(dice, 0.5);
     let voice = part(dice, 0.55);
-    let guitar = Pluck { brightness: dice.range(0.5..0.85), sustain: dice.range(2.0..4.0), release: 0.08 };
+    let guitar = Pluck {
+        brightness: dice.range(0.5..0.85),
+        sustain: dice.range(2.0..4.0),
+        release: 0.08,
+    };
     let (drive, cabinet) = (dice.range(2.5..7.0) as f32, dice.range(2500.0..5000.0));
     let low = Tone::bass(dice);
-    let (cymbal, held) = (dice.pick(&[Drum::ClosedHat, Drum::OpenHat, Drum::Ride]), dice.chance(0.3));
+    let (cymbal, held) = (
+        dice.pick(&[Drum::ClosedHat, Drum::OpenHat, Drum::Ride]),
+        dice.chance(0.3),
+    );
 
     Song {
         beat,
@@ -40,7 +62,11 @@ pub(super) fn song(dice: &mut Dice) -> Song {
             let mut notes = vec![root, root + 7, root + 12];
             notes.push(root + 12 + chord.1[1]);
             // The strings ring on: eighths that are not damped, or one long chord.
-            let strokes = if held { every(2.0, 4.0) } else { every(0.5, 4.0) };
+            let strokes = if held {
+                every(2.0, 4.0)
+            } else {
+                every(0.5, 4.0)
+            };
             let length = stage.beat * if held { 1.9 } else { 0.55 };
             for at in strokes {
                 let mut s = together(&notes, |n| guitar.play(n, length, 0.0, dice));
@@ -72,14 +98,24 @@ pub(super) fn song(dice: &mut Dice) -> Song {
                     let length = dice.pick(&[0.5, 1.0, 2.0]);
                     let place = 2 + dice.below(5) as i32;
                     let note = f64::from(scale_note(57 + key, MINOR_PENTATONIC, place));
-                    let singer = Tone { breath: 0.25, ..Tone::voice(dice, note) };
+                    let singer = Tone {
+                        breath: 0.25,
+                        ..Tone::voice(dice, note)
+                    };
                     let mut s = singer.play(note, 0.9 * length * stage.beat, -1.5, dice);
                     amplify(&mut s, 3.0, 4500.0);
                     stage.add(at, level, &s, dice);
                     at += length;
                 }
             }
-            hits(&kit, Drum::Kick, dice.pick(&[&[0.0, 2.0, 2.5][..], &[0.0, 1.5, 2.0], &[0.0, 2.0]]), drums, stage, dice);
+            hits(
+                &kit,
+                Drum::Kick,
+                dice.pick(&[&[0.0, 2.0, 2.5][..], &[0.0, 1.5, 2.0], &[0.0, 2.0]]),
+                drums,
+                stage,
+                dice,
+            );
             hits(&kit, Drum::Snare, &[1.0, 3.0], drums, stage, dice);
             hits(&kit, cymbal, &every(0.5, 4.0), 0.6 * drums, stage, dice);
             if bar % 4 == 3 && dice.chance(0.6) {

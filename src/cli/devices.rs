@@ -1,0 +1,57 @@
+//! `gtzan-gpu devices`.
+
+use super::{console, print_json};
+use crate::error::Result;
+use crate::gpu::{AdapterChoice, describe_adapters};
+use clap::Args;
+
+/// Options of `devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    #[command(flatten)]
+    device: super::DeviceArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the adapters and say which one would be used.
+///
+/// # Errors
+/// When there is none, with what to install.
+pub fn run(args: &DevicesArgs) -> Result<()> {
+    let all = describe_adapters()?;
+    let chosen = args.device.open()?;
+    if args.json {
+        return print_json(&all);
+    }
+    for (i, a) in all.iter().enumerate() {
+        console::line(&format!(
+            "{i}: {} ({}, {}, driver {})",
+            a.name, a.kind, a.backend, a.driver
+        ));
+        console::line(&format!(
+            "   buffers up to {}, bindings up to {}, {} storage buffers per kernel",
+            crate::report::bytes(a.max_buffer_bytes),
+            crate::report::bytes(a.max_binding_bytes),
+            a.max_storage_buffers
+        ));
+        console::line(&format!(
+            "   workgroups of up to {} invocations with {} of memory, subgroups of {}, f16 {}, timestamps {}",
+            a.max_invocations,
+            crate::report::bytes(u64::from(a.max_workgroup_memory)),
+            a.subgroups,
+            if a.f16 { "yes" } else { "no" },
+            if a.timestamps { "yes" } else { "no" },
+        ));
+    }
+    let why = match args.device.choice() {
+        AdapterChoice::Best => "GPUs come before software adapters",
+        _ => "as asked for with --device or GTZAN_GPU_DEVICE",
+    };
+    console::line(&format!("training would use {} ({why})", chosen.name()));
+    if let Some(text) = chosen.software_note() {
+        console::line(&text);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `gtzan-gpu features`.
+
+use super::console;
+use crate::dataset::{Dataset, Options, Segments};
+use crate::error::Result;
+use crate::features::Definition;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Options of `features`.
+#[derive(Debug, Args)]
+pub struct FeaturesArgs {
+    /// Folder of genres
+    data: PathBuf,
+    /// File to write: .safetensors, .npz, or .npy (then labels go beside it)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Definition of the features: segment or notebook
+    #[arg(long, default_value = "segment")]
+    features: Definition,
+    /// Which 3 s segments: first or all
+    #[arg(long, default_value = "first", value_parser = super::train::segments)]
+    segments: Segments,
+    /// Tracks at most, spread over the genres
+    #[arg(long)]
+    limit: Option<usize>,
+    /// End with an error at the first bad file
+    #[arg(long)]
+    strict: bool,
+    /// CPU threads [default: all cores]
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    cache: super::CacheArgs,
+}
+
+/// Compute and write.
+///
+/// # Errors
+/// When the folder can't be used, or the file can't be written.
+pub fn run(args: &FeaturesArgs) -> Result<()> {
+    let options = Options {
+        definition: args.features,
+        segments: args.segments,
+        limit: args.limit,
+        strict: args.strict,
+        cache: args.cache.folder(),
+        threads: args.threads,
+    };
+    let dataset = console::with_bar("features", |progress| {
+        Dataset::open(&args.data, &options, progress)
+    })?;
+    for skipped in &dataset.skipped {
+        console::note(&skipped.to_string());
+    }
+    dataset.save(&args.out)?;
+    console::line(&format!(
+        "{}: {} samples of {} x {} from {} tracks of {} genres, written to {}",
+        dataset.describe(),
+        dataset.len(),
+        dataset.rows,
+        dataset.frames,
+        dataset.tracks.len(),
+        dataset.genres.len(),
+        args.out.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The command line: one file per subcommand.
+
+mod console;
+mod devices;
+mod evaluate;
+mod features;
+mod gradcheck;
+mod plan;
+mod predict;
+mod synth;
+mod train;
+
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterChoice, Gpu};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Train a music-genre classifier on any Vulkan, Metal or DX12 GPU, with hand-written WGSL kernels and a memory plan that
+/// is known before the first allocation.
+#[derive(Debug, Parser)]
+#[command(name = "gtzan-gpu", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  gtzan-gpu train                              train on the built-in synthetic set
+  gtzan-gpu train genres --epochs 30           train on a folder of genres/<genre>/*.au
+  gtzan-gpu predict runs/seed-1 song.mp3       name the genre of a song
+  gtzan-gpu plan --model seed --batch-size 32  memory of a training step, without a GPU
+  gtzan-gpu gradcheck conv2d                   check a kernel's gradients";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model, show how it goes, save it
+    Train(Box<train::TrainArgs>),
+    /// Classification report and confusion matrix of a model on a data set
+    Evaluate(evaluate::EvaluateArgs),
+    /// Genres of audio files, with probabilities
+    Predict(predict::PredictArgs),
+    /// The memory plan of a model's training step; needs no GPU
+    Plan(plan::PlanArgs),
+    /// Check gradients: finite differences against the reference, kernels against the reference
+    Gradcheck(gradcheck::GradcheckArgs),
+    /// Adapters, limits, features; which one would be used and why
+    Devices(devices::DevicesArgs),
+    /// Write the features of a data set to a file for other tools (or for `train FILE`)
+    Features(features::FeaturesArgs),
+    /// Write the synthetic genre set as audio files
+    Synth(synth::SynthArgs),
+}
+
+impl Cli {
+    /// Run the command.
+    ///
+    /// # Errors
+    /// What went wrong, in one sentence.
+    pub fn run(self) -> Result<()> {
+        match self.command {
+            Command::Train(args) => train::run(*args),
+            Command::Evaluate(args) => evaluate::run(&args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Plan(args) => plan::run(&args),
+            Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Devices(args) => devices::run(&args),
+            Command::Features(args) => features::run(&args),
+            Command::Synth(args) => synth::run(&args),
+        }
+    }
+}
+
+/// Which adapter.
+#[derive(Debug, Clone, Args)]
+struct DeviceArgs {
+    /// Adapter by number or part of its name (see `gtzan-gpu devices`) [default: the fastest kind]
+    #[arg(long, env = "GTZAN_GPU_DEVICE", value_name = "NAME|INDEX")]
+    device: Option<String>,
+}
+
+impl DeviceArgs {
+    fn choice(&self) -> AdapterChoice {
+        match &self.device {
+            Some(text) => text.parse().unwrap_or_default(),
+            None => AdapterChoice::Best,
+        }
+    }
+
+    fn open(&self) -> Result<Gpu> {
+        Gpu::open(&self.choice())
+    }
+}
+
+/// Where features are kept between runs.
+#[derive(Debug, Clone, Args)]
+struct CacheArgs {
+    /// Folder of the feature cache [default: gtzan-gpu in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Compute features every time
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
+}
+
+impl CacheArgs {
+    fn folder(&self) -> Option<PathBuf> {
+        if self.no_cache {
+            return None;
+        }
+        self.cache.clone().or_else(|| {
+            let variable = |name| {
+                std::env::var_os(name)
+                    .filter(|v| !v.is_empty())
+                    .map(PathBuf::from)
+            };
+            let base = match std::env::consts::OS {
+                "windows" => variable("LOCALAPPDATA"),
+                "macos" => variable("HOME").map(|h| h.join("Library/Caches")),
+                _ => variable("XDG_CACHE_HOME")
+                    .or_else(|| variable("HOME").map(|h| h.join(".cache"))),
+            };
+            base.map(|b| b.join("gtzan-gpu"))
+        })
+    }
+}
+
+/// Print a value as JSON on stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::data(format!("can't write JSON: {e}")))?;
+    console::line(&text);
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! `gtzan-gpu predict`.
+
+use super::{console, print_json};
+use crate::audio;
+use crate::dataset::{Segments, segments_of};
+use crate::error::{Error, Result};
+use crate::features::{Definition, Extractor};
+use crate::train::{ModelFile, Predictor};
+use clap::Args;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Options of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// A run's folder, or its model.safetensors
+    model: PathBuf,
+    /// Audio files: au, wav, mp3, flac, ogg
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// How many genres to show
+    #[arg(long, default_value_t = 3)]
+    top: usize,
+    /// all: the mean over all 3 s segments of a song; first: its first 3 s
+    #[arg(long, default_value = "all", value_parser = super::train::segments)]
+    segments: Segments,
+    #[command(flatten)]
+    device: super::DeviceArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    file: String,
+    predictions: Vec<Prediction>,
+}
+
+#[derive(Serialize)]
+struct Prediction {
+    genre: String,
+    probability: f32,
+}
+
+/// The model file that a path means: a run's folder stands for its `model.safetensors`.
+pub fn model_path(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join("model.safetensors")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Predict.
+///
+/// # Errors
+/// When the model can't be used, or a file can't be read; files before it are printed.
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let file = ModelFile::load(&model_path(&args.model))?;
+    let Some(definition) = file.features.definition else {
+        return Err(Error::file(
+            &args.model,
+            "the model was trained on arrays of another tool, so it can't read audio; use evaluate with a file of arrays",
+        ));
+    };
+    let gpu = args.device.open()?;
+    let extractor = Extractor::new(definition);
+    let mut predictor = Predictor::new(&gpu, &file, 8)?;
+    let mut answers = Vec::new();
+    let mut failed = None;
+    for path in &args.files {
+        match predict(path, args, &extractor, &mut predictor, &file) {
+            Ok(answer) => {
+                if !args.json {
+                    show(&answer, args.top);
+                }
+                answers.push(answer);
+            }
+            Err(e) => {
+                console::note(&format!("error: {e}"));
+                failed = Some(e);
+            }
+        }
+    }
+    if args.json {
+        print_json(&answers)?;
+    }
+    match failed {
+        None => Ok(()),
+        Some(e) if args.files.len() == 1 => Err(e),
+        Some(_) => Err(Error::data(format!(
+            "{} of {} files could not be read",
+            args.files.len() - answers.len(),
+            args.files.len()
+        ))),
+    }
+}
+
+fn predict(
+    path: &Path,
+    args: &PredictArgs,
+    extractor: &Extractor,
+    predictor: &mut Predictor,
+    file: &ModelFile,
+) -> Result<Answer> {
+    // The notebook's features are defined over a whole track, so there is nothing to average.
+    let whole_song =
+        args.segments == Segments::All && extractor.definition() == Definition::Segment;
+    let first = !whole_song && extractor.definition() == Definition::Segment;
+    let samples = audio::load(path, first.then_some(3.0))?;
+    let mut x = Vec::new();
+    if whole_song {
+        for part in segments_of(&samples) {
+            x.extend(
+                extractor
+                    .extract(part)
+                    .map_err(|e| e.context(path.display()))?,
+            );
+        }
+    } else {
+        x = extractor
+            .extract(&samples)
+            .map_err(|e| e.context(path.display()))?;
+    }
+    let probabilities = predictor.probabilities(&x)?;
+    let classes = file.labels.len();
+    let rows = (probabilities.len() / classes).max(1) as f32;
+    let mut predictions: Vec<Prediction> = file
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(k, genre)| Prediction {
+            genre: genre.clone(),
+            probability: probabilities.iter().skip(k).step_by(classes).sum::<f32>() / rows,
+        })
+        .collect();
+    predictions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    Ok(Answer {
+        file: path.display().to_string(),
+        predictions,
+    })
+}
+
+fn show(answer: &Answer, top: usize) {
+    console::line(&answer.file);
+    for p in answer.predictions.iter().take(top.max(1)) {
+        let bar = if console::is_terminal() {
+            "█".repeat((p.probability * 30.0).round() as usize)
+        } else {
+            String::new()
+        };
+        let text = format!("  {:<16}{:>6.1} %  {bar}", p.genre, p.probability * 100.0);
+        console::line(text.trim_end());
+    }
+}

@@ -1,0 +1,294 @@
+//! `gtzan-gpu train`.
+
+mod args;
+mod show;
+
+pub use args::{TrainArgs, segments};
+pub use show::print_matrix;
+
+use super::console;
+use crate::dataset::{Dataset, Options, Segments, split};
+use crate::error::{Error, Result};
+use crate::features::Definition;
+use crate::fsutil::atomic_write;
+use crate::gpu::Gpu;
+use crate::nn::Model;
+use crate::ops::Choices;
+use crate::train::{
+    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Settings, Task, Trainer, compile,
+    split_rule,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Train.
+///
+/// # Errors
+/// What went wrong, in one sentence; whatever was saved stays.
+pub fn run(args: TrainArgs) -> Result<()> {
+    let (settings, resumed) = match &args.resume {
+        Some(run) => resume_settings(run, &args)?,
+        None => (args.settings()?, None),
+    };
+    let interrupted = catch_interrupts();
+    let gpu = args.device.open()?;
+    show::device(&gpu);
+    let model = load_model(&settings)?;
+    let run = match &args.resume {
+        Some(run) => run.clone(),
+        None => new_run(args.run.as_deref(), &model.name, &settings)?,
+    };
+    let task = load_task(&settings, &args)?;
+    let (g, programs, plan) = plan_run(&gpu, &model, &task, &settings)?;
+    show::model(&model, &task)?;
+    show::plan(&plan, &g);
+    let engine = Engine::new(
+        &gpu,
+        programs,
+        plan,
+        &g,
+        task.samples.clone(),
+        settings.batch_size,
+        settings.seed,
+    )?;
+    let mut trainer = match resumed {
+        Some(checkpoint) => {
+            let epoch = checkpoint.progress.epoch;
+            let trainer = Trainer::resume(engine, &task, &settings, &model, &run, checkpoint)?;
+            console::line(&format!(
+                "going on after epoch {epoch} of {}",
+                settings.epochs
+            ));
+            trainer
+        }
+        None => {
+            let init = settings
+                .init
+                .as_deref()
+                .map(crate::train::read_weights)
+                .transpose()?;
+            Trainer::start(engine, &task, &settings, &model, &run, init.as_ref())?
+        }
+    };
+    let mut display = show::Display::new(&task, &settings);
+    let outcome = trainer.run(&interrupted, &mut |event| display.event(event))?;
+    display.finish();
+    if outcome.interrupted {
+        console::line(&format!(
+            "{}; saved; go on with: gtzan-gpu train --resume {}",
+            outcome.ending,
+            run.display()
+        ));
+        return Err(Error::new(
+            crate::ErrorKind::Interrupted,
+            format!("interrupted; everything so far is in {}", run.display()),
+        ));
+    }
+    console::line(&outcome.ending);
+    show::finish(&mut trainer, &gpu, &task, &settings, &model, &run, &outcome)
+}
+
+/// Ctrl-C asks for an orderly end; a second one ends the program at once.
+fn catch_interrupts() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = flag.clone();
+    let set = ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        console::note("\ninterrupted: finishing the step and saving; Ctrl-C again stops at once");
+    });
+    if let Err(e) = set {
+        console::note(&format!(
+            "Ctrl-C can't be caught ({e}): it will stop at once; the last epoch is saved"
+        ));
+    }
+    flag
+}
+
+fn load_model(s: &Settings) -> Result<Model> {
+    let model = Model::load(&s.model)?;
+    match s.dropout {
+        Some(rate) => model.with_dropout(rate),
+        None => Ok(model),
+    }
+}
+
+fn resume_settings(run: &Path, args: &TrainArgs) -> Result<(Settings, Option<Checkpoint>)> {
+    let config = run.join("config.toml");
+    if !config.is_file() {
+        return Err(Error::file(
+            run,
+            "no run to resume (it has no config.toml); start one with `gtzan-gpu train --run`",
+        ));
+    }
+    let mut settings = args::read_config(&config)?;
+    args.apply_resumable(&mut settings)?;
+    let checkpoint = run.join("checkpoint.safetensors");
+    if !checkpoint.exists() {
+        // Stopped before the first checkpoint: nothing was trained yet.
+        return Ok((settings, None));
+    }
+    Ok((settings, Some(Checkpoint::load(&checkpoint)?)))
+}
+
+/// Create the folder of a new run with its settings inside, in one step.
+fn new_run(wanted: Option<&Path>, model: &str, s: &Settings) -> Result<PathBuf> {
+    let run = match wanted {
+        Some(path) => path.to_owned(),
+        None => (1..)
+            .map(|n| PathBuf::from(format!("runs/{model}-{n}")))
+            .find(|p| !p.exists())
+            .unwrap_or_else(|| PathBuf::from(format!("runs/{model}"))),
+    };
+    let empty = |p: &Path| std::fs::read_dir(p).is_ok_and(|mut d| d.next().is_none());
+    if run.exists() && !empty(&run) {
+        return Err(Error::file(
+            &run,
+            "exists already; give --run another folder, or go on with --resume",
+        ));
+    }
+    let mut saved = s.clone();
+    let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
+    saved.data = saved.data.as_ref().map(absolute);
+    saved.init = saved.init.as_ref().map(absolute);
+    if Path::new(&saved.model).is_file() {
+        saved.model = absolute(&PathBuf::from(&saved.model)).display().to_string();
+    }
+    if Path::new(&saved.split).exists() {
+        saved.split = absolute(&PathBuf::from(&saved.split)).display().to_string();
+    }
+    let text = toml::to_string(&saved)
+        .map_err(|e| Error::usage(format!("the settings can't be saved: {e}")))?;
+    crate::fsutil::create_dir(&run)?;
+    atomic_write(run.join("config.toml"), text.as_bytes())?;
+    Ok(run)
+}
+
+fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
+    let options = Options {
+        definition: s.features,
+        segments: s.segments,
+        limit: s.limit,
+        strict: s.strict,
+        cache: args.cache.folder(),
+        threads: s.threads,
+    };
+    let dataset = match &s.data {
+        Some(path) => console::with_bar("features", |progress| {
+            Dataset::open(path, &options, progress)
+        })?,
+        None => {
+            console::line(
+                "no data given and no folder ./genres: using the built-in SYNTHETIC set (composed by rules, not real music)",
+            );
+            console::with_bar("composing", |progress| {
+                Dataset::synthetic(s.seed, s.synthetic_tracks, &options, progress)
+            })?
+        }
+    };
+    for skipped in &dataset.skipped {
+        console::note(&skipped.to_string());
+    }
+    if !dataset.skipped.is_empty() {
+        console::note(&format!(
+            "{} files skipped; --strict makes a bad file fatal",
+            dataset.skipped.len()
+        ));
+    }
+    if let Some(problem) = &dataset.cache.problem {
+        console::note(&format!("the feature cache was not used: {problem}"));
+    }
+    let task = Task::new(dataset, s)?;
+    console::line(&format!("data: {}", task.description));
+    Ok(task)
+}
+
+type Planned = (
+    GraphSettings,
+    Vec<crate::train::Compiled>,
+    crate::plan::MemoryPlan,
+);
+
+fn plan_run(gpu: &Gpu, model: &Model, task: &Task, s: &Settings) -> Result<Planned> {
+    let resident = task.samples.x.len() as u64 * 4 <= gpu.capabilities().max_binding_bytes;
+    let g = GraphSettings {
+        rows: task.features.rows,
+        frames: task.features.frames,
+        classes: task.genres.len(),
+        micro_batch: s.batch_size,
+        micro_batches: 1,
+        feed: if resident {
+            Feed::Resident {
+                samples: task.samples.len(),
+            }
+        } else {
+            Feed::Streamed
+        },
+        label_smoothing: s.label_smoothing,
+        weight_decay: s.weight_decay,
+        clip_norm: s.clip_norm,
+    };
+    let (programs, plan) = compile(
+        model,
+        &g,
+        Some(task.train.len()),
+        task.validation.len(),
+        gpu.capabilities(),
+        &Choices::default(),
+    )?;
+    Ok((g, programs, plan))
+}
+
+/// Samples of `dataset` on one side of the split that the run in `run` was trained with.
+pub(super) fn side_of_split(run: &Path, dataset: &Dataset, side: &str) -> Result<Vec<usize>> {
+    let config = run.join("config.toml");
+    if !config.is_file() {
+        return Err(Error::usage(format!(
+            "--side {side} needs a run's folder as MODEL, {} has no config.toml",
+            run.display()
+        )));
+    }
+    let settings = args::read_config(&config)?;
+    let parts = split(dataset, &split_rule(&settings)?)?;
+    let tracks = if side == "train" {
+        parts.train
+    } else {
+        parts.validation
+    };
+    Ok(dataset.samples_of(&tracks))
+}
+
+/// What a model file needs of a data set.
+pub(super) fn feature_options(
+    file: &ModelFile,
+    path: &Path,
+    strict: bool,
+    threads: Option<usize>,
+    cache: Option<PathBuf>,
+) -> Result<Options> {
+    let audio = path.is_dir();
+    let definition = match file.features.definition {
+        Some(definition) => definition,
+        None if audio => {
+            return Err(Error::file(
+                path,
+                "the model was trained on arrays of another tool, so it can't read audio; give it a file of arrays",
+            ));
+        }
+        None => Definition::Segment,
+    };
+    Ok(Options {
+        definition,
+        segments: if audio {
+            file.features.segments
+        } else {
+            Segments::First
+        },
+        limit: None,
+        strict,
+        cache,
+        threads,
+    })
+}

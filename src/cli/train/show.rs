@@ -1,0 +1,217 @@
+//! What a training run shows: tables before it, a line per epoch, the report after it.
+
+use super::super::console;
+use crate::error::{Error, Result};
+use crate::fsutil::atomic_write;
+use crate::gpu::Gpu;
+use crate::nn::Model;
+use crate::plan::MemoryPlan;
+use crate::report::{self, ConfusionMatrix, EpochRow, RunReport, Setting};
+use crate::train::{EpochEvent, Feed, GraphSettings, Outcome, Settings, Task, Trainer};
+use indicatif::ProgressBar;
+use serde::Serialize;
+use std::path::Path;
+use std::time::Instant;
+
+pub fn device(gpu: &Gpu) {
+    console::line(&format!("device: {} ({})", gpu.name(), gpu.driver()));
+    if let Some(note) = gpu.software_note() {
+        console::line(&note);
+    }
+}
+
+pub fn model(model: &Model, task: &Task) -> Result<()> {
+    let summary = model.summary(task.features.rows, task.features.frames, task.genres.len())?;
+    console::line(&format!("model: {}\n{summary}", model.name));
+    Ok(())
+}
+
+pub fn plan(plan: &MemoryPlan, g: &GraphSettings) {
+    let data = match g.feed {
+        Feed::Resident { .. } => "the data set included",
+        Feed::Streamed => "batches streamed from the CPU",
+    };
+    console::line(&format!(
+        "memory: {} planned, {data} (lower bound {})",
+        report::bytes(plan.total_bytes()),
+        report::bytes(plan.lower_bound())
+    ));
+}
+
+/// Progress bars on a terminal, plain lines elsewhere.
+pub struct Display {
+    bar: Option<ProgressBar>,
+    epochs: u32,
+    batch_size: usize,
+    began: Instant,
+    numbers: String,
+}
+
+impl Display {
+    pub fn new(task: &Task, settings: &Settings) -> Self {
+        console::line(&format!(
+            "training: {} steps of {} per epoch",
+            task.train.len().div_ceil(settings.batch_size),
+            settings.batch_size
+        ));
+        Self {
+            bar: None,
+            epochs: settings.epochs,
+            batch_size: settings.batch_size,
+            began: Instant::now(),
+            numbers: String::new(),
+        }
+    }
+
+    pub fn event(&mut self, event: EpochEvent) {
+        match event {
+            EpochEvent::Steps {
+                epoch,
+                done,
+                steps,
+                so_far,
+            } => self.steps(epoch, done, steps, so_far),
+            EpochEvent::Epoch { row, best } => {
+                self.finish();
+                console::line(&epoch_line(&row, self.epochs, self.batch_size, best));
+            }
+            EpochEvent::Message(text) => console::line(&text),
+        }
+    }
+
+    fn steps(&mut self, epoch: u32, done: usize, steps: usize, so_far: Option<(f64, f64)>) {
+        let began = &mut self.began;
+        let bar = self.bar.get_or_insert_with(|| {
+            *began = Instant::now();
+            console::bar(steps as u64, &format!("epoch {epoch}/{}", self.epochs))
+        });
+        if let Some((loss, accuracy)) = so_far {
+            self.numbers = format!("loss {loss:.4} accuracy {accuracy:.3}");
+        }
+        let ms = began.elapsed().as_secs_f64() * 1e3 / done.max(1) as f64;
+        bar.set_message(format!(
+            "{ms:.0} ms/step, {:.0} samples/s {}",
+            self.batch_size as f64 * 1e3 / ms.max(1e-3),
+            self.numbers
+        ));
+        bar.set_position(done as u64);
+    }
+
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.numbers.clear();
+    }
+}
+
+fn epoch_line(r: &EpochRow, epochs: u32, batch: usize, best: bool) -> String {
+    let validation = match (r.val_loss, r.val_accuracy) {
+        (Some(loss), Some(accuracy)) => format!("  val loss {loss:.4}  val accuracy {accuracy:.3}"),
+        _ => String::new(),
+    };
+    format!(
+        "epoch {:>3}/{epochs}  loss {:.4}  accuracy {:.3}{validation}  lr {:.1e}  {:.1} s  {:.0} ms/step  {:.0} samples/s{}",
+        r.epoch,
+        r.loss,
+        r.accuracy,
+        r.lr,
+        r.seconds,
+        r.ms_per_step,
+        batch as f64 * 1e3 / r.ms_per_step.max(1e-3),
+        if best { "  best" } else { "" }
+    )
+}
+
+/// `metrics.json`: what `evaluate --json` prints, and the run's circumstances.
+#[derive(Serialize)]
+struct Metrics<'a> {
+    #[serde(flatten)]
+    report: report::ClassificationReport,
+    seed: u64,
+    settings: &'a Settings,
+    adapter: &'a str,
+    driver: String,
+    version: &'a str,
+    synthetic: bool,
+    ending: &'a str,
+}
+
+/// Validate the kept weights, print the report, write the run's files.
+#[allow(clippy::too_many_arguments)]
+pub fn finish(
+    trainer: &mut Trainer,
+    gpu: &Gpu,
+    task: &Task,
+    settings: &Settings,
+    model: &Model,
+    run: &Path,
+    outcome: &Outcome,
+) -> Result<()> {
+    let matrix = trainer.validate()?;
+    print_matrix(&matrix);
+    let metrics = Metrics {
+        report: matrix.report(),
+        seed: settings.seed,
+        settings,
+        adapter: gpu.name(),
+        driver: gpu.driver(),
+        version: env!("CARGO_PKG_VERSION"),
+        synthetic: task.synthetic,
+        ending: &outcome.ending,
+    };
+    let path = run.join("metrics.json");
+    let json = serde_json::to_string_pretty(&metrics).map_err(|e| Error::file(&path, e))?;
+    atomic_write(&path, json.as_bytes())?;
+    let created = trainer.engine().session().created_bytes();
+    let summary = model.summary(task.features.rows, task.features.frames, task.genres.len())?;
+    let report = RunReport {
+        run: run.file_name().map_or_else(
+            || run.display().to_string(),
+            |n| n.to_string_lossy().into_owned(),
+        ),
+        model: model.name.clone(),
+        parameters: summary.trainable() as u64,
+        data: task.description.clone(),
+        synthetic: task.synthetic,
+        device: format!("{} ({})", gpu.name(), gpu.driver()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ending: Some(outcome.ending.clone()),
+        history: trainer.history(),
+        evaluation: Some(matrix),
+        memory: None,
+        kernels: None,
+        peak_vram: Some(created),
+        settings: list(settings),
+    };
+    let html = report.write(run)?;
+    console::line(&format!("saved in {}:", run.display()));
+    console::line("  model.safetensors       the best weights, with all that predicting needs");
+    console::line("  checkpoint.safetensors  to go on with --resume");
+    console::line("  history.csv, metrics.json, config.toml");
+    console::line(&format!("  {}", html.display()));
+    Ok(())
+}
+
+/// Classification report and confusion matrix.
+pub fn print_matrix(matrix: &ConfusionMatrix) {
+    console::line(&matrix.report().to_text());
+    console::line(&matrix.to_text(console::COLUMNS));
+}
+
+/// The settings as rows for the report.
+fn list(settings: &Settings) -> Vec<Setting> {
+    let Ok(serde_json::Value::Object(map)) = serde_json::to_value(settings) else {
+        return Vec::new();
+    };
+    map.into_iter()
+        .map(|(name, value)| Setting {
+            name,
+            value: match value {
+                serde_json::Value::String(text) => text,
+                serde_json::Value::Null => "-".to_owned(),
+                other => other.to_string(),
+            },
+        })
+        .collect()
+}

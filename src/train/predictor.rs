@@ -1,0 +1,77 @@
+//! A saved model on the GPU, for predicting.
+
+use super::engine::{Engine, Samples, compile};
+use super::graph::{Feed, GraphSettings};
+use super::model_file::ModelFile;
+use crate::dataset::Normaliser;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::ops::Choices;
+
+/// Predicts batches of samples.
+#[derive(Debug)]
+pub struct Predictor<'g> {
+    engine: Engine<'g>,
+    normaliser: Normaliser,
+    frames: usize,
+    size: usize,
+}
+
+/// Samples whose predictions are kept on the GPU before they are read back.
+const TABLE: usize = 256;
+
+impl<'g> Predictor<'g> {
+    /// Put `file`'s weights on the GPU.
+    ///
+    /// # Errors
+    /// When the weights don't fit the architecture, or the device fails.
+    pub fn new(gpu: &'g Gpu, file: &ModelFile, batch_size: usize) -> Result<Self> {
+        let g = GraphSettings {
+            rows: file.features.rows,
+            frames: file.features.frames,
+            classes: file.labels.len(),
+            micro_batch: batch_size,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: None,
+        };
+        let (programs, plan) = compile(
+            &file.model,
+            &g,
+            None,
+            TABLE,
+            gpu.capabilities(),
+            &Choices::default(),
+        )?;
+        let mut engine = Engine::new(gpu, programs, plan, &g, Samples::default(), batch_size, 0)?;
+        engine.set_weights(&file.weights)?;
+        Ok(Self {
+            engine,
+            normaliser: file.normaliser.clone(),
+            frames: g.frames,
+            size: g.rows * g.frames,
+        })
+    }
+
+    /// Probabilities (samples x classes) of raw features (samples x rows x frames), which are normalised first.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn probabilities(&mut self, x: &[f32]) -> Result<Vec<f32>> {
+        let mut all = Vec::new();
+        for part in x.chunks(TABLE * self.size) {
+            let mut part = part.to_vec();
+            self.normaliser.apply(&mut part, self.frames)?;
+            let n = part.len() / self.size;
+            self.engine.set_samples(Samples {
+                x: part,
+                labels: vec![0; n],
+            });
+            let order: Vec<u32> = (0..n as u32).collect();
+            all.extend(self.engine.evaluate(&order)?.probabilities);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,186 @@
+//! Real models under budgets: plans only, no device.
+
+use gtzan_gpu::error::{Error, ErrorKind, Result};
+use gtzan_gpu::nn::Model;
+use gtzan_gpu::ops::{Capabilities, Choices, DeviceClass};
+use gtzan_gpu::plan::budget::{Cut, Fitted, Request, balanced, fit, fit_and_open};
+use gtzan_gpu::plan::{Category, Summary, timeline};
+use gtzan_gpu::tape::Tape;
+use gtzan_gpu::train::{Feed, GraphSettings, evaluation_tape, training_tape};
+
+const MIB: u64 = 1 << 20;
+
+fn capabilities() -> Capabilities {
+    Capabilities::portable(DeviceClass::Software)
+}
+
+fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>> {
+    let g = GraphSettings {
+        rows: 187,
+        frames: 130,
+        classes: 10,
+        micro_batch: cut.micro_batch,
+        micro_batches: cut.micro_batches,
+        feed: if cut.resident {
+            Feed::Resident { samples }
+        } else {
+            Feed::Streamed
+        },
+        label_smoothing: 0.0,
+        weight_decay: 0.0,
+        clip_norm: None,
+    };
+    Ok(vec![
+        ("training".to_owned(), training_tape(model, &g, samples)?),
+        (
+            "evaluation".to_owned(),
+            evaluation_tape(model, &g, samples)?,
+        ),
+    ])
+}
+
+fn plan(model: &str, batch: usize, budget: Option<u64>) -> Result<Fitted> {
+    let (capabilities, choices) = (capabilities(), Choices::default());
+    let request = Request {
+        budget,
+        batch,
+        micro_batches: None,
+        may_reside: false,
+        may_recompute: true,
+        capabilities: &capabilities,
+        choices: &choices,
+    };
+    let model = Model::load(model)?;
+    fit(&request, |cut| tapes(&model, 1000, cut))
+}
+
+#[test]
+fn seed_at_batch_8() {
+    let start = std::time::Instant::now();
+    let fitted = plan("seed", 8, None).expect("fits");
+    println!("planned in {:?}", start.elapsed());
+    let s = Summary::new("seed", 8, None, &fitted);
+    println!("{s:#?}");
+    assert!(s.total_bytes <= 96 * MIB, "{}", s.total_bytes);
+    let arenas = fitted.plan.bytes(Category::Arenas) as f64;
+    let bound = fitted.plan.programs[0].lower_bound() as f64;
+    println!("arenas {arenas} bound {bound} ratio {}", arenas / bound);
+    assert!(arenas <= 1.1 * bound, "{arenas} over a bound of {bound}");
+    let parts = s.weights_bytes
+        + s.gradients_bytes
+        + s.optimizer_bytes
+        + s.activations_bytes
+        + s.workspace_bytes
+        + s.staging_bytes
+        + s.dataset_bytes;
+    assert_eq!(parts, s.total_bytes);
+    let t = timeline(&fitted.programs[0].schedule, &fitted.plan, 0);
+    assert_eq!(t.live.iter().max(), Some(&t.lower_bound));
+    assert_eq!(t.dispatches.len(), t.live.len());
+}
+
+#[test]
+fn seed_at_batch_8_with_recomputation() {
+    let fitted = plan("seed", 8, Some(60 * MIB)).expect("fits");
+    let s = Summary::new("seed", 8, Some(60 * MIB), &fitted);
+    println!("{}\n{}", s.table().join("\n"), s.explain().join("\n"));
+    assert!(s.total_bytes <= 60 * MIB);
+    assert_eq!(s.micro_batches, 1);
+    assert!(s.predicted_time < 1.35, "{}", s.predicted_time);
+}
+
+#[test]
+fn seed_at_batch_128_within_512_mib() {
+    let fitted = plan("seed", 128, Some(512 * MIB)).expect("fits");
+    let s = Summary::new("seed", 128, Some(512 * MIB), &fitted);
+    println!("{}\n{}", s.table().join("\n"), s.explain().join("\n"));
+    assert!(s.total_bytes <= 512 * MIB);
+    assert!(fitted.split_statistics);
+}
+
+/// The budget that a refusal names works, and one byte less than its plan takes is refused again.
+#[test]
+fn a_refusal_names_the_smallest_budget() {
+    let error = plan("seed", 8, Some(MIB)).expect_err("nothing fits 1 MiB");
+    assert_eq!(error.kind(), ErrorKind::Budget);
+    let text = error.to_string();
+    println!("{text}");
+    let named = text.split("--vram ").nth(1).expect("names a budget");
+    let mib: u64 = named
+        .split("MiB")
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    let fitted = plan("seed", 8, Some(mib * MIB)).expect("the budget it names works");
+    let bytes = fitted.plan.total_bytes();
+    assert!(bytes <= mib * MIB && bytes > (mib - 1) * MIB);
+    let again = plan("seed", 8, Some(bytes - 1)).expect_err("that was the smallest");
+    assert_eq!(again.kind(), ErrorKind::Budget);
+}
+
+/// A driver that refuses an allocation: the plan is made smaller until it opens, or the error says what the least is.
+#[test]
+fn out_of_memory_plans_smaller() {
+    let (capabilities, choices) = (capabilities(), Choices::default());
+    let request = Request {
+        budget: None,
+        batch: 8,
+        micro_batches: None,
+        may_reside: false,
+        may_recompute: true,
+        capabilities: &capabilities,
+        choices: &choices,
+    };
+    let model = Model::load("small").expect("built in");
+    let driver = |limit: u64| {
+        move |fitted: &Fitted| match fitted.plan.total_bytes() {
+            bytes if bytes <= limit => Ok(bytes),
+            _ => Err(Error::new(ErrorKind::OutOfMemory, "the driver refuses")),
+        }
+    };
+    let record = |cut: &Cut| tapes(&model, 1000, cut);
+    let free = fit(&request, record).expect("fits").plan.total_bytes();
+    let mut opened = 0;
+    let (fitted, bytes) = fit_and_open(&request, record, |f| {
+        opened += 1;
+        driver(free * 2 / 3)(f)
+    })
+    .expect("a smaller plan opens");
+    assert!(opened > 1 && bytes <= free * 2 / 3);
+    assert!(!fitted.recomputed.is_empty() || fitted.cut.micro_batches > 1);
+    let error = fit_and_open(&request, record, driver(0)).expect_err("nothing opens");
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    assert!(error.to_string().contains("the smallest plan"), "{error}");
+}
+
+/// The data set goes on the GPU when there is room, and stays off it when there is not.
+#[test]
+fn the_data_set_is_part_of_the_plan() {
+    let (capabilities, choices) = (capabilities(), Choices::default());
+    let model = Model::load("small").expect("built in");
+    let at = |budget: Option<u64>| {
+        let request = Request {
+            budget,
+            batch: 4,
+            micro_batches: None,
+            may_reside: true,
+            may_recompute: true,
+            capabilities: &capabilities,
+            choices: &choices,
+        };
+        fit(&request, |cut| tapes(&model, 500, cut)).expect("fits")
+    };
+    let roomy = at(None);
+    assert!(roomy.cut.resident);
+    assert!(roomy.plan.bytes(Category::Dataset) > 500 * 187 * 130 * 4);
+    let tight = at(Some(roomy.plan.total_bytes() - 1));
+    assert!(!tight.cut.resident && tight.recomputed.is_empty());
+}
+
+#[test]
+fn micro_batches_are_balanced() {
+    let sizes = |n, k| balanced(n, k).map(|r| r.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(10, 4), [2, 3, 2, 3]);
+    assert_eq!(sizes(3, 5), [1, 1, 1]);
+    assert_eq!(sizes(8, 1), [8]);
+}

@@ -1,0 +1,148 @@
+//! Micro-batches on the GPU: the same gradients as the whole batch.
+
+use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
+use gtzan_gpu::nn::Model;
+use gtzan_gpu::ops::{Choices, Fill, Step};
+use gtzan_gpu::plan::budget::{Request, balanced, fit};
+use gtzan_gpu::tape::{Tape, initial_values};
+use gtzan_gpu::train::{Feed, GraphSettings, evaluation_tape, training_tape};
+use rand::SeedableRng;
+
+/// Convolution, dropout and L2, no batch norm.
+const MODEL: &str = r#"
+name = "split"
+[[layer]]
+type = "conv2d"
+filters = 6
+kernel = 3
+activation = "relu"
+[[layer]]
+type = "max_pool2d"
+window = 2
+[[layer]]
+type = "dropout"
+rate = 0.25
+[[layer]]
+type = "conv2d"
+filters = 5
+kernel = 3
+activation = "relu"
+l2 = 1e-2
+[[layer]]
+type = "global_avg_pool"
+[[layer]]
+type = "dense"
+units = "classes"
+"#;
+
+const ROWS: usize = 11;
+const FRAMES: usize = 9;
+const CLASSES: usize = 4;
+
+/// Gradients of one step over `samples` real samples of a batch of `batch`, cut into `micro_batches`.
+fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> Vec<f32> {
+    let model = Model::from_toml(MODEL, "test").expect("parses");
+    let choices = Choices::default();
+    let request = Request {
+        budget: None,
+        batch,
+        micro_batches: Some(micro_batches),
+        may_reside: false,
+        may_recompute: true,
+        capabilities: gpu.capabilities(),
+        choices: &choices,
+    };
+    let fitted = fit(&request, |cut| {
+        let g = GraphSettings {
+            rows: ROWS,
+            frames: FRAMES,
+            classes: CLASSES,
+            micro_batch: cut.micro_batch,
+            micro_batches: cut.micro_batches,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: None,
+        };
+        let tapes: [(String, Tape); 2] = [
+            ("training".into(), training_tape(&model, &g, 1)?),
+            ("evaluation".into(), evaluation_tape(&model, &g, 1)?),
+        ];
+        Ok(tapes.into())
+    })
+    .expect("fits");
+    let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
+    let mut session = Session::new(gpu, fitted.plan.clone(), &schedules).expect("opens");
+    assert_eq!(session.created_bytes(), fitted.plan.total_bytes());
+    let tape = &fitted.programs[0].tape;
+    let (offsets, size) = tape.flat_layout();
+    let mut parameters = vec![0f32; size as usize / 4];
+    for (id, values) in initial_values(tape, 5) {
+        let at = offsets[&id] as usize / 4;
+        parameters[at..at + values.len()].copy_from_slice(&values);
+    }
+    let write = |session: &mut Session, name, values: &[f32]| {
+        let bytes = bytemuck::cast_slice(values);
+        session.write_buffer(name, bytes).expect("writes");
+    };
+    write(&mut session, "parameters", &parameters);
+    write(&mut session, "input class weights", &[1.0, 0.5, 2.0, 1.0]);
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+    let x = Fill::Normal(1.0).values(samples * ROWS * FRAMES, &mut rng);
+    let labels: Vec<u32> = (0..samples as u32).map(|i| i % CLASSES as u32).collect();
+    let mut data = Vec::new();
+    for part in balanced(samples, fitted.cut.micro_batches) {
+        let size = ROWS * FRAMES;
+        let mut px = x[part.start * size..part.end * size].to_vec();
+        let mut pl = labels[part.clone()].to_vec();
+        px.resize(fitted.cut.micro_batch * size, 0.5);
+        pl.resize(fitted.cut.micro_batch, 0);
+        data.push((part, px, pl));
+    }
+    let inputs: Vec<StepInputs> = (data.iter())
+        .map(|(part, x, labels)| StepInputs {
+            step: Step {
+                seed: 9,
+                step: 1,
+                valid: part.len() as u32,
+                batch: samples as u32,
+                sample_offset: part.start as u32,
+                cursor: part.start as u32,
+                share: part.len() as f32 / samples as f32,
+                ..Step::full(samples)
+            },
+            data: vec![
+                ("batch x", bytemuck::cast_slice(x)),
+                ("batch labels", bytemuck::cast_slice(labels)),
+            ],
+        })
+        .collect();
+    // The second step tells whether the sum starts anew.
+    for _ in 0..2 {
+        session.run(0, &inputs).expect("runs");
+    }
+    let name = match fitted.cut.micro_batches {
+        1 => "gradients",
+        _ => "gradient sum",
+    };
+    let bytes = session.read_buffer(name).expect("reads");
+    bytemuck::pod_collect_to_vec(&bytes)
+}
+
+#[test]
+fn micro_batches_give_the_gradients_of_the_batch() {
+    let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
+    for samples in [7, 5] {
+        let whole = gradients(&gpu, 7, samples, 1);
+        let scale = whole.iter().fold(0f32, |m, v| m.max(v.abs()));
+        assert!(scale > 0.01);
+        for k in [2, 3, 7] {
+            let split = gradients(&gpu, 7, samples, k);
+            let worst = (whole.iter().zip(&split)).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(
+                worst <= 1e-5 * scale,
+                "{k} parts: off by {worst} of {scale}"
+            );
+        }
+    }
+}

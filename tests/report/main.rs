@@ -1,0 +1,114 @@
+//! The classification report and the HTML report with its plots.
+//!
+//! `GTZAN_GPU_REPORT_DIR=folder cargo test --release --test report` leaves the rendered reports in `folder`, to look at.
+
+mod classification;
+mod fixtures;
+
+use std::fs;
+
+use fixtures::{GTZAN, fixture, fixture_history, fixtures};
+use gtzan_gpu::report::plot;
+
+/// The structure of XML or HTML as written by this crate: tags are closed in order, attributes quoted.
+fn check_markup(text: &str, what: &str) {
+    const VOID: [&str; 3] = ["meta", "!doctype", "?xml"];
+    let mut open = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('<') {
+        let before = &rest[..start];
+        assert!(
+            !before.contains('>') || open.last() == Some(&"style"),
+            "{what}: a stray > in {before:?}"
+        );
+        let end = start
+            + rest[start..]
+                .find('>')
+                .unwrap_or_else(|| panic!("{what}: an open tag"));
+        let tag = &rest[start + 1..end];
+        assert_eq!(tag.matches('"').count() % 2, 0, "{what}: <{tag}>");
+        assert!(
+            !tag.contains("NaN") && !tag.contains("inf\""),
+            "{what}: <{tag}>"
+        );
+        let name = tag
+            .trim_start_matches('/')
+            .split([' ', '/'])
+            .next()
+            .unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "{what}: </{name}>");
+        } else if !tag.ends_with('/') && !VOID.contains(&name) {
+            open.push(name);
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty(), "{what}: {open:?} never closed");
+}
+
+#[test]
+fn every_report_is_whole_escaped_and_needs_no_network() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root =
+        std::env::var_os("GTZAN_GPU_REPORT_DIR").map_or(temporary.path().to_path_buf(), Into::into);
+    for report in fixtures() {
+        let run = root.join(report.run.replace(|c: char| !c.is_alphanumeric(), "_"));
+        let path = report.write(&run).unwrap();
+        let html = fs::read_to_string(path).unwrap();
+        check_markup(&html, &report.run);
+        assert!(
+            !html.contains("<script") && !html.contains("<b>") && !html.contains("<i>"),
+            "{}",
+            report.run
+        );
+        for outside in ["src=", "href=", "@import", "url("] {
+            assert!(!html.contains(outside), "{}: {outside}", report.run);
+        }
+        assert_eq!(html.contains("Synthetic data."), report.synthetic);
+        assert_eq!(
+            html.matches("<svg").count(),
+            report.plots().len() + usize::from(html.contains("<h2>Memory</h2>"))
+        );
+        for (name, _) in report.plots() {
+            let svg = fs::read_to_string(run.join("plots").join(name)).unwrap();
+            check_markup(&svg, &format!("{}: {name}", report.run));
+        }
+    }
+}
+
+#[test]
+fn the_report_shows_the_run_s_numbers() {
+    let report = fixture("full");
+    let html = gtzan_gpu::report::html::render(&report).unwrap();
+    let best = report.history.best().unwrap();
+    let scores = report.evaluation.as_ref().unwrap().report();
+    for text in [
+        format!("{:.1} %", 100.0 * best.val_accuracy.unwrap()),
+        format!("{:.2}", scores.macro_f1),
+        "439\u{202f}306 parameters".into(),
+        "192.0 MiB".into(),
+        "lr 2e-4".into(),
+        "early stopping after epoch 31".into(),
+    ] {
+        assert!(html.contains(&text), "{text}");
+    }
+    for genre in GTZAN {
+        assert!(html.contains(&format!("<bdi>{genre}</bdi>")), "{genre}");
+    }
+}
+
+#[test]
+fn curves_have_a_point_per_finite_value_and_a_cross_per_other() {
+    let mut history = fixture_history(10);
+    history.rows[4].loss = f64::NAN;
+    let svg = plot::loss(&history).standalone();
+    assert_eq!(svg.matches("class=\"dot s1\"").count(), 9);
+    assert_eq!(svg.matches("class=\"dot s2\"").count(), 10);
+    assert_eq!(svg.matches("class=\"bad\"").count(), 2);
+    // The line is interrupted at the gap: it starts twice.
+    let path = svg
+        .lines()
+        .find(|l| l.contains("<path class=\"line s1\""))
+        .unwrap();
+    assert_eq!(path.matches('M').count(), 2);
+}
