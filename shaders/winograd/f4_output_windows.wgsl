@@ -18,16 +18,16 @@ struct Params {
 @group(0) @binding(0) var<storage, read> b: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> codes: array<u32>;
-@group(0) @binding(3) var<uniform> m0: array<vec4<f32>, 4096>;
-@group(0) @binding(4) var<uniform> m1: array<vec4<f32>, 4096>;
-@group(0) @binding(5) var<uniform> m2: array<vec4<f32>, 4096>;
-@group(0) @binding(6) var<uniform> m3: array<vec4<f32>, 4096>;
-@group(0) @binding(7) var<uniform> m4: array<vec4<f32>, 4096>;
-@group(0) @binding(8) var<uniform> m5: array<vec4<f32>, 4096>;
-@group(0) @binding(9) var<uniform> m6: array<vec4<f32>, 4096>;
-@group(0) @binding(10) var<uniform> m7: array<vec4<f32>, 4096>;
-@group(0) @binding(11) var<uniform> m8: array<vec4<f32>, 4096>;
-@group(0) @binding(12) var<uniform> params: Params;
+@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(4) var<uniform> m0: array<vec4<f32>, 4096>;
+@group(0) @binding(5) var<uniform> m1: array<vec4<f32>, 4096>;
+@group(0) @binding(6) var<uniform> m2: array<vec4<f32>, 4096>;
+@group(0) @binding(7) var<uniform> m3: array<vec4<f32>, 4096>;
+@group(0) @binding(8) var<uniform> m4: array<vec4<f32>, 4096>;
+@group(0) @binding(9) var<uniform> m5: array<vec4<f32>, 4096>;
+@group(0) @binding(10) var<uniform> m6: array<vec4<f32>, 4096>;
+@group(0) @binding(11) var<uniform> m7: array<vec4<f32>, 4096>;
+@group(0) @binding(12) var<uniform> m8: array<vec4<f32>, 4096>;
 
 struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
 
@@ -40,25 +40,23 @@ fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32
     return Four(a + p + r, q + 2.0 * s, p + 4.0 * r, q + 8.0 * s + f);
 }
 
-// Component i to y[n, 4 quad + i, r, s]; `at` is that of component 0.
-fn put(at: u32, k: u32, inside: bool, value: vec4<f32>) {
+// Component i to `at` + step[i]. A filter that does not exist has step 0: component 0, written last, overwrites it.
+fn put(at: u32, step: vec4<u32>, inside: bool, value: vec4<f32>) {
     if !inside {
         return;
     }
-    let plane = params.ph * params.pw;
     let v = select(value, max(value, vec4(0.0)), EPILOGUE == 1u);
+    y[at + step.w] = v.w;
+    y[at + step.z] = v.z;
+    y[at + step.y] = v.y;
     y[at] = v.x;
-    if k + 1u < params.filters { y[at + plane] = v.y; }
-    if k + 2u < params.filters { y[at + 2u * plane] = v.z; }
-    if k + 3u < params.filters { y[at + 3u * plane] = v.w; }
 }
 
 // ReLU and the maximum of a 2x2 window; the first of equals wins, 255 where ReLU lets nothing pass.
-fn pool(at: u32, k: u32, inside: bool, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) {
+fn pool(at: u32, step: vec4<u32>, inside: bool, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) {
     if !inside {
         return;
     }
-    let plane = params.ph * params.pw;
     var best = w0;
     var code = vec4(0u);
     code = select(code, vec4(1u), w1 > best);
@@ -70,12 +68,15 @@ fn pool(at: u32, k: u32, inside: bool, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f3
     let alive = best > vec4(0.0);
     let v = select(vec4(0.0), best, alive);
     code = select(vec4(255u), code, alive);
-    let c = at - params.first_sample * params.filters * plane;
+    let c = at - params.first_sample * params.filters * params.ph * params.pw;
+    y[at + step.w] = v.w;
+    y[at + step.z] = v.z;
+    y[at + step.y] = v.y;
     y[at] = v.x;
+    codes[c + step.w] = code.w;
+    codes[c + step.z] = code.z;
+    codes[c + step.y] = code.y;
     codes[c] = code.x;
-    if k + 1u < params.filters { y[at + plane] = v.y; codes[c + plane] = code.y; }
-    if k + 2u < params.filters { y[at + 2u * plane] = v.z; codes[c + 2u * plane] = code.z; }
-    if k + 3u < params.filters { y[at + 3u * plane] = v.w; codes[c + 3u * plane] = code.w; }
 }
 
 @compute @workgroup_size(8)
@@ -105,6 +106,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let r1 = transform(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b);
     let r2 = transform(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c);
     let r3 = transform(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d);
+    let filters = vec4(k) + vec4(0u, 1u, 2u, 3u);
+    let step = select(vec4(0u), vec4(0u, 1u, 2u, 3u) * (params.ph * params.pw), filters < vec4(params.filters));
     let ty = tile / params.tiles_x;
     let tx = tile - ty * params.tiles_x;
     let plane = ((params.first_sample + sample) * params.filters + k) * params.ph * params.pw;
@@ -114,29 +117,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let e = plane + i * params.pw + j;
         let down = i + 1u < params.ph;
         let right = j + 1u < params.pw;
-        pool(e, k, i < params.ph && j < params.pw, r0.a + bias, r0.b + bias, r1.a + bias, r1.b + bias);
-        pool(e + 1u, k, i < params.ph && right, r0.c + bias, r0.d + bias, r1.c + bias, r1.d + bias);
-        pool(e + params.pw, k, down && j < params.pw, r2.a + bias, r2.b + bias, r3.a + bias, r3.b + bias);
-        pool(e + params.pw + 1u, k, down && right, r2.c + bias, r2.d + bias, r3.c + bias, r3.d + bias);
+        pool(e, step, i < params.ph && j < params.pw, r0.a + bias, r0.b + bias, r1.a + bias, r1.b + bias);
+        pool(e + 1u, step, i < params.ph && right, r0.c + bias, r0.d + bias, r1.c + bias, r1.d + bias);
+        pool(e + params.pw, step, down && j < params.pw, r2.a + bias, r2.b + bias, r3.a + bias, r3.b + bias);
+        pool(e + params.pw + 1u, step, down && right, r2.c + bias, r2.d + bias, r3.c + bias, r3.d + bias);
         return;
     }
     let i = 4u * ty;
     let j = 4u * tx;
     let e = plane + i * params.ow + j;
-    put(e, k, i + 0u < params.oh && j + 0u < params.ow, r0.a + bias);
-    put(e + 1u, k, i + 0u < params.oh && j + 1u < params.ow, r0.b + bias);
-    put(e + 2u, k, i + 0u < params.oh && j + 2u < params.ow, r0.c + bias);
-    put(e + 3u, k, i + 0u < params.oh && j + 3u < params.ow, r0.d + bias);
-    put(e + params.ow, k, i + 1u < params.oh && j + 0u < params.ow, r1.a + bias);
-    put(e + params.ow + 1u, k, i + 1u < params.oh && j + 1u < params.ow, r1.b + bias);
-    put(e + params.ow + 2u, k, i + 1u < params.oh && j + 2u < params.ow, r1.c + bias);
-    put(e + params.ow + 3u, k, i + 1u < params.oh && j + 3u < params.ow, r1.d + bias);
-    put(e + 2u * params.ow, k, i + 2u < params.oh && j + 0u < params.ow, r2.a + bias);
-    put(e + 2u * params.ow + 1u, k, i + 2u < params.oh && j + 1u < params.ow, r2.b + bias);
-    put(e + 2u * params.ow + 2u, k, i + 2u < params.oh && j + 2u < params.ow, r2.c + bias);
-    put(e + 2u * params.ow + 3u, k, i + 2u < params.oh && j + 3u < params.ow, r2.d + bias);
-    put(e + 3u * params.ow, k, i + 3u < params.oh && j + 0u < params.ow, r3.a + bias);
-    put(e + 3u * params.ow + 1u, k, i + 3u < params.oh && j + 1u < params.ow, r3.b + bias);
-    put(e + 3u * params.ow + 2u, k, i + 3u < params.oh && j + 2u < params.ow, r3.c + bias);
-    put(e + 3u * params.ow + 3u, k, i + 3u < params.oh && j + 3u < params.ow, r3.d + bias);
+    put(e, step, i + 0u < params.oh && j + 0u < params.ow, r0.a + bias);
+    put(e + 1u, step, i + 0u < params.oh && j + 1u < params.ow, r0.b + bias);
+    put(e + 2u, step, i + 0u < params.oh && j + 2u < params.ow, r0.c + bias);
+    put(e + 3u, step, i + 0u < params.oh && j + 3u < params.ow, r0.d + bias);
+    put(e + params.ow, step, i + 1u < params.oh && j + 0u < params.ow, r1.a + bias);
+    put(e + params.ow + 1u, step, i + 1u < params.oh && j + 1u < params.ow, r1.b + bias);
+    put(e + params.ow + 2u, step, i + 1u < params.oh && j + 2u < params.ow, r1.c + bias);
+    put(e + params.ow + 3u, step, i + 1u < params.oh && j + 3u < params.ow, r1.d + bias);
+    put(e + 2u * params.ow, step, i + 2u < params.oh && j + 0u < params.ow, r2.a + bias);
+    put(e + 2u * params.ow + 1u, step, i + 2u < params.oh && j + 1u < params.ow, r2.b + bias);
+    put(e + 2u * params.ow + 2u, step, i + 2u < params.oh && j + 2u < params.ow, r2.c + bias);
+    put(e + 2u * params.ow + 3u, step, i + 2u < params.oh && j + 3u < params.ow, r2.d + bias);
+    put(e + 3u * params.ow, step, i + 3u < params.oh && j + 0u < params.ow, r3.a + bias);
+    put(e + 3u * params.ow + 1u, step, i + 3u < params.oh && j + 1u < params.ow, r3.b + bias);
+    put(e + 3u * params.ow + 2u, step, i + 3u < params.oh && j + 2u < params.ow, r3.c + bias);
+    put(e + 3u * params.ow + 3u, step, i + 3u < params.oh && j + 3u < params.ow, r3.d + bias);
 }

@@ -13,8 +13,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(1) var<uniform> x: array<vec4<f32>, 4096>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<uniform> x: array<vec4<f32>, 4096>;
 
 struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
 

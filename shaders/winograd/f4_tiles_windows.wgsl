@@ -18,15 +18,15 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(1) var<uniform> g0: array<vec4<f32>, 4096>;
-@group(0) @binding(2) var<uniform> g1: array<vec4<f32>, 4096>;
-@group(0) @binding(3) var<uniform> g2: array<vec4<f32>, 4096>;
-@group(0) @binding(4) var<uniform> g3: array<vec4<f32>, 4096>;
-@group(0) @binding(5) var<uniform> m0: array<vec4<u32>, 4096>;
-@group(0) @binding(6) var<uniform> m1: array<vec4<u32>, 4096>;
-@group(0) @binding(7) var<uniform> m2: array<vec4<u32>, 4096>;
-@group(0) @binding(8) var<uniform> m3: array<vec4<u32>, 4096>;
-@group(0) @binding(9) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<uniform> g0: array<vec4<f32>, 4096>;
+@group(0) @binding(3) var<uniform> g1: array<vec4<f32>, 4096>;
+@group(0) @binding(4) var<uniform> g2: array<vec4<f32>, 4096>;
+@group(0) @binding(5) var<uniform> g3: array<vec4<f32>, 4096>;
+@group(0) @binding(6) var<uniform> m0: array<vec4<u32>, 4096>;
+@group(0) @binding(7) var<uniform> m1: array<vec4<u32>, 4096>;
+@group(0) @binding(8) var<uniform> m2: array<vec4<u32>, 4096>;
+@group(0) @binding(9) var<uniform> m3: array<vec4<u32>, 4096>;
 
 struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
 

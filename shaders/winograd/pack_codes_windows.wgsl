@@ -6,8 +6,8 @@
 struct Params { words: u32, first_word: u32, reserved0: u32, reserved1: u32 }
 
 @group(0) @binding(0) var<storage, read_write> argmax: array<u32>;
-@group(0) @binding(1) var<uniform> codes: array<vec4<u32>, 4096>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<uniform> codes: array<vec4<u32>, 4096>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -14,15 +14,15 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(1) var<uniform> a0: array<vec4<f32>, 4096>;
-@group(0) @binding(2) var<uniform> a1: array<vec4<f32>, 4096>;
-@group(0) @binding(3) var<uniform> a2: array<vec4<f32>, 4096>;
-@group(0) @binding(4) var<uniform> a3: array<vec4<f32>, 4096>;
-@group(0) @binding(5) var<uniform> b0: array<vec4<f32>, 4096>;
-@group(0) @binding(6) var<uniform> b1: array<vec4<f32>, 4096>;
-@group(0) @binding(7) var<uniform> b2: array<vec4<f32>, 4096>;
-@group(0) @binding(8) var<uniform> b3: array<vec4<f32>, 4096>;
-@group(0) @binding(9) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<uniform> a0: array<vec4<f32>, 4096>;
+@group(0) @binding(3) var<uniform> a1: array<vec4<f32>, 4096>;
+@group(0) @binding(4) var<uniform> a2: array<vec4<f32>, 4096>;
+@group(0) @binding(5) var<uniform> a3: array<vec4<f32>, 4096>;
+@group(0) @binding(6) var<uniform> b0: array<vec4<f32>, 4096>;
+@group(0) @binding(7) var<uniform> b1: array<vec4<f32>, 4096>;
+@group(0) @binding(8) var<uniform> b2: array<vec4<f32>, 4096>;
+@group(0) @binding(9) var<uniform> b3: array<vec4<f32>, 4096>;
 
 // Rows first..first+3, one per matrix column: x * rows(..) is the four dot products with x.
 fn rows(a: vec4<f32>, first: u32) -> mat4x4<f32> {

@@ -59,14 +59,14 @@ impl Program {
                     place.bytes,
                 ));
             }
+            if !dispatch.params.is_empty() {
+                let bytes = dispatch.params.len() as u64;
+                entries.push(buffer_binding(buffers, plan.uniforms, params, bytes));
+            }
             for window in &dispatch.windows {
                 let place = place(&window.tensor)?;
                 let offset = place.offset + window.offset;
                 entries.push(buffer_binding(buffers, place.buffer, offset, Window::BYTES));
-            }
-            if !dispatch.params.is_empty() {
-                let bytes = dispatch.params.len() as u64;
-                entries.push(buffer_binding(buffers, plan.uniforms, params, bytes));
             }
             let entries: Vec<wgpu::BindGroupEntry> = entries
                 .into_iter()

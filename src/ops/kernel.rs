@@ -54,7 +54,7 @@ pub enum Access {
 pub struct Reflection {
     /// Storage buffers, by binding number 0, 1, ….
     pub storage: Vec<Access>,
-    /// Uniform windows after them: `var<uniform> name: array<vec4<..>, 4096>`, see [`crate::ops::Window`].
+    /// Uniform windows behind `params`: `var<uniform> name: array<vec4<..>, 4096>`, see [`crate::ops::Window`].
     pub windows: usize,
     /// Whether a uniform `params` follows.
     pub has_params: bool,
@@ -129,11 +129,11 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
     }
     storage.sort_by_key(|s| s.0);
     windows.sort_unstable();
-    let used = storage.iter().map(|s| s.0).chain(windows.iter().copied());
-    let used: Vec<u32> = used.chain(uniform).collect();
+    let used = storage.iter().map(|s| s.0).chain(uniform);
+    let used: Vec<u32> = used.chain(windows.iter().copied()).collect();
     if used.iter().enumerate().any(|(i, &b)| b as usize != i) {
         return Err(Error::device(format!(
-            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then uniform windows, then params"
+            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows"
         )));
     }
     Ok(Reflection {

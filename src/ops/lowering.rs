@@ -12,7 +12,7 @@ pub struct Dispatch {
     pub kernel: Kernel,
     /// Its storage buffers, in binding order.
     pub tensors: Vec<Tensor>,
-    /// Its uniform windows, in binding order after the storage buffers.
+    /// Its uniform windows, in binding order after `params`.
     pub windows: Vec<Window>,
     /// Bytes of the uniform `params`, empty when the kernel has none.
     pub params: Vec<u8>,
@@ -120,7 +120,8 @@ impl Lowering<'_> {
         self.dispatch_windows(kernel, tensors, Vec::new(), params, grid)
     }
 
-    /// [`Lowering::dispatch`] with uniform windows between the storage buffers and `params`.
+    /// [`Lowering::dispatch`] with uniform windows after `params`. (In front of it they would push its index up, and
+    /// Mesa 22's pass that inlines uniforms writes beyond its tables for high indices.)
     ///
     /// # Errors
     /// As there; and when the kernel declares another number of windows.

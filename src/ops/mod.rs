@@ -37,7 +37,6 @@ pub use gather_batch::GatherBatch;
 pub use kernel::{Access, Kernel, Reflection};
 pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, Window, grid_1d};
-pub use lowering::{Dispatch, Io, Lowering, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use pooling::average::AvgPool2d;
 pub use pooling::global_average::GlobalAvgPool;

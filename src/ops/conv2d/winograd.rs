@@ -238,7 +238,7 @@ struct OutputParams {
     columns: u32,
     filters: u32,
     first_quad: u32,
-    bias: u32,
+    reserved: u32,
 }
 
 /// y (and argmax) from x, w, b.
@@ -339,13 +339,15 @@ fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -
                 columns: padded as u32,
                 filters: target.channels as u32,
                 first_quad: quad as u32,
-                bias: u32::from(target.bias.is_some()),
+                reserved: 0,
             };
             let windows = (0..POSITIONS / 4).map(|q| window(&m, (q * k4 + quad) * 4 * padded));
-            let kernel = kernel!("winograd/f4_output_windows");
+            let kernel = kernel!("winograd/f4_output_windows")
+                .with("EPILOGUE", target.epilogue as u32)
+                .with("BIAS", u32::from(target.bias.is_some()));
             let bias = target.bias.unwrap_or(target.weight);
             l.dispatch_windows(
-                kernel.with("EPILOGUE", target.epilogue as u32),
+                kernel,
                 &[bias, target.y, &codes],
                 windows.collect(),
                 params,
