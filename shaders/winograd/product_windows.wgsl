@@ -49,7 +49,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var b_at = group.x * 8u + lane;
     let a_step = params.a_panel;
     let b_step = params.b_panel;
-    let k4 = params.k4;
+    // The grid is 1 deep: adding z keeps Mesa from compiling the kernel anew for every value of params.k4.
+    let k4 = params.k4 + group.z;
     var m00 = vec4(0.0); var m01 = vec4(0.0); var m02 = vec4(0.0); var m03 = vec4(0.0);
     var m10 = vec4(0.0); var m11 = vec4(0.0); var m12 = vec4(0.0); var m13 = vec4(0.0);
     var m20 = vec4(0.0); var m21 = vec4(0.0); var m22 = vec4(0.0); var m23 = vec4(0.0);

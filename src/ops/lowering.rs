@@ -20,6 +20,8 @@ pub struct Dispatch {
     pub grid: [u32; 3],
     /// The tape node it belongs to.
     pub node: usize,
+    /// The rung that it is part of: index into the schedule's list of chosen rungs; none for a kernel without a ladder.
+    pub chosen: Option<usize>,
 }
 
 /// Part of a tensor, read through the uniform address space: [`Window::BYTES`] from `offset` on, whatever lies there.
@@ -160,8 +162,15 @@ impl Lowering<'_> {
             params: bytemuck::bytes_of(&params).to_vec(),
             grid,
             node: self.node,
+            chosen: self.current_choice(),
         });
         Ok(())
+    }
+
+    /// The last choice made for the current node.
+    fn current_choice(&self) -> Option<usize> {
+        let index = self.chosen.len().checked_sub(1)?;
+        (self.chosen[index].0 == self.node).then_some(index)
     }
 
     /// A scratch tensor that lives between the dispatches of this node; it is part of the memory plan.

@@ -43,7 +43,7 @@ pub use pooling::global_average::GlobalAvgPool;
 pub use pooling::max::MaxPool2d;
 pub use reference::{Array, Real};
 pub use relu::Relu;
-pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung};
+pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung, Work};
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use step::Step;
 

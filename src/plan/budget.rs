@@ -94,9 +94,9 @@ const WORKSPACE_CAPS: [u64; 2] = [Choices::DEFAULT_WORKSPACE_CAP, 2 << 20];
 
 /// Find the fastest plan within the budget. `record` makes the tapes of a cut, the training one first.
 ///
-/// Tried in this order: the batch as it is, with the data set on the GPU, then sent batch by batch; smaller kernel
-/// workspaces; recomputation, as little as needed; then the same for 2, 3, … micro-batches, down to single samples (two
-/// samples where batch norm needs a variance).
+/// Tried in this order: the batch as it is, with the data set on the GPU, then sent batch by batch; recomputation, as little
+/// as needed, which changes no bit of the result; both with smaller kernel workspaces, which may round sums in another order;
+/// then all of that for 2, 3, … micro-batches, down to single samples (two where batch norm needs a variance).
 ///
 /// # Errors
 /// Kind [`ErrorKind::Budget`] when nothing fits, naming the smallest budget that does and the tensor that decides it;
@@ -112,7 +112,7 @@ pub fn fit(
         request,
         considered: Vec::new(),
         baseline: None,
-        smallest: None,
+        too_large: Vec::new(),
         refused: None,
     };
     let mut least = 1;
@@ -133,7 +133,7 @@ pub fn fit(
             if has_batch_norm(&tapes) {
                 least = 2;
             }
-            if let Some(found) = search.cut(cut, tapes)? {
+            if let Some(found) = search.cut(cut, &tapes)? {
                 return Ok(found);
             }
         }
@@ -168,60 +168,68 @@ struct Search<'r, 'a> {
     considered: Vec<Considered>,
     /// Predicted time of the first plan that the device allows.
     baseline: Option<f64>,
-    smallest: Option<Smallest>,
+    too_large: Vec<TooLarge>,
     /// Why the device allows no plan at all.
     refused: Option<Error>,
 }
 
-struct Smallest {
-    bytes: u64,
+enum Attempt {
+    Fits(Box<Fitted>),
+    TooLarge,
+    NotAllowed,
+}
+
+/// A plan over the budget.
+struct TooLarge {
+    /// No packing needs less.
+    least: u64,
+    /// A rough packing needs this much.
+    most: u64,
+    cut: Cut,
     what: String,
-    decides: String,
+    programs: Vec<Program>,
 }
 
 impl Search<'_, '_> {
-    fn fits(&self, bytes: u64) -> bool {
-        self.request.budget.is_none_or(|b| bytes <= b)
-    }
-
     /// All plans of one cut, from the fastest.
-    fn cut(&mut self, cut: Cut, tapes: Vec<(String, Tape)>) -> Result<Option<Fitted>> {
+    fn cut(&mut self, cut: Cut, tapes: &[(String, Tape)]) -> Result<Option<Fitted>> {
         for cap in WORKSPACE_CAPS {
-            let found = self.attempt(cut, cap, &tapes, None)?;
-            if found.is_some() {
-                return Ok(found);
+            let choices = self.request.choices.clone().with_workspace_cap(cap);
+            match self.attempt(cut, &choices, tapes, None)? {
+                Attempt::Fits(found) => return Ok(Some(*found)),
+                // One tensor is over a device limit: that only a smaller micro-batch can change.
+                Attempt::NotAllowed => return Ok(None),
+                Attempt::TooLarge => {}
             }
-        }
-        // Room for the data set is not worth recomputing for.
-        if cut.resident || !self.request.may_recompute {
-            return Ok(None);
-        }
-        let Some((_, training)) = tapes.first() else {
-            return Ok(None);
-        };
-        // Chunks of a small workspace cost less time than any recomputation.
-        let cap = WORKSPACE_CAPS[WORKSPACE_CAPS.len() - 1];
-        let choices = self.request.choices.clone().with_workspace_cap(cap);
-        let all = stages(training, self.request.capabilities, &choices)?;
-        for stage in &all[1..] {
-            let found = self.attempt(cut, cap, &tapes, Some(stage))?;
-            if found.is_some() {
-                return Ok(found);
+            // Room for the data set is not worth recomputing for.
+            if cut.resident {
+                return Ok(None);
+            }
+            let Some((_, training)) = tapes.first() else {
+                return Ok(None);
+            };
+            if self.request.may_recompute {
+                let all = stages(training, self.request.capabilities, &choices)?;
+                for stage in &all[1..] {
+                    if let Attempt::Fits(found) = self.attempt(cut, &choices, tapes, Some(stage))? {
+                        return Ok(Some(*found));
+                    }
+                }
             }
         }
         Ok(None)
     }
 
-    /// Plan one cut under one workspace cap, perhaps with recomputation; `None` when it is too large.
+    /// Plan one cut, perhaps with recomputation.
     fn attempt(
         &mut self,
         cut: Cut,
-        workspace_cap: u64,
+        choices: &Choices,
         tapes: &[(String, Tape)],
         stage: Option<&Stage>,
-    ) -> Result<Option<Fitted>> {
+    ) -> Result<Attempt> {
         let capabilities = self.request.capabilities;
-        let choices = (self.request.choices.clone()).with_workspace_cap(workspace_cap);
+        let workspace_cap = choices.workspace_cap();
         let mut programs = Vec::new();
         for (i, (name, tape)) in tapes.iter().enumerate() {
             let tape = match stage {
@@ -231,15 +239,11 @@ impl Search<'_, '_> {
             programs.push(Program {
                 name: name.clone(),
                 tape: tape.clone(),
-                schedule: schedule(tape, capabilities, &choices)?,
+                schedule: schedule(tape, capabilities, choices)?,
             });
         }
         let what = describe(cut, workspace_cap, stage);
-        let list: Vec<(&str, &Schedule)> = (programs.iter())
-            .map(|p| (p.name.as_str(), &p.schedule))
-            .collect();
-        let plan = MemoryPlan::new(&list, capabilities, Placement::default(), cut.micro_batches);
-        let plan = match plan {
+        let quick = match pack(&programs, cut, capabilities, Placement::QUICK) {
             Ok(plan) => plan,
             Err(e) if e.kind() == ErrorKind::Budget => {
                 self.considered.push(Considered {
@@ -248,61 +252,106 @@ impl Search<'_, '_> {
                     time: None,
                 });
                 self.refused = Some(e);
-                return Ok(None);
+                return Ok(Attempt::NotAllowed);
             }
             Err(e) => return Err(e),
         };
-        let bytes = plan.total_bytes();
         let seconds = programs.first().map_or(0.0, |p| {
             cost::step_seconds(&p.tape, &p.schedule, capabilities, cut.micro_batches)
         });
         let baseline = *self.baseline.get_or_insert(seconds);
-        self.considered.push(Considered {
-            what: what.clone(),
-            bytes: Some(bytes),
-            time: Some(seconds / baseline),
-        });
-        if !self.fits(bytes) {
-            if self.smallest.as_ref().is_none_or(|s| bytes < s.bytes) {
-                self.smallest = Some(Smallest {
-                    bytes,
-                    what,
-                    decides: decides(&programs, &plan),
-                });
+        let mut consider = |bytes: u64| {
+            self.considered.push(Considered {
+                what: what.clone(),
+                bytes: Some(bytes),
+                time: Some(seconds / baseline),
+            });
+        };
+        let fits = |bytes: u64| self.request.budget.is_none_or(|b| bytes <= b);
+        if fits(quick.lower_bound()) {
+            let plan = pack(&programs, cut, capabilities, Placement::default())?;
+            let bytes = plan.total_bytes();
+            consider(bytes);
+            if fits(bytes) {
+                return Ok(Attempt::Fits(Box::new(Fitted {
+                    cut,
+                    workspace_cap,
+                    split_statistics: cut.micro_batches > 1 && has_batch_norm(tapes),
+                    programs,
+                    plan,
+                    recomputed: stage.map_or(Vec::new(), |s| s.dropped.clone()),
+                    seconds,
+                    considered: std::mem::take(&mut self.considered),
+                })));
             }
-            return Ok(None);
+        } else {
+            consider(quick.total_bytes());
         }
-        Ok(Some(Fitted {
+        self.remember(TooLarge {
+            least: quick.lower_bound(),
+            most: quick.total_bytes(),
             cut,
-            workspace_cap,
-            split_statistics: cut.micro_batches > 1 && has_batch_norm(tapes),
+            what,
             programs,
-            plan,
-            recomputed: stage.map_or(Vec::new(), |s| s.dropped.clone()),
-            seconds,
-            considered: std::mem::take(&mut self.considered),
-        }))
+        });
+        Ok(Attempt::TooLarge)
     }
 
-    fn refusal(self) -> Error {
-        let budget = self.request.budget.unwrap_or(u64::MAX);
-        match (self.smallest, self.refused) {
-            (Some(s), _) => Error::new(
-                ErrorKind::Budget,
-                format!(
-                    "batch size {} does not fit {}: the smallest plan ({}) takes {}, which {} decides; set --vram {}MiB or more, or take a smaller model",
-                    self.request.batch,
-                    format::bytes(budget),
-                    s.what,
-                    format::bytes(s.bytes),
-                    s.decides,
-                    s.bytes.div_ceil(1 << 20),
-                ),
-            ),
-            (None, Some(e)) => e,
-            (None, None) => Error::usage("there is no way to cut this batch"),
-        }
+    /// Keep a plan that does not fit, as long as it may be the smallest of all.
+    fn remember(&mut self, plan: TooLarge) {
+        self.too_large.push(plan);
+        let most = self.too_large.iter().map(|p| p.most).min();
+        self.too_large.retain(|p| Some(p.least) <= most);
     }
+
+    fn refusal(mut self) -> Error {
+        self.too_large.sort_by_key(|p| p.least);
+        let capabilities = self.request.capabilities;
+        let mut smallest: Option<(u64, &TooLarge, MemoryPlan)> = None;
+        for candidate in &self.too_large {
+            if smallest.as_ref().is_some_and(|s| s.0 <= candidate.least) {
+                break;
+            }
+            let placement = Placement::default();
+            match pack(&candidate.programs, candidate.cut, capabilities, placement) {
+                Ok(plan) => {
+                    let bytes = plan.total_bytes();
+                    if smallest.as_ref().is_none_or(|s| bytes < s.0) {
+                        smallest = Some((bytes, candidate, plan));
+                    }
+                }
+                Err(e) => return e,
+            }
+        }
+        let Some((bytes, s, plan)) = smallest else {
+            let none = || Error::usage("there is no way to cut this batch");
+            return self.refused.unwrap_or_else(none);
+        };
+        Error::new(
+            ErrorKind::Budget,
+            format!(
+                "batch size {} does not fit {}: the smallest plan ({}) takes {}, which {} decides; set --vram {}MiB or more, or take a smaller model",
+                self.request.batch,
+                format::bytes(self.request.budget.unwrap_or(u64::MAX)),
+                s.what,
+                format::bytes(bytes),
+                decides(&s.programs, &plan),
+                bytes.div_ceil(1 << 20),
+            ),
+        )
+    }
+}
+
+fn pack(
+    programs: &[Program],
+    cut: Cut,
+    capabilities: &Capabilities,
+    placement: Placement,
+) -> Result<MemoryPlan> {
+    let list: Vec<(&str, &Schedule)> = (programs.iter())
+        .map(|p| (p.name.as_str(), &p.schedule))
+        .collect();
+    MemoryPlan::new(&list, capabilities, placement, cut.micro_batches)
 }
 
 fn describe(cut: Cut, workspace_cap: u64, stage: Option<&Stage>) -> String {
@@ -348,6 +397,42 @@ fn decides(programs: &[Program], plan: &MemoryPlan) -> String {
     largest.map_or_else(String::new, |(bytes, name)| {
         format!("{name} of {}", format::bytes(bytes))
     })
+}
+
+/// The largest batch that fits without being split, and its plan; `None` when not even one sample does. `request.batch` is
+/// where the search ends.
+///
+/// # Errors
+/// As [`fit`], but for a budget that is too small.
+pub fn largest_batch(
+    request: &Request,
+    record: impl Fn(&Cut) -> Result<Vec<(String, Tape)>>,
+) -> Result<Option<Fitted>> {
+    let plan = |batch: usize| {
+        let request = Request {
+            batch,
+            micro_batches: Some(1),
+            ..request.clone()
+        };
+        match fit(&request, &record) {
+            Ok(fitted) => Ok(Some(fitted)),
+            Err(e) if e.kind() == ErrorKind::Budget => Ok(None),
+            Err(e) => Err(e),
+        }
+    };
+    let (mut best, mut fits, mut fails) = (None, 0, request.batch + 1);
+    while fits + 1 < fails {
+        // Doubling first: most of a wide range is too large, and large plans take longest.
+        let batch = (fits * 2)
+            .clamp(1, usize::MAX)
+            .min((fits + fails) / 2)
+            .max(fits + 1);
+        match plan(batch)? {
+            Some(found) => (best, fits) = (Some(found), batch),
+            None => fails = batch,
+        }
+    }
+    Ok(best)
 }
 
 /// How much smaller the next plan is made when a driver refuses one.

@@ -5,7 +5,7 @@ pub mod budget;
 pub mod cost;
 pub mod recompute;
 mod schedule;
-mod summary;
+pub mod summary;
 
 pub use schedule::{Chosen, Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
@@ -102,9 +102,14 @@ pub enum Placement {
     Separate,
 }
 
+impl Placement {
+    /// A rough packing, for plans that are only compared.
+    pub const QUICK: Self = Self::Arenas(16);
+}
+
 impl Default for Placement {
     fn default() -> Self {
-        Self::Arenas(200)
+        Self::Arenas(1000)
     }
 }
 
@@ -168,6 +173,7 @@ impl MemoryPlan {
         plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
         plan.room_for_windows(programs);
         plan.check_conflicts(programs)?;
+        plan.check_sizes(capabilities)?;
         Ok(plan)
     }
 
@@ -348,6 +354,20 @@ impl MemoryPlan {
             }
         }
         Ok(())
+    }
+
+    fn check_sizes(&self, capabilities: &Capabilities) -> Result<()> {
+        let limit = capabilities.max_buffer_bytes;
+        match self.buffers.iter().find(|b| b.bytes > limit) {
+            Some(b) => Err(Error::new(
+                crate::ErrorKind::Budget,
+                format!(
+                    "buffer '{}' needs {} bytes, the device allows {limit} in one buffer; use a smaller --batch-size or model",
+                    b.name, b.bytes
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of all buffers.

@@ -6,6 +6,7 @@ mod engine;
 mod graph;
 mod model_file;
 mod predictor;
+mod recipe;
 mod settings;
 mod task;
 mod trainer;
@@ -16,6 +17,7 @@ pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, compile, means}
 pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;
+pub use recipe::Recipe;
 pub use settings::Settings;
 pub use task::{Task, argmax, per_track, split_rule};
 pub use trainer::{EpochEvent, Outcome, Trainer};
