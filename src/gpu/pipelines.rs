@@ -51,11 +51,10 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
         .map(|access| wgpu::BufferBindingType::Storage {
             read_only: *access == Access::Read,
         })
-        .chain(
-            reflection
-                .has_params
-                .then_some(wgpu::BufferBindingType::Uniform),
-        )
+        .chain(vec![
+            wgpu::BufferBindingType::Uniform;
+            reflection.windows + usize::from(reflection.has_params)
+        ])
         .enumerate()
         .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,

@@ -36,7 +36,7 @@ pub use dropout::Dropout;
 pub use gather_batch::GatherBatch;
 pub use kernel::{Access, Kernel, Reflection};
 pub use l2_penalty::L2Penalty;
-pub use lowering::{Dispatch, Io, Lowering, grid_1d};
+pub use lowering::{Dispatch, Io, Lowering, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use pooling::average::AvgPool2d;
 pub use pooling::global_average::GlobalAvgPool;

@@ -4,7 +4,7 @@
 
 use super::geometry::Geometry;
 use super::tiles::same_3x3;
-use super::{naive, subgroup, tiled, weight, work};
+use super::{naive, subgroup, tiled, weight, winograd, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -29,8 +29,12 @@ pub static FORWARD: Family = Family {
             name: "4_subgroup",
             supports: subgroup::supports,
         },
+        Rung {
+            name: "6_winograd_f4_windows",
+            supports: winograd::windows,
+        },
     ],
-    software: &["4_subgroup", "2_registers"],
+    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
     hardware: &["3_shared"],
     work: work::forward,
 };
@@ -55,8 +59,12 @@ pub static BACKWARD_INPUT: Family = Family {
             name: "4_subgroup",
             supports: subgroup::supports,
         },
+        Rung {
+            name: "6_winograd_f4_windows",
+            supports: winograd::windows,
+        },
     ],
-    software: &["4_subgroup", "2_registers"],
+    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
     hardware: &["3_shared"],
     work: work::backward_input,
 };
@@ -81,8 +89,12 @@ pub static BACKWARD_WEIGHT: Family = Family {
             name: "4_subgroup",
             supports: subgroup::supports,
         },
+        Rung {
+            name: "6_winograd_f4_windows",
+            supports: winograd::windows,
+        },
     ],
-    software: &["4_subgroup", "2_registers"],
+    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
     hardware: &["3_shared"],
     work: work::backward_weight,
 };
@@ -115,6 +127,7 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "2_registers" => tiled::forward(&tiled::registers(), g, io, l),
         "3_shared" => tiled::forward(&tiled::shared(), g, io, l),
         "4_subgroup" => subgroup::forward(g, io, l),
+        "6_winograd_f4_windows" => winograd::forward(g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -127,6 +140,7 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
         "2_registers" => tiled::backward_input(&tiled::registers(), g, io, dx, l),
         "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
         "4_subgroup" => subgroup::backward_input(g, io, dx, l),
+        "6_winograd_f4_windows" => winograd::backward_input(g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -139,6 +153,7 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
         "2_registers" => weight::registers(g, io, dw, l),
         "3_shared" => weight::shared(g, io, dw, l),
         "4_subgroup" => weight::subgroup(g, io, dw, l),
+        "6_winograd_f4_windows" => winograd::backward_weight(g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

@@ -9,6 +9,7 @@ mod subgroup;
 mod tiled;
 mod tiles;
 mod weight;
+mod winograd;
 mod work;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
