@@ -57,6 +57,7 @@
 //! [`tape`], [`plan`], `gpu`, and [`gradcheck`], which proves them all.
 
 pub mod audio;
+pub mod bench;
 pub mod cli;
 pub mod dataset;
 pub mod error;

@@ -50,11 +50,8 @@ pub(super) fn read(path: &Path, file: File, seconds: Option<f64>) -> Result<Mono
 
     let mut mono: Option<(Mono, u32, usize)> = None;
     let mut block: Vec<f32> = Vec::new();
-    loop {
-        // Whatever stops the container's packets, the end included, what came before it counts.
-        let Ok(Some(packet)) = format.next_packet() else {
-            break;
-        };
+    // Whatever stops the container's packets, the end included, what came before it counts.
+    while let Ok(Some(packet)) = format.next_packet() {
         if packet.track_id != track_id {
             continue;
         }

@@ -85,7 +85,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         .flat_map(|&i| &x[i * size..(i + 1) * size])
         .copied()
         .collect();
-    let mut predictor = Predictor::new(&gpu, &file, 8)?;
+    let mut predictor = Predictor::new(&gpu, &file, 8, &super::tuned_choices(&gpu, &args.cache))?;
     let probabilities = predictor.probabilities(&chosen)?;
     let mut matrix = ConfusionMatrix::new(file.labels.clone());
     for (sample, row) in per_track(&order, &track_of, &probabilities, file.labels.len()) {

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod bench;
 mod console;
 mod devices;
 mod evaluate;
@@ -7,8 +8,10 @@ mod features;
 mod gradcheck;
 mod plan;
 mod predict;
+mod profile;
 mod synth;
 mod train;
+mod tune;
 
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu};
@@ -43,6 +46,12 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check gradients: finite differences against the reference, kernels against the reference
     Gradcheck(gradcheck::GradcheckArgs),
+    /// The ladders on this device: time, rates, share of the measured peaks, error of every rung
+    Bench(bench::BenchArgs),
+    /// Find the fastest rung for each of a model's shapes; `train` uses what it stores
+    Tune(tune::TuneArgs),
+    /// Time per kernel in one training step, on random data
+    Profile(profile::ProfileArgs),
     /// Adapters, limits, features; which one would be used and why
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
@@ -63,6 +72,9 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Plan(args) => plan::run(&args),
             Command::Gradcheck(args) => gradcheck::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Tune(args) => tune::run(&args),
+            Command::Profile(args) => profile::run(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Features(args) => features::run(&args),
             Command::Synth(args) => synth::run(&args),
@@ -121,6 +133,54 @@ impl CacheArgs {
             };
             base.map(|b| b.join("gtzan-gpu"))
         })
+    }
+}
+
+/// A batch size from the command line.
+fn batch_size(n: usize) -> Result<usize> {
+    match n {
+        0 => Err(Error::usage("--batch-size must be at least 1")),
+        n => Ok(n),
+    }
+}
+
+/// The rungs that `gtzan-gpu tune` found for this device; a note when its file can't be used.
+fn tuned_choices(gpu: &Gpu, cache: &CacheArgs) -> crate::ops::Choices {
+    let Some(folder) = cache.folder() else {
+        return crate::ops::Choices::default();
+    };
+    let (choices, problem) = crate::bench::tuning::load(gpu, &folder);
+    if let Some(problem) = problem {
+        console::note(&problem);
+    }
+    choices
+}
+
+/// Bytes from `268435456`, `256MiB`, `256 MB`, `1.5GiB`.
+///
+/// # Errors
+/// When it is no such size.
+fn parse_bytes(text: &str) -> Result<u64> {
+    let trimmed = text.trim();
+    let end = trimmed
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(end);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        _ => f64::NAN,
+    };
+    match number.parse::<f64>() {
+        Ok(n) if (1.0..1e15).contains(&(n * factor)) => Ok((n * factor) as u64),
+        _ => Err(Error::usage(format!(
+            "'{text}' is no size; write 256MiB, 1.5GiB, 500MB or a number of bytes"
+        ))),
     }
 }
 

@@ -1,17 +1,25 @@
 //! `gtzan-gpu plan`.
 
 use super::{console, print_json};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::fsutil::atomic_write;
 use crate::nn::Model;
 use crate::ops::{Capabilities, Choices, DeviceClass};
-use crate::plan::{Category, MemoryPlan};
+use crate::plan::budget::{Fitted, Request, fit, largest_batch};
+use crate::plan::summary::{Summary, timeline};
 use crate::report;
-use crate::train::{Feed, GraphSettings, compile};
+use crate::train::{Feed, GraphSettings, Recipe};
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Options of `plan`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gtzan-gpu plan --model seed --batch-size 32
+  gtzan-gpu plan --model deep.toml --batch-size 32 --vram 512MiB --explain
+  gtzan-gpu plan --model seed --vram 256MiB --fit
+  gtzan-gpu plan --model seed --svg plan.svg")]
 pub struct PlanArgs {
     /// seed, notebook, small, or a TOML file of layers
     #[arg(long, default_value = "seed")]
@@ -19,6 +27,9 @@ pub struct PlanArgs {
     /// Samples per step
     #[arg(long, default_value_t = 8)]
     batch_size: usize,
+    /// Memory budget, e.g. 256MiB
+    #[arg(long, value_name = "BYTES", value_parser = super::parse_bytes)]
+    vram: Option<u64>,
     /// Number of classes
     #[arg(long, default_value_t = 10)]
     classes: usize,
@@ -28,109 +39,198 @@ pub struct PlanArgs {
     /// Frames
     #[arg(long, default_value_t = crate::features::FRAMES)]
     frames: usize,
+    /// Samples of the data set, a fifth of them for validation; they lie on the GPU when there is room [default: none]
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Say what was considered, what is recomputed, and why
+    #[arg(long)]
+    explain: bool,
+    /// The largest batch that fits --vram without being split, and a table of batch sizes
+    #[arg(long, requires = "vram")]
+    fit: bool,
+    /// Draw buffers over the step's time into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    device: super::DeviceArgs,
+    #[command(flatten)]
+    cache: super::CacheArgs,
+    /// Plan for the limits that every WebGPU device guarantees, even if there is a device
+    #[arg(long)]
+    portable: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Report {
-    model: String,
-    batch_size: usize,
-    weights_bytes: u64,
-    gradients_bytes: u64,
-    optimizer_bytes: u64,
-    activations_bytes: u64,
-    workspace_bytes: u64,
-    staging_bytes: u64,
-    dataset_bytes: u64,
-    total_bytes: u64,
-    lower_bound_bytes: u64,
-    largest: Vec<Largest>,
-}
-
-#[derive(Serialize)]
-struct Largest {
-    tensor: String,
-    bytes: u64,
-}
-
 /// Plan and print.
 ///
 /// # Errors
-/// When the model is unknown or does not fit the shape.
+/// When the model is unknown, does not fit the shape, or nothing fits the budget.
 pub fn run(args: &PlanArgs) -> Result<()> {
     let model = Model::load(&args.model)?;
-    let g = GraphSettings {
-        rows: args.rows,
-        frames: args.frames,
-        classes: args.classes,
-        micro_batch: args.batch_size,
-        micro_batches: 1,
-        feed: Feed::Streamed,
-        label_smoothing: 0.0,
-        weight_decay: 0.0,
-        clip_norm: None,
+    let (capabilities, choices, for_what) = device(args)?;
+    let samples = args.samples.unwrap_or(0);
+    let recipe = Recipe {
+        model: &model,
+        base: GraphSettings {
+            rows: args.rows,
+            frames: args.frames,
+            classes: args.classes,
+            micro_batch: args.batch_size,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: None,
+        },
+        samples,
+        entries: (samples - samples / 5).max(1),
+        eval_entries: (samples / 5).max(1),
     };
-    let capabilities = Capabilities::portable(DeviceClass::Hardware);
-    let (programs, plan) = compile(&model, &g, Some(1), 1, &capabilities, &Choices::default())?;
-    let report = summarise(&args.model, args.batch_size, &plan, &programs[0].schedule);
+    let request = Request {
+        budget: args.vram,
+        batch: args.batch_size,
+        micro_batches: None,
+        may_reside: samples > 0,
+        may_recompute: true,
+        capabilities: &capabilities,
+        choices: &choices,
+    };
+    if args.fit {
+        return largest(args, &request, &recipe);
+    }
+    let fitted = fit(&request, |cut| recipe.record(cut))?;
+    let summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
+    if let Some(path) = &args.svg {
+        let drawn = timeline(&fitted.programs[0].schedule, &fitted.plan, 0);
+        let svg = report::memory_svg(&drawn);
+        atomic_write(path, svg.as_bytes())?;
+    }
     if args.json {
-        return print_json(&report);
+        return print_json(&summary);
     }
-    for (what, bytes) in [
-        ("weights", report.weights_bytes),
-        ("gradients", report.gradients_bytes),
-        ("optimizer", report.optimizer_bytes),
-        ("activations", report.activations_bytes),
-        ("workspace", report.workspace_bytes),
-        ("staging", report.staging_bytes),
-        ("data", report.dataset_bytes),
-        ("total", report.total_bytes),
-        ("lower bound", report.lower_bound_bytes),
-    ] {
-        console::line(&format!("{what:<14}{:>12}", report::bytes(bytes)));
+    console::line(&format!(
+        "{}, batch {}, planned for {for_what}",
+        model.name, args.batch_size
+    ));
+    summary.table().iter().for_each(|l| console::line(l));
+    if args.explain || args.vram.is_some() {
+        summary.explain().iter().for_each(|l| console::line(l));
     }
-    console::line("largest tensors:");
-    for l in &report.largest {
-        console::line(&format!("  {:<40}{:>12}", l.tensor, report::bytes(l.bytes)));
+    if let Some(path) = &args.svg {
+        console::line(&format!("drawn in {}", path.display()));
     }
     Ok(())
 }
 
-fn summarise(
-    model: &str,
-    batch_size: usize,
-    plan: &MemoryPlan,
-    s: &crate::plan::Schedule,
-) -> Report {
-    let workspace_at_peak = plan.programs.first().map_or(0, |p| p.workspace_at_peak);
-    let arenas = plan.bytes(Category::Arenas);
-    let workspace = workspace_at_peak.min(arenas);
-    let mut tensors: Vec<Largest> = s
-        .items
-        .iter()
-        .zip(&plan.programs[0].places)
-        .filter(|(_, place)| place.is_some())
-        .map(|(item, _)| Largest {
-            tensor: format!("{} ({})", item.name, item.spec.shape),
-            bytes: item.spec.bytes(),
-        })
-        .collect();
-    tensors.sort_by_key(|t| std::cmp::Reverse(t.bytes));
-    tensors.truncate(5);
-    Report {
-        model: model.to_owned(),
-        batch_size,
-        weights_bytes: plan.bytes(Category::Weights),
-        gradients_bytes: plan.bytes(Category::Gradients),
-        optimizer_bytes: plan.bytes(Category::Optimizer),
-        activations_bytes: arenas - workspace,
-        workspace_bytes: workspace + plan.bytes(Category::Control),
-        staging_bytes: plan.bytes(Category::Staging),
-        dataset_bytes: plan.bytes(Category::Dataset),
-        total_bytes: plan.total_bytes(),
-        lower_bound_bytes: plan.lower_bound(),
-        largest: tensors,
+/// The device to plan for: the one that training would use, else what every device guarantees.
+fn device(args: &PlanArgs) -> Result<(Capabilities, Choices, String)> {
+    if !args.portable {
+        match args.device.open() {
+            Ok(gpu) => {
+                let choices = super::tuned_choices(&gpu, &args.cache);
+                return Ok((gpu.capabilities().clone(), choices, gpu.name().to_owned()));
+            }
+            Err(e) if args.device.device.is_some() => return Err(e),
+            Err(_) => {}
+        }
     }
+    Ok((
+        Capabilities::portable(DeviceClass::Hardware),
+        Choices::default(),
+        "any WebGPU-class GPU".to_owned(),
+    ))
+}
+
+#[derive(Serialize)]
+struct FitReport {
+    budget_bytes: Option<u64>,
+    largest_batch: usize,
+    batches: Vec<BatchRow>,
+}
+
+#[derive(Serialize)]
+struct BatchRow {
+    batch_size: usize,
+    total_bytes: Option<u64>,
+    micro_batches: Option<usize>,
+    recomputed: Option<usize>,
+    predicted_time_per_sample: Option<f64>,
+}
+
+/// The largest whole batch within the budget, and what other batch sizes take.
+fn largest(args: &PlanArgs, request: &Request, recipe: &Recipe) -> Result<()> {
+    let limit = Request {
+        batch: 1024,
+        ..request.clone()
+    };
+    let found = largest_batch(&limit, |cut| recipe.record(cut))?;
+    let best = found.as_ref().map_or(0, |f| f.cut.micro_batch);
+    let mut batches = Vec::new();
+    let mut first: Option<f64> = None;
+    for batch in [1, 2, 4, 8, 16, 32, 64, 128] {
+        let request = Request {
+            batch,
+            ..request.clone()
+        };
+        let fitted: Option<Fitted> = match fit(&request, |cut| recipe.record(cut)) {
+            Ok(fitted) => Some(fitted),
+            Err(e) if e.kind() == crate::ErrorKind::Budget => None,
+            Err(e) => return Err(e),
+        };
+        let per_sample = fitted.as_ref().map(|f| f.seconds / batch as f64);
+        first = first.or(per_sample);
+        batches.push(BatchRow {
+            batch_size: batch,
+            total_bytes: fitted.as_ref().map(|f| f.plan.total_bytes()),
+            micro_batches: fitted.as_ref().map(|f| f.cut.micro_batches),
+            recomputed: fitted.as_ref().map(|f| f.recomputed.len()),
+            predicted_time_per_sample: per_sample.zip(first).map(|(s, f)| s / f),
+        });
+    }
+    let report = FitReport {
+        budget_bytes: args.vram,
+        largest_batch: best,
+        batches,
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    if best == 0 {
+        return Err(Error::new(
+            crate::ErrorKind::Budget,
+            format!(
+                "not even a batch of 1 fits {} without being split; raise --vram",
+                report::bytes(args.vram.unwrap_or(0))
+            ),
+        ));
+    }
+    console::line(&format!(
+        "largest batch within {} without micro-batches: {best}{}",
+        report::bytes(args.vram.unwrap_or(0)),
+        if best >= 1024 {
+            " (the search ends there)"
+        } else {
+            ""
+        }
+    ));
+    console::line(&format!(
+        "{:>6}{:>14}{:>15}{:>13}{:>24}",
+        "batch", "memory", "micro-batches", "recomputed", "time per sample (x)"
+    ));
+    for row in &report.batches {
+        let text = |v: Option<usize>| v.map_or("-".to_owned(), |v| v.to_string());
+        console::line(&format!(
+            "{:>6}{:>14}{:>15}{:>13}{:>24}",
+            row.batch_size,
+            row.total_bytes
+                .map_or("does not fit".to_owned(), report::bytes),
+            text(row.micro_batches),
+            text(row.recomputed),
+            row.predicted_time_per_sample
+                .map_or("-".to_owned(), |t| format!("{t:.2}")),
+        ));
+    }
+    Ok(())
 }

@@ -26,6 +26,8 @@ pub struct PredictArgs {
     segments: Segments,
     #[command(flatten)]
     device: super::DeviceArgs,
+    #[command(flatten)]
+    cache: super::CacheArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -66,7 +68,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     };
     let gpu = args.device.open()?;
     let extractor = Extractor::new(definition);
-    let mut predictor = Predictor::new(&gpu, &file, 8)?;
+    let mut predictor = Predictor::new(&gpu, &file, 8, &super::tuned_choices(&gpu, &args.cache))?;
     let mut answers = Vec::new();
     let mut failed = None;
     for path in &args.files {

@@ -36,7 +36,7 @@ impl PitchTracker {
     /// Adds the peaks of one power spectrum (BINS values). `chroma_stft` tracks pitches in the power spectrum, not in
     /// the magnitude.
     pub fn add_frame(&mut self, power: &[f32]) {
-        let threshold = Self::THRESHOLD * power.iter().copied().fold(0.0, f32::max);
+        let threshold = Self::THRESHOLD * maximum(power);
         let first = (Self::MIN_HZ / BIN_HZ).ceil() as usize;
         let last = (Self::MAX_HZ / BIN_HZ).ceil() as usize - 1;
         for bin in first..=last {
@@ -111,6 +111,19 @@ impl PitchTracker {
     }
 }
 
+/// Largest of non-negative values, in sixteen lanes that the compiler turns into vectors.
+fn maximum(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (blocks, rest) = values.as_chunks::<16>();
+    let mut lanes = [0f32; 16];
+    for block in blocks {
+        for (lane, &v) in lanes.iter_mut().zip(block) {
+            *lane = larger(*lane, v);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(0.0, larger)
+}
+
 /// `librosa.filters.chroma(sr=22050, n_fft=2048, tuning=...)` and its use in `chroma_stft`.
 pub(super) struct Chroma {
     /// (CHROMAS, BINS)
@@ -135,8 +148,8 @@ impl Chroma {
         for bin in 0..BINS {
             let width = (position[bin + 1] - position[bin]).max(1.0);
             let bumps: [f64; CHROMAS] = std::array::from_fn(|class| {
-                let distance = (position[bin] - class as f64 + classes / 2.0).rem_euclid(classes)
-                    - classes / 2.0;
+                let turned = position[bin] - class as f64 + classes / 2.0;
+                let distance = turned - classes * (turned / classes).floor() - classes / 2.0;
                 (-0.5 * (2.0 * distance / width).powi(2)).exp()
             });
             let norm = bumps.iter().map(|b| b * b).sum::<f64>().sqrt();
@@ -153,7 +166,7 @@ impl Chroma {
 
     /// Chroma of one power spectrum (BINS values), scaled so that the largest is 1; all zeros for silence.
     pub fn apply(&self, power: &[f32]) -> [f32; CHROMAS] {
-        let raw: [f32; CHROMAS] = std::array::from_fn(|row| dot(&self.filters[row], power));
+        let raw: [f32; CHROMAS] = std::array::from_fn(|row| dot::<16>(&self.filters[row], power));
         let largest = raw.iter().copied().fold(0.0, f32::max);
         if largest < f32::MIN_POSITIVE {
             raw

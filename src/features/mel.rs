@@ -46,8 +46,7 @@ impl MelFilters {
     /// Mel power (MELS values) of one power spectrum (BINS values).
     pub fn apply(&self, power: &[f32], mel: &mut [f64]) {
         for (out, band) in mel.iter_mut().zip(&self.bands) {
-            let products = band.weights.iter().zip(&power[band.first_bin..]);
-            *out = products.map(|(&w, &p)| f64::from(w) * f64::from(p)).sum();
+            *out = f64::from(super::dot::<4>(&band.weights, &power[band.first_bin..]));
         }
     }
 }
@@ -106,6 +105,6 @@ impl Dct {
 
     /// MFCC of one frame of log-mel decibels.
     pub fn apply(&self, log_mel: &[f32; MELS]) -> [f32; MFCCS] {
-        std::array::from_fn(|k| super::dot(&self.basis[k], log_mel))
+        std::array::from_fn(|k| super::dot::<16>(&self.basis[k], log_mel))
     }
 }

@@ -18,6 +18,7 @@ mod stft;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,14 +98,16 @@ impl FromStr for Definition {
     }
 }
 
-/// Computes features by one [`Definition`]. Holds filters, transforms and windows only, so one can be shared by many
-/// threads; working memory is allocated per call (0.7 MB).
+/// Computes features by one [`Definition`]. One can be shared by many threads; each call in flight uses its own working
+/// memory (0.7 MB for a segment, 2 MB for a track), which is kept for later calls.
 pub struct Extractor {
     definition: Definition,
     stft: Stft,
     mel: MelFilters,
     dct: Dct,
     contrast: Contrast,
+    /// Working memory that no call is using. It is kept because fresh memory means page faults.
+    spare: Mutex<Vec<Analysis>>,
 }
 
 impl Extractor {
@@ -116,6 +119,7 @@ impl Extractor {
             mel: MelFilters::new(),
             dct: Dct::new(),
             contrast: Contrast::new(),
+            spare: Mutex::default(),
         }
     }
 
@@ -151,7 +155,11 @@ impl Extractor {
                 samples[at]
             )));
         }
-        let features = self.stack(&self.analyse(samples, length));
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut analysis = spare().pop().unwrap_or_default();
+        self.analyse(samples, length, &mut analysis);
+        let features = self.stack(&analysis);
+        spare().push(analysis);
         if features.iter().any(|v| !v.is_finite()) {
             let loudest = samples.iter().fold(0f32, |m, s| m.max(s.abs()));
             return Err(Error::data(format!(
@@ -162,16 +170,13 @@ impl Extractor {
     }
 
     /// One pass over the frames of `samples`, followed by zeros up to `length` samples.
-    fn analyse(&self, samples: &[f32], length: usize) -> Analysis {
+    fn analyse(&self, samples: &[f32], length: usize, analysis: &mut Analysis) {
         let frames = 1 + length / HOP;
-        let mut analysis = Analysis {
-            columns: frames.min(FRAMES),
-            power: vec![0.0; frames.min(FRAMES) * BINS],
-            mel: vec![0.0; frames * MELS],
-            peak: vec![0.0; frames * CONTRASTS],
-            valley: vec![0.0; frames * CONTRASTS],
-            tuning: 0.0,
-        };
+        analysis.columns = frames.min(FRAMES);
+        analysis.power.resize(analysis.columns * BINS, 0.0);
+        analysis.mel.resize(frames * MELS, 0.0);
+        analysis.peak.resize(frames * CONTRASTS, 0.0);
+        analysis.valley.resize(frames * CONTRASTS, 0.0);
         let mut pitches = PitchTracker::new();
         let mut scratch = self.stft.scratch();
         let mut power = vec![0.0; BINS];
@@ -191,7 +196,6 @@ impl Extractor {
             }
         }
         analysis.tuning = pitches.tuning();
-        analysis
     }
 
     /// The feature stack of the first [`FRAMES`] frames.
@@ -231,6 +235,7 @@ impl Extractor {
 }
 
 /// What one pass over the frames leaves behind, frame by frame.
+#[derive(Default)]
 struct Analysis {
     /// Frames that become feature columns.
     columns: usize,
@@ -246,13 +251,14 @@ struct Analysis {
     tuning: f64,
 }
 
-/// Dot product in f32 with sixteen partial sums: fast, and more accurate than one running sum.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a16, a_rest) = a.as_chunks::<16>();
-    let (b16, b_rest) = b.as_chunks::<16>();
-    let mut sums = [0f32; 16];
-    for (x, y) in a16.iter().zip(b16) {
-        for i in 0..16 {
+/// Dot product of the values that `a` and `b` both have, in f32 with `N` partial sums: fast, and more accurate than one
+/// running sum.
+fn dot<const N: usize>(a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<N>();
+    let (b_blocks, b_rest) = b[..b.len().min(a.len())].as_chunks::<N>();
+    let mut sums = [0f32; N];
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for i in 0..N {
             sums[i] += x[i] * y[i];
         }
     }

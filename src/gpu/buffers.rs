@@ -84,7 +84,8 @@ fn usage(name: &str, category: Category) -> wgpu::BufferUsages {
         Category::Staging if name == "readback" => U::MAP_READ | U::COPY_DST,
         Category::Staging => U::MAP_WRITE | U::COPY_SRC,
         Category::Control if name.ends_with(" params") => U::UNIFORM | U::COPY_DST,
-        _ => U::STORAGE | U::COPY_DST | U::COPY_SRC,
+        // Uniform too: kernels may read windows of any tensor.
+        _ => U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC,
     }
 }
 

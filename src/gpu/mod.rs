@@ -4,9 +4,11 @@ mod buffers;
 mod device;
 mod memory;
 mod pipelines;
+mod profiler;
 mod program;
 mod session;
 
 pub use device::{AdapterChoice, Described, Gpu, adapters, describe_adapters};
 pub use memory::{default_budget, device_memory};
+pub use profiler::{Clock, Span, Stopwatch, Timings, median};
 pub use session::{Session, StepInputs};

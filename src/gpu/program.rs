@@ -4,6 +4,7 @@ use super::Gpu;
 use super::buffers::Buffers;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
+use crate::ops::Window;
 use crate::plan::{ProgramPlan, Schedule};
 use std::ops::Range;
 
@@ -39,15 +40,18 @@ impl Program {
         for (dispatch, &params) in schedule.dispatches.iter().zip(&plan.params) {
             let compiled = pipelines.get(gpu, &dispatch.kernel)?;
             let mut entries = Vec::new();
-            for tensor in &dispatch.tensors {
+            let place = |tensor| {
                 let root = schedule.root(tensor);
-                let place = plan.places[root.index()].ok_or_else(|| {
+                plan.places[root.index()].ok_or_else(|| {
                     let name = &schedule.items[root.index()].name;
                     Error::device(format!(
                         "{}: {name} has no place in the plan",
                         dispatch.kernel.name
                     ))
-                })?;
+                })
+            };
+            for tensor in &dispatch.tensors {
+                let place = place(tensor)?;
                 entries.push(buffer_binding(
                     buffers,
                     place.buffer,
@@ -58,6 +62,11 @@ impl Program {
             if !dispatch.params.is_empty() {
                 let bytes = dispatch.params.len() as u64;
                 entries.push(buffer_binding(buffers, plan.uniforms, params, bytes));
+            }
+            for window in &dispatch.windows {
+                let place = place(&window.tensor)?;
+                let offset = place.offset + window.offset;
+                entries.push(buffer_binding(buffers, place.buffer, offset, Window::BYTES));
             }
             let entries: Vec<wgpu::BindGroupEntry> = entries
                 .into_iter()

@@ -48,7 +48,7 @@ struct Upload {
 /// Programs over one set of buffers. Nothing is allocated after [`Session::new`].
 #[derive(Debug)]
 pub struct Session<'g> {
-    gpu: &'g Gpu,
+    pub(super) gpu: &'g Gpu,
     plan: MemoryPlan,
     buffers: Buffers,
     pub(super) programs: Vec<Program>,
@@ -362,7 +362,11 @@ impl<'g> Session<'g> {
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    fn submit(&mut self, encoder: wgpu::CommandEncoder, slot: Option<usize>) -> Result<()> {
+    pub(super) fn submit(
+        &mut self,
+        encoder: wgpu::CommandEncoder,
+        slot: Option<usize>,
+    ) -> Result<()> {
         let queue = &self.gpu.queue;
         let index = self
             .gpu
@@ -410,7 +414,7 @@ impl Upload {
     }
 }
 
-fn mapped(receiver: &mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
+pub(super) fn mapped(receiver: &mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
     match receiver.try_recv() {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(Error::device(format!(

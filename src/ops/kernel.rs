@@ -54,7 +54,9 @@ pub enum Access {
 pub struct Reflection {
     /// Storage buffers, by binding number 0, 1, ….
     pub storage: Vec<Access>,
-    /// Whether a uniform `params` follows them.
+    /// Uniform windows behind `params`: `var<uniform> name: array<vec4<..>, 4096>`, see [`crate::ops::Window`].
+    pub windows: usize,
+    /// Whether a uniform `params` follows.
     pub has_params: bool,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
@@ -91,6 +93,7 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
     })?;
     let mut storage = Vec::new();
     let mut uniform = None;
+    let mut windows = Vec::new();
     let mut workgroup_bytes = 0;
     for (_, var) in module.global_variables.iter() {
         if var.space == naga::AddressSpace::WorkGroup {
@@ -112,19 +115,30 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
                     var.name.clone().unwrap_or_default(),
                 ));
             }
+            naga::AddressSpace::Uniform
+                if matches!(
+                    module.types[var.ty].inner,
+                    naga::TypeInner::Array { .. }
+                ) =>
+            {
+                windows.push(binding.binding);
+            }
             naga::AddressSpace::Uniform => uniform = Some(binding.binding),
             _ => {}
         }
     }
     storage.sort_by_key(|s| s.0);
-    let dense = storage.iter().enumerate().all(|(i, s)| s.0 as usize == i);
-    if !dense || uniform.is_some_and(|u| u as usize != storage.len()) {
+    windows.sort_unstable();
+    let used = storage.iter().map(|s| s.0).chain(uniform);
+    let used: Vec<u32> = used.chain(windows.iter().copied()).collect();
+    if used.iter().enumerate().any(|(i, &b)| b as usize != i) {
         return Err(Error::device(format!(
-            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, … and params the binding after the last"
+            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows"
         )));
     }
     Ok(Reflection {
         storage: storage.iter().map(|s| s.1).collect(),
+        windows: windows.len(),
         names: storage.into_iter().map(|s| s.2).collect(),
         has_params: uniform.is_some(),
         workgroup_bytes,

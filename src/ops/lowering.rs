@@ -12,12 +12,46 @@ pub struct Dispatch {
     pub kernel: Kernel,
     /// Its storage buffers, in binding order.
     pub tensors: Vec<Tensor>,
+    /// Its uniform windows, in binding order after `params`.
+    pub windows: Vec<Window>,
     /// Bytes of the uniform `params`, empty when the kernel has none.
     pub params: Vec<u8>,
     /// Workgroups in x, y, z.
     pub grid: [u32; 3],
     /// The tape node it belongs to.
     pub node: usize,
+    /// The rung that it is part of: index into the schedule's list of chosen rungs; none for a kernel without a ladder.
+    pub chosen: Option<usize>,
+}
+
+/// Part of a tensor, read through the uniform address space: [`Window::BYTES`] from `offset` on, whatever lies there.
+///
+/// CPU drivers gather from a uniform block many times faster than from a storage buffer, but a block is limited to 64 KiB; so
+/// a rung for such a driver cuts its work into pieces that fit. What lies beyond the tensor must not influence the result.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// The tensor.
+    pub tensor: Tensor,
+    /// First byte, a multiple of [`Window::ALIGNMENT`].
+    pub offset: u64,
+}
+
+impl Window {
+    /// Size of every window: the least maximum that WebGPU guarantees for a uniform binding.
+    pub const BYTES: u64 = 64 << 10;
+    /// The largest offset alignment that a device may ask for.
+    pub const ALIGNMENT: u64 = 256;
+
+    /// The window that starts at element `first` of a tensor of 4-byte elements, or up to 63 elements before it;
+    /// and where in the window that element is.
+    pub fn at(tensor: &Tensor, first: usize) -> (Self, u32) {
+        let start = (first as u64 * 4) / Self::ALIGNMENT * Self::ALIGNMENT;
+        let window = Self {
+            tensor: tensor.clone(),
+            offset: start,
+        };
+        (window, (first as u64 - start / 4) as u32)
+    }
 }
 
 /// Tensors of one node. Which are present depends on the pass: forward has x and y; backward has the saved x and y, dy,
@@ -85,13 +119,31 @@ impl Lowering<'_> {
         params: P,
         grid: [u32; 3],
     ) -> Result<()> {
+        self.dispatch_windows(kernel, tensors, Vec::new(), params, grid)
+    }
+
+    /// [`Lowering::dispatch`] with uniform windows after `params`. (In front of it they would push its index up, and
+    /// Mesa 22's pass that inlines uniforms writes beyond its tables for high indices.)
+    ///
+    /// # Errors
+    /// As there; and when the kernel declares another number of windows.
+    pub fn dispatch_windows<P: Pod>(
+        &mut self,
+        kernel: Kernel,
+        tensors: &[&Tensor],
+        windows: Vec<Window>,
+        params: P,
+        grid: [u32; 3],
+    ) -> Result<()> {
         let reflection = kernel.reflect()?;
-        if reflection.storage.len() != tensors.len() {
+        if (reflection.storage.len(), reflection.windows) != (tensors.len(), windows.len()) {
             return Err(Error::device(format!(
-                "shaders/{}.wgsl: declares {} storage buffers, the op binds {}",
+                "shaders/{}.wgsl: declares {} storage buffers and {} windows, the op binds {} and {}",
                 kernel.name,
                 reflection.storage.len(),
-                tensors.len()
+                reflection.windows,
+                tensors.len(),
+                windows.len()
             )));
         }
         if grid.iter().any(|&g| g == 0 || g > 65_535) {
@@ -106,11 +158,19 @@ impl Lowering<'_> {
         self.dispatches.push(Dispatch {
             kernel,
             tensors: tensors.iter().map(|&t| t.clone()).collect(),
+            windows,
             params: bytemuck::bytes_of(&params).to_vec(),
             grid,
             node: self.node,
+            chosen: self.current_choice(),
         });
         Ok(())
+    }
+
+    /// The last choice made for the current node.
+    fn current_choice(&self) -> Option<usize> {
+        let index = self.chosen.len().checked_sub(1)?;
+        (self.chosen[index].0 == self.node).then_some(index)
     }
 
     /// A scratch tensor that lives between the dispatches of this node; it is part of the memory plan.

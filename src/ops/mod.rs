@@ -36,14 +36,14 @@ pub use dropout::Dropout;
 pub use gather_batch::GatherBatch;
 pub use kernel::{Access, Kernel, Reflection};
 pub use l2_penalty::L2Penalty;
-pub use lowering::{Dispatch, Io, Lowering, grid_1d};
+pub use lowering::{Dispatch, Io, Lowering, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use pooling::average::AvgPool2d;
 pub use pooling::global_average::GlobalAvgPool;
 pub use pooling::max::MaxPool2d;
 pub use reference::{Array, Real};
 pub use relu::Relu;
-pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung};
+pub use select::{Capabilities, Choices, DeviceClass, Family, Problem, Rung, Work};
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use step::Step;
 

@@ -86,6 +86,15 @@ pub struct Rung {
     pub supports: fn(&Problem, &Capabilities) -> Result<(), String>,
 }
 
+/// The least that a job costs, whatever the kernel: what rates and rooflines are reckoned from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Floating-point operations of the plain algorithm; a multiply-add counts 2.
+    pub flops: u64,
+    /// Bytes when every input is read once and every output written once.
+    pub bytes: u64,
+}
+
 /// A ladder: all kernels for one job, from the one to read first to the fastest.
 #[derive(Debug)]
 pub struct Family {
@@ -97,6 +106,8 @@ pub struct Family {
     pub software: &'static [&'static str],
     /// Default order on a GPU.
     pub hardware: &'static [&'static str],
+    /// What a problem costs at least.
+    pub work: fn(&Problem) -> Work,
 }
 
 /// A rung that runs any problem on any device.

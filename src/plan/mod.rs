@@ -5,13 +5,13 @@ pub mod budget;
 pub mod cost;
 pub mod recompute;
 mod schedule;
-mod summary;
+pub mod summary;
 
 pub use schedule::{Chosen, Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
 use crate::error::{Error, Result};
-use crate::ops::{Access, Capabilities, Step};
+use crate::ops::{Access, Capabilities, Step, Window};
 use crate::tape::{Flat, Role};
 use crate::tensor::TensorId;
 use arena::{Block, Packing};
@@ -171,6 +171,7 @@ impl MemoryPlan {
             plan.buffer(&format!("upload {i}"), plan.upload_bytes, Category::Staging)?;
         }
         plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
+        plan.room_for_windows(programs);
         plan.check_conflicts(programs)?;
         plan.check_sizes(capabilities)?;
         Ok(plan)
@@ -318,6 +319,19 @@ impl MemoryPlan {
             }
         }
         Ok(())
+    }
+
+    /// A window has a fixed size: a buffer whose last tensor is read through one may have to be longer than its tensors.
+    fn room_for_windows(&mut self, programs: &[(&str, &Schedule)]) {
+        for ((_, s), plan) in programs.iter().zip(&self.programs) {
+            for window in s.dispatches.iter().flat_map(|d| &d.windows) {
+                if let Some(place) = plan.places[s.root(&window.tensor).index()] {
+                    let buffer = &mut self.buffers[place.buffer];
+                    let end = place.offset + window.offset + Window::BYTES;
+                    buffer.bytes = buffer.bytes.max(end);
+                }
+            }
+        }
     }
 
     /// No dispatch may bind one buffer both `read` and `read_write`: wgpu refuses it.

@@ -195,7 +195,7 @@ impl Schedule {
         self.roots[tensor.id().index()]
     }
 
-    /// Storage access of every binding of a dispatch, by root tensor.
+    /// Access of every binding of a dispatch, storage buffers and windows, by root tensor.
     ///
     /// # Errors
     /// When the kernel can't be parsed.
@@ -206,6 +206,12 @@ impl Schedule {
             .iter()
             .zip(&reflection.storage)
             .map(|(t, &a)| (self.root(t), a))
+            .chain(
+                dispatch
+                    .windows
+                    .iter()
+                    .map(|w| (self.root(&w.tensor), Access::Read)),
+            )
             .collect())
     }
 

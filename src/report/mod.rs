@@ -177,3 +177,9 @@ impl RunReport {
         Ok(path)
     }
 }
+
+/// The memory timeline as a standalone SVG file: arenas, the tensors in them over the step's time, the live bytes and the
+/// lower bound.
+pub fn memory_svg(timeline: &MemoryTimeline) -> String {
+    plot::memory(timeline, plot::WIDE).standalone()
+}

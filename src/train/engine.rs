@@ -10,6 +10,7 @@ use crate::tape::{Flat, Role, Tape, initial_values};
 use crate::tensor::{Shape, TensorId};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Named tensors: parameters and running statistics under PyTorch's names.
 pub type Weights = Vec<(String, Shape, Vec<f32>)>;
@@ -46,14 +47,7 @@ impl Samples {
     }
 }
 
-/// A program: its tape and its dispatches.
-#[derive(Debug)]
-pub struct Compiled {
-    /// The tape.
-    pub tape: Tape,
-    /// Its dispatches.
-    pub schedule: Schedule,
-}
+pub use crate::plan::budget::Program as Compiled;
 
 const TRAIN: usize = 0;
 
@@ -64,7 +58,7 @@ pub struct Engine<'g> {
     /// Training program, then evaluation; an engine for evaluation alone has the latter only.
     programs: Vec<Compiled>,
     g: GraphSettings,
-    samples: Samples,
+    samples: Arc<Samples>,
     batch_size: usize,
     seed: u32,
     scratch: Vec<(Vec<u8>, Vec<u8>)>,
@@ -80,7 +74,7 @@ impl<'g> Engine<'g> {
         programs: Vec<Compiled>,
         plan: MemoryPlan,
         g: &GraphSettings,
-        samples: Samples,
+        samples: Arc<Samples>,
         batch_size: usize,
         seed: u64,
     ) -> Result<Self> {
@@ -122,6 +116,11 @@ impl<'g> Engine<'g> {
         &mut self.session
     }
 
+    /// What the graphs were built from.
+    pub fn settings(&self) -> &GraphSettings {
+        &self.g
+    }
+
     /// The programs.
     pub fn programs(&self) -> &[Compiled] {
         &self.programs
@@ -132,7 +131,7 @@ impl<'g> Engine<'g> {
     }
 
     /// Replace the samples that a streamed engine takes its batches from.
-    pub fn set_samples(&mut self, samples: Samples) {
+    pub fn set_samples(&mut self, samples: Arc<Samples>) {
         self.samples = samples;
     }
 
@@ -465,7 +464,7 @@ fn fill(
     }
 }
 
-/// Lower the tapes of a run and plan their memory.
+/// Lower the tapes of a run and plan their memory as they are, without a budget.
 ///
 /// # Errors
 /// When the model does not fit the data, or no kernel fits the device.
@@ -477,24 +476,26 @@ pub fn compile(
     capabilities: &crate::ops::Capabilities,
     choices: &Choices,
 ) -> Result<(Vec<Compiled>, MemoryPlan)> {
-    let mut programs = Vec::new();
-    let mut add = |tape: Tape| -> Result<()> {
-        let schedule = schedule(&tape, capabilities, choices)?;
-        programs.push(Compiled { tape, schedule });
-        Ok(())
-    };
+    let mut tapes = Vec::new();
     if let Some(entries) = entries {
-        add(training_tape(model, g, entries)?)?;
+        tapes.push(("training", training_tape(model, g, entries)?));
     }
-    add(evaluation_tape(model, g, eval_entries.max(1))?)?;
-    let names = match programs.len() {
-        1 => &["evaluation"][..],
-        _ => &["training", "evaluation"],
-    };
-    let list: Vec<(&str, &Schedule)> = names
+    tapes.push((
+        "evaluation",
+        evaluation_tape(model, g, eval_entries.max(1))?,
+    ));
+    let mut programs = Vec::new();
+    for (name, tape) in tapes {
+        let schedule = schedule(&tape, capabilities, choices)?;
+        programs.push(Compiled {
+            name: name.to_owned(),
+            tape,
+            schedule,
+        });
+    }
+    let list: Vec<(&str, &Schedule)> = programs
         .iter()
-        .copied()
-        .zip(programs.iter().map(|p| &p.schedule))
+        .map(|p| (p.name.as_str(), &p.schedule))
         .collect();
     let plan = MemoryPlan::new(&list, capabilities, Placement::default(), g.micro_batches)?;
     Ok((programs, plan))

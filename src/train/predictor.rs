@@ -7,6 +7,7 @@ use crate::dataset::Normaliser;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::Choices;
+use std::sync::Arc;
 
 /// Predicts batches of samples.
 #[derive(Debug)]
@@ -25,7 +26,12 @@ impl<'g> Predictor<'g> {
     ///
     /// # Errors
     /// When the weights don't fit the architecture, or the device fails.
-    pub fn new(gpu: &'g Gpu, file: &ModelFile, batch_size: usize) -> Result<Self> {
+    pub fn new(
+        gpu: &'g Gpu,
+        file: &ModelFile,
+        batch_size: usize,
+        choices: &Choices,
+    ) -> Result<Self> {
         let g = GraphSettings {
             rows: file.features.rows,
             frames: file.features.frames,
@@ -37,15 +43,8 @@ impl<'g> Predictor<'g> {
             weight_decay: 0.0,
             clip_norm: None,
         };
-        let (programs, plan) = compile(
-            &file.model,
-            &g,
-            None,
-            TABLE,
-            gpu.capabilities(),
-            &Choices::default(),
-        )?;
-        let mut engine = Engine::new(gpu, programs, plan, &g, Samples::default(), batch_size, 0)?;
+        let (programs, plan) = compile(&file.model, &g, None, TABLE, gpu.capabilities(), choices)?;
+        let mut engine = Engine::new(gpu, programs, plan, &g, Arc::default(), batch_size, 0)?;
         engine.set_weights(&file.weights)?;
         Ok(Self {
             engine,
@@ -65,10 +64,10 @@ impl<'g> Predictor<'g> {
             let mut part = part.to_vec();
             self.normaliser.apply(&mut part, self.frames)?;
             let n = part.len() / self.size;
-            self.engine.set_samples(Samples {
+            self.engine.set_samples(Arc::new(Samples {
                 x: part,
                 labels: vec![0; n],
-            });
+            }));
             let order: Vec<u32> = (0..n as u32).collect();
             all.extend(self.engine.evaluate(&order)?.probabilities);
         }

@@ -8,6 +8,7 @@ use crate::dataset::{
 };
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A data set made ready for training.
 #[derive(Debug, Clone)]
@@ -15,7 +16,7 @@ pub struct Task {
     /// Class names.
     pub genres: Vec<String>,
     /// All samples, normalised.
-    pub samples: Samples,
+    pub samples: Arc<Samples>,
     /// Samples that train.
     pub train: Vec<u32>,
     /// Samples that validate.
@@ -122,7 +123,7 @@ impl Task {
             },
             track_of: dataset.samples.iter().map(|s| s.track).collect(),
             genres: dataset.genres,
-            samples: Samples { x, labels },
+            samples: Arc::new(Samples { x, labels }),
             train: train.iter().map(|&i| i as u32).collect(),
             validation: validation.iter().map(|&i| i as u32).collect(),
             class_weights,

@@ -86,7 +86,7 @@ pub fn tiny_engine<'g>(
     let n = samples.len();
     let (programs, plan) =
         compile(model, g, Some(n), n, gpu.capabilities(), choices).expect("the model compiles");
-    let mut engine = Engine::new(gpu, programs, plan, g, samples, n, 42).expect("an engine");
+    let mut engine = Engine::new(gpu, programs, plan, g, samples.into(), n, 42).expect("an engine");
     engine.initialise(42).expect("weights");
     let weights = gtzan_gpu::train::read_weights(&fixture("weights_init.safetensors"))
         .expect("stored weights");

@@ -13,10 +13,10 @@ use crate::features::Definition;
 use crate::fsutil::atomic_write;
 use crate::gpu::Gpu;
 use crate::nn::Model;
-use crate::ops::Choices;
+use crate::plan::budget::{Fitted, Request};
+use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Settings, Task, Trainer, compile,
-    split_rule,
+    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Recipe, Settings, Task, Trainer, split_rule,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,18 +40,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
         None => new_run(args.run.as_deref(), &model.name, &settings)?,
     };
     let task = load_task(&settings, &args)?;
-    let (g, programs, plan) = plan_run(&gpu, &model, &task, &settings)?;
     show::model(&model, &task)?;
-    show::plan(&plan, &g);
-    let engine = Engine::new(
-        &gpu,
-        programs,
-        plan,
-        &g,
-        task.samples.clone(),
-        settings.batch_size,
-        settings.seed,
-    )?;
+    let (fitted, engine) = open_engine(&gpu, &model, &task, &settings, &args)?;
     let mut trainer = match resumed {
         Some(checkpoint) => {
             let epoch = checkpoint.progress.epoch;
@@ -86,7 +76,18 @@ pub fn run(args: TrainArgs) -> Result<()> {
         ));
     }
     console::line(&outcome.ending);
-    show::finish(&mut trainer, &gpu, &task, &settings, &model, &run, &outcome)
+    show::finish(
+        &mut trainer,
+        &show::Finished {
+            gpu: &gpu,
+            task: &task,
+            settings: &settings,
+            model: &model,
+            run: &run,
+            fitted: &fitted,
+            ending: &outcome.ending,
+        },
+    )
 }
 
 /// Ctrl-C asks for an orderly end; a second one ends the program at once.
@@ -181,7 +182,7 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
         })?,
         None => {
             console::line(
-                "no data given and no folder ./genres: using the built-in SYNTHETIC set (composed by rules, not real music)",
+                "using the built-in SYNTHETIC set: composed by rules, not real music (give a folder of genres to train on your own)",
             );
             console::with_bar("composing", |progress| {
                 Dataset::synthetic(s.seed, s.synthetic_tracks, &options, progress)
@@ -205,40 +206,45 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     Ok(task)
 }
 
-type Planned = (
-    GraphSettings,
-    Vec<crate::train::Compiled>,
-    crate::plan::MemoryPlan,
-);
-
-fn plan_run(gpu: &Gpu, model: &Model, task: &Task, s: &Settings) -> Result<Planned> {
-    let resident = task.samples.x.len() as u64 * 4 <= gpu.capabilities().max_binding_bytes;
-    let g = GraphSettings {
-        rows: task.features.rows,
-        frames: task.features.frames,
-        classes: task.genres.len(),
-        micro_batch: s.batch_size,
-        micro_batches: 1,
-        feed: if resident {
-            Feed::Resident {
-                samples: task.samples.len(),
-            }
-        } else {
-            Feed::Streamed
-        },
-        label_smoothing: s.label_smoothing,
-        weight_decay: s.weight_decay,
-        clip_norm: s.clip_norm,
-    };
-    let (programs, plan) = compile(
+/// Fit the run into the budget, create its buffers, say what was chosen.
+fn open_engine<'g>(
+    gpu: &'g Gpu,
+    model: &Model,
+    task: &Task,
+    s: &Settings,
+    args: &TrainArgs,
+) -> Result<(Fitted, Engine<'g>)> {
+    let recipe = Recipe {
         model,
-        &g,
-        Some(task.train.len()),
-        task.validation.len(),
-        gpu.capabilities(),
-        &Choices::default(),
-    )?;
-    Ok((g, programs, plan))
+        base: GraphSettings {
+            rows: task.features.rows,
+            frames: task.features.frames,
+            classes: task.genres.len(),
+            micro_batch: s.batch_size,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: s.label_smoothing,
+            weight_decay: s.weight_decay,
+            clip_norm: s.clip_norm,
+        },
+        samples: task.samples.len(),
+        entries: task.train.len(),
+        eval_entries: task.validation.len(),
+    };
+    let budget = s.vram.as_deref().map(super::parse_bytes).transpose()?;
+    let choices = super::tuned_choices(gpu, &args.cache);
+    let request = Request {
+        budget,
+        batch: s.batch_size,
+        micro_batches: None,
+        may_reside: true,
+        may_recompute: true,
+        capabilities: gpu.capabilities(),
+        choices: &choices,
+    };
+    let (fitted, engine) = recipe.open(gpu, &request, &task.samples, s.seed)?;
+    show::plan(&Summary::new(&model.name, s.batch_size, budget, &fitted));
+    Ok((fitted, engine))
 }
 
 /// Samples of `dataset` on one side of the split that the run in `run` was trained with.

@@ -1,13 +1,15 @@
 //! What a training run shows: tables before it, a line per epoch, the report after it.
 
 use super::super::console;
+use crate::bench::profile;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::gpu::Gpu;
 use crate::nn::Model;
-use crate::plan::MemoryPlan;
+use crate::plan::budget::Fitted;
+use crate::plan::summary::{Summary, timeline};
 use crate::report::{self, ConfusionMatrix, EpochRow, RunReport, Setting};
-use crate::train::{EpochEvent, Feed, GraphSettings, Outcome, Settings, Task, Trainer};
+use crate::train::{EpochEvent, Settings, Task, Trainer};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
@@ -26,16 +28,21 @@ pub fn model(model: &Model, task: &Task) -> Result<()> {
     Ok(())
 }
 
-pub fn plan(plan: &MemoryPlan, g: &GraphSettings) {
-    let data = match g.feed {
-        Feed::Resident { .. } => "the data set included",
-        Feed::Streamed => "batches streamed from the CPU",
+pub fn plan(summary: &Summary) {
+    let data = match (summary.dataset_on_gpu, summary.micro_batches) {
+        (true, 1) => "the data set included".to_owned(),
+        (true, n) => format!("the data set included, {n} micro-batches a step"),
+        (false, 1) => "batches sent from the CPU".to_owned(),
+        (false, n) => format!("batches sent from the CPU, {n} micro-batches a step"),
     };
     console::line(&format!(
         "memory: {} planned, {data} (lower bound {})",
-        report::bytes(plan.total_bytes()),
-        report::bytes(plan.lower_bound())
+        report::bytes(summary.total_bytes),
+        report::bytes(summary.lower_bound_bytes)
     ));
+    if summary.budget_bytes.is_some() {
+        summary.explain().iter().for_each(|l| console::line(l));
+    }
 }
 
 /// Progress bars on a terminal, plain lines elsewhere.
@@ -137,61 +144,73 @@ struct Metrics<'a> {
     ending: &'a str,
 }
 
+/// A finished run.
+pub struct Finished<'a> {
+    pub gpu: &'a Gpu,
+    pub task: &'a Task,
+    pub settings: &'a Settings,
+    pub model: &'a Model,
+    pub run: &'a Path,
+    pub fitted: &'a Fitted,
+    pub ending: &'a str,
+}
+
 /// Validate the kept weights, print the report, write the run's files.
-#[allow(clippy::too_many_arguments)]
-pub fn finish(
-    trainer: &mut Trainer,
-    gpu: &Gpu,
-    task: &Task,
-    settings: &Settings,
-    model: &Model,
-    run: &Path,
-    outcome: &Outcome,
-) -> Result<()> {
+pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
     let matrix = trainer.validate()?;
     print_matrix(&matrix);
     let metrics = Metrics {
         report: matrix.report(),
-        seed: settings.seed,
-        settings,
-        adapter: gpu.name(),
-        driver: gpu.driver(),
+        seed: f.settings.seed,
+        settings: f.settings,
+        adapter: f.gpu.name(),
+        driver: f.gpu.driver(),
         version: env!("CARGO_PKG_VERSION"),
-        synthetic: task.synthetic,
-        ending: &outcome.ending,
+        synthetic: f.task.synthetic,
+        ending: f.ending,
     };
-    let path = run.join("metrics.json");
+    let path = f.run.join("metrics.json");
     let json = serde_json::to_string_pretty(&metrics).map_err(|e| Error::file(&path, e))?;
     atomic_write(&path, json.as_bytes())?;
-    let created = trainer.engine().session().created_bytes();
-    let summary = model.summary(task.features.rows, task.features.frames, task.genres.len())?;
+    let history = trainer.history();
+    let engine = trainer.engine();
+    let created = engine.session().created_bytes();
+    let schedule = &f.fitted.programs[0].schedule;
+    // The step runs with a learning rate of 0, and everything is saved already.
+    let timings = profile::engine(engine, PROFILED_STEPS)?;
+    let summary = f.model.summary(
+        f.task.features.rows,
+        f.task.features.frames,
+        f.task.genres.len(),
+    )?;
+    let name = f.run.file_name().map(|n| n.to_string_lossy().into_owned());
     let report = RunReport {
-        run: run.file_name().map_or_else(
-            || run.display().to_string(),
-            |n| n.to_string_lossy().into_owned(),
-        ),
-        model: model.name.clone(),
+        run: name.unwrap_or_else(|| f.run.display().to_string()),
+        model: f.model.name.clone(),
         parameters: summary.trainable() as u64,
-        data: task.description.clone(),
-        synthetic: task.synthetic,
-        device: format!("{} ({})", gpu.name(), gpu.driver()),
+        data: f.task.description.clone(),
+        synthetic: f.task.synthetic,
+        device: format!("{} ({})", f.gpu.name(), f.gpu.driver()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ending: Some(outcome.ending.clone()),
-        history: trainer.history(),
+        ending: Some(f.ending.to_owned()),
+        history,
         evaluation: Some(matrix),
-        memory: None,
-        kernels: None,
+        memory: Some(timeline(schedule, &f.fitted.plan, 0)),
+        kernels: Some(profile::kernel_times(schedule, &timings)),
         peak_vram: Some(created),
-        settings: list(settings),
+        settings: list(f.settings),
     };
-    let html = report.write(run)?;
-    console::line(&format!("saved in {}:", run.display()));
+    let html = report.write(f.run)?;
+    console::line(&format!("saved in {}:", f.run.display()));
     console::line("  model.safetensors       the best weights, with all that predicting needs");
     console::line("  checkpoint.safetensors  to go on with --resume");
-    console::line("  history.csv, metrics.json, config.toml");
+    console::line("  history.csv, metrics.json, config.toml, plots/*.svg");
     console::line(&format!("  {}", html.display()));
     Ok(())
 }
+
+/// Steps timed for the report's table of kernels.
+const PROFILED_STEPS: usize = 2;
 
 /// Classification report and confusion matrix.
 pub fn print_matrix(matrix: &ConfusionMatrix) {

@@ -9,23 +9,25 @@ use crate::kernel;
 use crate::ops::dropout::aligned;
 use crate::ops::select::anything;
 use crate::ops::util::WORKGROUP;
-use crate::ops::{Capabilities, DeviceClass, Family, Io, Kernel, Lowering, Problem, Rung, grid_1d};
+use crate::ops::{
+    Capabilities, DeviceClass, Family, Io, Kernel, Lowering, Problem, Rung, Work, grid_1d,
+};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
 /// Mean and variance of each channel.
-pub static STATISTICS: Family = reduction("batch_norm.statistics");
+pub static STATISTICS: Family = reduction("batch_norm.statistics", |p| work(p, 4, 1));
 
 /// Gradients of gamma and beta, whose sums the gradient of x needs too.
-pub static BACKWARD: Family = reduction("batch_norm.backward");
+pub static BACKWARD: Family = reduction("batch_norm.backward", |p| work(p, 5, 2));
 
 /// y from x and the statistics.
-pub static NORMALISE: Family = elementwise("batch_norm.normalise");
+pub static NORMALISE: Family = elementwise("batch_norm.normalise", |p| work(p, 3, 2));
 
 /// dx from dy, x, the statistics and the two sums.
-pub static INPUT_GRADIENT: Family = elementwise("batch_norm.input_gradient");
+pub static INPUT_GRADIENT: Family = elementwise("batch_norm.input_gradient", |p| work(p, 5, 3));
 
-const fn reduction(name: &'static str) -> Family {
+const fn reduction(name: &'static str, work: fn(&Problem) -> Work) -> Family {
     Family {
         name,
         rungs: &[
@@ -44,10 +46,11 @@ const fn reduction(name: &'static str) -> Family {
         ],
         software: &["3_blocks", "1_naive"],
         hardware: &["2_tree", "1_naive"],
+        work,
     }
 }
 
-const fn elementwise(name: &'static str) -> Family {
+const fn elementwise(name: &'static str, work: fn(&Problem) -> Work) -> Family {
     Family {
         name,
         rungs: &[
@@ -62,6 +65,19 @@ const fn elementwise(name: &'static str) -> Family {
         ],
         software: &["2_rows", "1_naive"],
         hardware: &["2_rows", "1_naive"],
+        work,
+    }
+}
+
+/// Work of a kernel that does `flops` per element and moves each element `times` times; what it moves per channel is little.
+fn work(p: &Problem, flops: u64, times: u64) -> Work {
+    let elements = ["n", "c", "s"]
+        .iter()
+        .map(|n| p.get(n) as u64)
+        .product::<u64>();
+    Work {
+        flops: flops * elements,
+        bytes: 4 * times * elements,
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn backward<T: Real>(
     let mut dx = Array::zeros(x[0].shape.clone());
     let mut dgamma = Array::zeros([channels]);
     let mut dbeta = Array::zeros([channels]);
-    for c in 0..channels {
+    for (c, &gamma) in gamma.iter().enumerate() {
         let inv_std = op.inv_std(variances.data[c]);
         let normalised = |i: usize| (data[i] - means.data[c]) * inv_std;
         let gradient = |i: usize| dy.data[i] * op.mask(i, shape, step);
@@ -94,7 +94,7 @@ pub(super) fn backward<T: Real>(
             } else {
                 T::zero()
             };
-            dx.data[i] = gamma[c] * inv_std * (gradient(i) - through_statistics);
+            dx.data[i] = gamma * inv_std * (gradient(i) - through_statistics);
         }
     }
     vec![dx, dgamma, dbeta]

@@ -3,7 +3,8 @@
 //! A rung is a file beside this one, an entry here, and one arm of the `match` of its direction.
 
 use super::geometry::Geometry;
-use super::naive;
+use super::tiles::same_3x3;
+use super::{naive, subgroup, tiled, weight, winograd, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -11,34 +12,91 @@ use crate::ops::{Family, Io, Lowering, Rung};
 /// y (and argmax) from x, w, b.
 pub static FORWARD: Family = Family {
     name: "conv2d.forward",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
-    hardware: &["1_naive"],
+    rungs: &[
+        Rung {
+            name: "1_naive",
+            supports: anything,
+        },
+        Rung {
+            name: "2_registers",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "3_shared",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "4_subgroup",
+            supports: subgroup::supports,
+        },
+        Rung {
+            name: "6_winograd_f4_windows",
+            supports: winograd::windows,
+        },
+    ],
+    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
+    hardware: &["3_shared"],
+    work: work::forward,
 };
 
 /// dx from w and dy, read through the epilogue.
 pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
-    hardware: &["1_naive"],
+    rungs: &[
+        Rung {
+            name: "1_naive",
+            supports: anything,
+        },
+        Rung {
+            name: "2_registers",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "3_shared",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "4_subgroup",
+            supports: subgroup::supports,
+        },
+        Rung {
+            name: "6_winograd_f4_windows",
+            supports: winograd::windows,
+        },
+    ],
+    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
+    hardware: &["3_shared"],
+    work: work::backward_input,
 };
 
 /// dw from x and dy, read through the epilogue.
 pub static BACKWARD_WEIGHT: Family = Family {
     name: "conv2d.backward_weight",
-    rungs: &[Rung {
-        name: "1_naive",
-        supports: anything,
-    }],
-    software: &["1_naive"],
-    hardware: &["1_naive"],
+    rungs: &[
+        Rung {
+            name: "1_naive",
+            supports: anything,
+        },
+        Rung {
+            name: "2_registers",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "3_shared",
+            supports: same_3x3,
+        },
+        Rung {
+            name: "4_subgroup",
+            supports: subgroup::supports,
+        },
+        Rung {
+            name: "6_winograd_f4_windows",
+            supports: winograd::windows,
+        },
+    ],
+    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
+    hardware: &["3_shared"],
+    work: work::backward_weight,
 };
 
 /// db from dy, read through the epilogue.
@@ -56,6 +114,7 @@ pub static BACKWARD_BIAS: Family = Family {
     ],
     software: &["2_quads"],
     hardware: &["2_quads"],
+    work: work::backward_bias,
 };
 
 /// All of them, for the registry.
@@ -65,6 +124,10 @@ pub static FAMILIES: &[&Family] = &[&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT,
 pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     match l.choose(&FORWARD, &g.problem())? {
         "1_naive" => naive::forward(g, io, l),
+        "2_registers" => tiled::forward(&tiled::registers(), g, io, l),
+        "3_shared" => tiled::forward(&tiled::shared(), g, io, l),
+        "4_subgroup" => subgroup::forward(g, io, l),
+        "6_winograd_f4_windows" => winograd::forward(g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -74,6 +137,10 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
     let Some(dx) = io.dx(0) else { return Ok(()) };
     match l.choose(&BACKWARD_INPUT, &g.problem())? {
         "1_naive" => naive::backward_input(g, io, dx, l),
+        "2_registers" => tiled::backward_input(&tiled::registers(), g, io, dx, l),
+        "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
+        "4_subgroup" => subgroup::backward_input(g, io, dx, l),
+        "6_winograd_f4_windows" => winograd::backward_input(g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -83,6 +150,10 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
     let Some(dw) = io.dx(1) else { return Ok(()) };
     match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
         "1_naive" => naive::backward_weight(g, io, dw, l),
+        "2_registers" => weight::registers(g, io, dw, l),
+        "3_shared" => weight::shared(g, io, dw, l),
+        "4_subgroup" => weight::subgroup(g, io, dw, l),
+        "6_winograd_f4_windows" => winograd::backward_weight(g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::select::anything;
-use crate::ops::{Capabilities, Family, Io, Lowering, Problem, Rung, grid_1d};
+use crate::ops::{Capabilities, Family, Io, Lowering, Problem, Rung, Work, grid_1d};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 
@@ -73,6 +73,39 @@ fn whole_quads(p: &Problem, _: &Capabilities) -> Result<(), String> {
     }
 }
 
+/// Elements of x, w and y, and multiply-adds.
+fn sizes(p: &Problem) -> [u64; 4] {
+    let [n, i, o] = ["n", "i", "o"].map(|name| p.get(name) as u64);
+    [n * i, o * i, n * o, n * i * o]
+}
+
+/// Reads x, w, b; writes y.
+fn forward_work(p: &Problem) -> Work {
+    let [x, w, y, multiply_adds] = sizes(p);
+    Work {
+        flops: 2 * multiply_adds,
+        bytes: 4 * (x + w + p.get("o") as u64 + y),
+    }
+}
+
+/// Reads dy (and y for ReLU) and one of x and w; writes the gradient of the other.
+fn gradient_work(p: &Problem) -> Work {
+    let [x, w, y, multiply_adds] = sizes(p);
+    Work {
+        flops: 2 * multiply_adds,
+        bytes: 4 * (x + w + y * (1 + p.get("relu") as u64)),
+    }
+}
+
+/// Reads dy (and y for ReLU); writes db.
+fn bias_work(p: &Problem) -> Work {
+    let [_, _, y, _] = sizes(p);
+    Work {
+        flops: y,
+        bytes: 4 * (y * (1 + p.get("relu") as u64) + p.get("o") as u64),
+    }
+}
+
 const NAIVE: Rung = Rung {
     name: "1_naive",
     supports: anything,
@@ -89,6 +122,7 @@ pub static FORWARD: Family = Family {
     rungs: &[NAIVE, TILED],
     software: &["2_tile", "1_naive"],
     hardware: &["2_tile", "1_naive"],
+    work: forward_work,
 };
 
 /// dx from w and dy.
@@ -97,6 +131,7 @@ pub static BACKWARD_INPUT: Family = Family {
     rungs: &[NAIVE, TILED],
     software: &["2_tile", "1_naive"],
     hardware: &["2_tile", "1_naive"],
+    work: gradient_work,
 };
 
 /// dw from x and dy.
@@ -105,6 +140,7 @@ pub static BACKWARD_WEIGHT: Family = Family {
     rungs: &[NAIVE, TILED],
     software: &["2_tile", "1_naive"],
     hardware: &["2_tile", "1_naive"],
+    work: gradient_work,
 };
 
 /// db from dy.
@@ -113,6 +149,7 @@ pub static BACKWARD_BIAS: Family = Family {
     rungs: &[NAIVE],
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: bias_work,
 };
 
 /// All of them, for the registry.

@@ -1,6 +1,6 @@
 //! Average pooling.
 
-use super::{Params, WORKGROUP, only_input};
+use super::{Params, WORKGROUP, only_input, work};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::select::anything;
@@ -35,6 +35,7 @@ pub static FORWARD: Family = Family {
     rungs: RUNGS,
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: |p| work(p, 0),
 };
 
 /// dx from dy.
@@ -43,6 +44,7 @@ pub static BACKWARD: Family = Family {
     rungs: RUNGS,
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: |p| work(p, 0),
 };
 
 impl Op for AvgPool2d {

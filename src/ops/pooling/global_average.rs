@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel;
 use crate::ops::select::anything;
 use crate::ops::{
-    Array, Case, Entry, Family, Fill, Io, Lowering, Op, Problem, Real, Rung, Step, grid_1d,
+    Array, Case, Entry, Family, Fill, Io, Lowering, Op, Problem, Real, Rung, Step, Work, grid_1d,
 };
 use crate::tensor::{Shape, Spec};
 use bytemuck::{Pod, Zeroable};
@@ -37,6 +37,10 @@ pub static FORWARD: Family = Family {
     // A CPU driver runs lanes in vectors of 8 and pays for every barrier; a GPU wants neighbours to read neighbours.
     software: &["1_naive"],
     hardware: &["2_tree"],
+    work: |p| Work {
+        flops: (p.get("planes") * p.get("area")) as u64,
+        bytes: 4 * (p.get("planes") * (p.get("area") + 1)) as u64,
+    },
 };
 
 #[repr(C)]

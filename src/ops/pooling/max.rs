@@ -1,6 +1,6 @@
 //! Max-pooling.
 
-use super::{Params, WORKGROUP, only_input};
+use super::{Params, WORKGROUP, only_input, work};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::ops::select::anything;
@@ -40,6 +40,7 @@ pub static FORWARD: Family = Family {
     rungs: RUNGS,
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: |p| work(p, 1),
 };
 
 /// dx from dy and argmax.
@@ -48,6 +49,7 @@ pub static BACKWARD: Family = Family {
     rungs: RUNGS,
     software: &["1_naive"],
     hardware: &["1_naive"],
+    work: |p| work(p, 1),
 };
 
 impl Op for MaxPool2d {

@@ -4,7 +4,7 @@ pub(super) mod average;
 pub(super) mod global_average;
 pub(super) mod max;
 
-use super::Problem;
+use super::{Problem, Work};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Shape, Spec};
 use bytemuck::{Pod, Zeroable};
@@ -92,6 +92,19 @@ impl Params {
                 f(output, (plane * h + i * sh + u) * w + j * sw + v, tap);
             }
         }
+    }
+}
+
+/// Work of a pooling in either direction: one operation per tap; the larger and the smaller tensor once each, and
+/// `argmax` bytes per window.
+fn work(p: &Problem, argmax: u64) -> Work {
+    let get = |name| p.get(name) as u64;
+    let windows = |size, window, stride| (get(size) - get(window)) / get(stride).max(1) + 1;
+    let y = windows("h", "window_h", "stride_h") * windows("w", "window_w", "stride_w");
+    let area = get("h") * get("w");
+    Work {
+        flops: get("planes") * y * get("window_h") * get("window_w"),
+        bytes: get("planes") * (4 * area + (4 + argmax) * y),
     }
 }
 

@@ -1,0 +1,46 @@
+// Backward through the epilogue: g[n,c,i,j] = dy where ReLU passed (and where the window's maximum was), else 0.
+// dy: [N,C,PH,PW]; mask: y (ReLU) or argmax (ReLU and pooling); g: [chunk,C,H,W].
+// One invocation: one g. One workgroup: 64 of them that follow each other in memory.
+// Traffic: reads dy and mask (under pooling from the cache, four times each), writes g; no arithmetic, memory-bound.
+// Next rung: pack_quads does the same in the layout of the subgroup rung.
+
+struct Params {
+    first: u32, n: u32,          // samples first .. first+n of the batch are in this chunk
+    c: u32, h: u32, w: u32,      // g: [chunk,C,H,W]
+    ph: u32, pw: u32,            // dy: [N,C,PH,PW]; H, W, or half of them when pooled
+    reserved: u32,
+}
+
+override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> mask: array<u32>;
+@group(0) @binding(2) var<storage, read_write> g: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+// The gradient of the convolution before ReLU and pooling: dy[n,c,i,j] seen through the epilogue.
+fn gradient(n: u32, c: u32, i: u32, j: u32) -> f32 {
+    if EPILOGUE == 2u {
+        let p = i / 2u;
+        let q = j / 2u;
+        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
+        let at = ((n * params.c + c) * params.ph + p) * params.pw + q;
+        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
+        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
+    }
+    let at = ((n * params.c + c) * params.h + i) * params.w + j;
+    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
+    return dy[at];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let index = (group.y * groups.x + group.x) * 64u + lane;
+    if index >= params.n * params.c * params.h * params.w { return; }
+    let j = index % params.w;
+    let i = index / params.w % params.h;
+    let c = index / (params.w * params.h) % params.c;
+    let n = index / (params.w * params.h * params.c);
+    g[index] = gradient(params.first + n, c, i, j);
+}

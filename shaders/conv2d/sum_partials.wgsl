@@ -1,0 +1,21 @@
+// The end of a split sum: dw[i] = sum over s of partials[s,i].
+// partials: [SPLITS,COUNT]; dw: [COUNT].
+// One invocation: one sum. One workgroup: 64 of them, no shared memory.
+// Traffic: reads every partial sum once, 1 addition per 4 bytes, memory-bound; always in the same order, so the same bits every time.
+// Next rung: none; the partial sums are few.
+
+struct Params { count: u32, splits: u32, reserved0: u32, reserved1: u32 }
+
+@group(0) @binding(0) var<storage, read> partials: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let index = (group.y * groups.x + group.x) * 64u + lane;
+    if index >= params.count { return; }
+    var sum = 0.0;
+    for (var s = 0u; s < params.splits; s++) { sum += partials[s * params.count + index]; }
+    dw[index] = sum;
+}

@@ -1,0 +1,76 @@
+// Winograd F(4x4,3x3), input transform for the weight gradient: V = Bᵀ d B for every 6x6 tile d of x, packed over tiles instead of
+// channels, because tiles are what the weight gradient sums over (Lavin & Gray 2015).
+// x: some planes [H,W] of one sample, as a uniform window; v: [36][panel][tile/4][channel] vec4 over four tiles in row order.
+// One invocation: four tiles of one channel. One workgroup: 8 such quads; y counts channels; no shared memory.
+// Traffic: 36 reads and 36 writes per 16 pixels; loads bound it, so they go through the uniform address space.
+struct Params {
+    h: u32, w: u32,
+    tiles_x: u32, tiles: u32,      // tiles in a row, in a sample
+    first: u32, first_quad: u32,   // channel of the window's first plane, tile quad of tile 0
+    panel: u32, panel_stride: u32, // channels of a panel
+    position_stride: u32, shift: u32,
+    reserved0: u32, reserved1: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<uniform> x: array<vec4<f32>, 4096>;
+
+struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
+
+// Bᵀ times a column of six; the rows share p, q, r, s.
+fn transform(x: Six) -> Six {
+    let p = x.e - 4.0 * x.c;
+    let q = x.d - 4.0 * x.b;
+    let r = x.e - x.c;
+    let s = 2.0 * (x.d - x.b);
+    return Six(4.0 * x.a - 5.0 * x.c + x.e, p + q, p - q, r + s, r - s, 4.0 * x.b - 5.0 * x.d + x.f);
+}
+
+// Row r, column s of four tiles; zero outside the plane and for tiles that don't exist.
+fn pixel(r: vec4<i32>, s: vec4<i32>, first: u32, alive: vec4<bool>) -> vec4<f32> {
+    let inside = alive & (r >= vec4(0)) & (s >= vec4(0)) & (r < vec4(i32(params.h))) & (s < vec4(i32(params.w)));
+    let e = vec4(first) + select(vec4(0u), vec4<u32>(r * i32(params.w) + s), inside);
+    let value = vec4(x[e.x >> 2u][e.x & 3u], x[e.y >> 2u][e.y & 3u], x[e.z >> 2u][e.z & 3u], x[e.w >> 2u][e.w & 3u]);
+    return select(vec4(0.0), value, inside);
+}
+
+fn put(at: u32, x: Six) {
+    let s = params.position_stride;
+    v[at] = x.a;
+    v[at + s] = x.b;
+    v[at + 2u * s] = x.c;
+    v[at + 3u * s] = x.d;
+    v[at + 4u * s] = x.e;
+    v[at + 5u * s] = x.f;
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let quad = group.x * 8u + lane;
+    if 4u * quad >= params.tiles {
+        return;
+    }
+    let tile = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u);
+    let alive = tile < vec4(params.tiles);
+    let ty = tile / params.tiles_x;
+    let r = vec4<i32>(4u * ty) - 1;
+    let s = vec4<i32>(4u * (tile - ty * params.tiles_x)) - 1;
+    let first = params.shift + group.y * params.h * params.w;
+    var y: array<Six, 6>;
+    for (var j = 0; j < 6; j++) {
+        y[j] = transform(Six(
+            pixel(r, s + j, first, alive), pixel(r + 1, s + j, first, alive), pixel(r + 2, s + j, first, alive),
+            pixel(r + 3, s + j, first, alive), pixel(r + 4, s + j, first, alive), pixel(r + 5, s + j, first, alive)));
+    }
+    let channel = params.first + group.y;
+    let panel = channel / params.panel;
+    let at = panel * params.panel_stride + (params.first_quad + quad) * params.panel + (channel - panel * params.panel);
+    let row = 6u * params.position_stride;
+    put(at, transform(Six(y[0].a, y[1].a, y[2].a, y[3].a, y[4].a, y[5].a)));
+    put(at + row, transform(Six(y[0].b, y[1].b, y[2].b, y[3].b, y[4].b, y[5].b)));
+    put(at + 2u * row, transform(Six(y[0].c, y[1].c, y[2].c, y[3].c, y[4].c, y[5].c)));
+    put(at + 3u * row, transform(Six(y[0].d, y[1].d, y[2].d, y[3].d, y[4].d, y[5].d)));
+    put(at + 4u * row, transform(Six(y[0].e, y[1].e, y[2].e, y[3].e, y[4].e, y[5].e)));
+    put(at + 5u * row, transform(Six(y[0].f, y[1].f, y[2].f, y[3].f, y[4].f, y[5].f)));
+}

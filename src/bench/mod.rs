@@ -1,0 +1,240 @@
+//! Measurements: every rung of a ladder against the device's own peaks ([`run`]), the best rung per problem ([`tune`]), and
+//! the time of every kernel in a training step ([`profile`]).
+
+mod measure;
+mod peaks;
+pub mod profile;
+mod readme;
+mod subject;
+pub mod tuning;
+
+pub use peaks::{Peaks, peaks};
+pub use readme::{rewrite, table};
+pub use subject::{Subject, of_model, of_shape};
+
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::ops::{Choices, Family, Problem, registry};
+use measure::{Bench, Limits, Reference};
+use serde::Serialize;
+use std::collections::HashSet;
+
+/// One rung on one problem.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Kernel family, e.g. `conv2d.forward`.
+    pub op: &'static str,
+    /// Rung of the family.
+    pub rung: &'static str,
+    /// The problem, e.g. `n=8 c=64 …`.
+    pub shape: String,
+    /// Median time in milliseconds.
+    pub ms: Option<f64>,
+    /// Rate of the plain algorithm's operations, whatever the rung really does: Winograd may exceed the peak.
+    pub gflops: Option<f64>,
+    /// Rate of the least traffic.
+    pub gbs: Option<f64>,
+    /// The least time that the device's peaks allow (the longer of arithmetic and copying), divided by the measured one.
+    pub fraction_of_peak: Option<f64>,
+    /// Greatest difference from the f64 reference relative to the tensor's maximum, on one sample.
+    pub max_error: Option<f64>,
+    /// Why it was not timed.
+    pub skipped: Option<String>,
+    /// What runs when nothing is tuned or forced.
+    pub default: bool,
+}
+
+/// A kernel family and a problem of it, as one of the subjects poses it.
+struct Ladder<'a> {
+    subject: &'a Subject,
+    family: &'static Family,
+    problem: Problem,
+    default: &'static str,
+}
+
+/// The distinct (family, problem) pairs of some subjects, in the order in which they first occur.
+fn ladders<'a>(gpu: &Gpu, subjects: &'a [Subject]) -> Result<Vec<Ladder<'a>>> {
+    let families: Vec<&'static Family> = registry()
+        .into_iter()
+        .flat_map(|e| e.families.iter().copied())
+        .collect();
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    for subject in subjects {
+        let bench = Bench::new(gpu, subject, &subject.inputs, 1, Choices::default())?;
+        for chosen in bench.chosen() {
+            let family = families.iter().find(|f| f.name == chosen.family);
+            if let Some(family) = family
+                && seen.insert((chosen.family, chosen.problem.clone()))
+            {
+                found.push(Ladder {
+                    subject,
+                    family,
+                    problem: chosen.problem.clone(),
+                    default: chosen.rung,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Measure every rung of every family of `subjects` whose name contains `filter`: first its error on one sample, then its time.
+/// A rung that the device can't run, or whose result is wrong, is a row that says why.
+///
+/// # Errors
+/// When a subject can't be recorded. A rung that fails is a row, no error.
+pub fn run(
+    gpu: &Gpu,
+    subjects: &[Subject],
+    filter: Option<&str>,
+    peaks: &Peaks,
+    mut each: impl FnMut(&Row),
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut reference: Option<(*const Subject, Reference)> = None;
+    for ladder in ladders(gpu, subjects)? {
+        if filter.is_some_and(|f| !ladder.family.name.contains(f)) {
+            continue;
+        }
+        let subject: *const Subject = ladder.subject;
+        if reference.as_ref().is_none_or(|(of, _)| *of != subject) {
+            reference = Some((subject, Reference::new(ladder.subject)?));
+        }
+        for rung in ladder.family.rungs {
+            let mut row = Row {
+                op: ladder.family.name,
+                rung: rung.name,
+                shape: ladder.problem.to_string(),
+                ms: None,
+                gflops: None,
+                gbs: None,
+                fraction_of_peak: None,
+                max_error: None,
+                skipped: None,
+                default: rung.name == ladder.default,
+            };
+            if let Err(why) = (rung.supports)(&ladder.problem, gpu.capabilities()) {
+                row.skipped = Some(why);
+            } else if let Some((_, reference)) = &reference {
+                match check_and_time(gpu, &ladder, rung.name, reference, &mut row) {
+                    Ok(Some(ms)) => fill(&mut row, ms, &ladder, peaks),
+                    Ok(None) => {}
+                    Err(e) => row.skipped = Some(e.to_string()),
+                }
+            }
+            each(&row);
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// A wrong index or a missing term is off by parts in ten; rounding of the longest sums stays far below this. The ops' own
+/// tolerances are checked by `gradcheck`, on cases made for it.
+const WRONG: f64 = 1e-3;
+
+fn check_and_time(
+    gpu: &Gpu,
+    ladder: &Ladder,
+    rung: &'static str,
+    reference: &Reference,
+    row: &mut Row,
+) -> Result<Option<f64>> {
+    let error = measure::check(gpu, ladder, rung, reference)?;
+    row.max_error = error.is_finite().then_some(error);
+    if error.is_nan() || error > WRONG {
+        row.skipped = Some(format!(
+            "wrong: {error:.1e} from the f64 reference, relative to the tensor's maximum"
+        ));
+        return Ok(None);
+    }
+    measure::time(gpu, ladder, rung, &Limits::BENCH).map(Some)
+}
+
+fn fill(row: &mut Row, ms: f64, ladder: &Ladder, peaks: &Peaks) {
+    let work = (ladder.family.work)(&ladder.problem);
+    let per_second = |amount: u64| amount as f64 / (ms * 1e6);
+    let (gflops, gbs) = (per_second(work.flops), per_second(work.bytes));
+    row.ms = Some(ms);
+    row.gflops = Some(gflops);
+    row.gbs = Some(gbs);
+    row.fraction_of_peak = Some((gflops / peaks.gflops).max(gbs / peaks.copy_gbs));
+}
+
+/// What the tuner found for one problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuned {
+    /// Kernel family.
+    pub family: &'static str,
+    /// The problem.
+    pub problem: String,
+    /// The fastest rung.
+    pub rung: &'static str,
+    /// Its time in milliseconds.
+    pub ms: f64,
+    /// The rung that runs when nothing is tuned.
+    pub default: &'static str,
+    /// Its time, unless it was given up as hopeless.
+    pub default_ms: Option<f64>,
+}
+
+/// Time the supported rungs of every problem of `subjects` that has a choice, the default first; `progress` hears of each
+/// (done, total, family).
+///
+/// # Errors
+/// When a subject can't be recorded, or no rung of a problem runs.
+pub fn tune(
+    gpu: &Gpu,
+    subjects: &[Subject],
+    mut progress: impl FnMut(usize, usize, &str),
+) -> Result<Vec<Tuned>> {
+    let mut list = ladders(gpu, subjects)?;
+    let supported = |l: &Ladder| -> Vec<&'static str> {
+        let runs = |r: &&crate::ops::Rung| (r.supports)(&l.problem, gpu.capabilities()).is_ok();
+        let mut names: Vec<_> = l.family.rungs.iter().filter(runs).map(|r| r.name).collect();
+        names.sort_by_key(|n| *n != l.default);
+        names
+    };
+    list.retain(|l| supported(l).len() > 1);
+    let total: usize = list.iter().map(|l| supported(l).len()).sum();
+    let (mut done, mut tuned) = (0, Vec::new());
+    for ladder in &list {
+        let mut best: Option<(&'static str, f64)> = None;
+        let mut default_ms = None;
+        let mut failure = None;
+        for rung in supported(ladder) {
+            progress(done, total, ladder.family.name);
+            done += 1;
+            let limits = Limits {
+                hopeless_ms: best.map(|(_, ms)| 4.0 * ms),
+                ..Limits::TUNE
+            };
+            match measure::time(gpu, ladder, rung, &limits) {
+                Ok(ms) => {
+                    if rung == ladder.default {
+                        default_ms = Some(ms);
+                    }
+                    if best.is_none_or(|(_, least)| ms < least) {
+                        best = Some((rung, ms));
+                    }
+                }
+                Err(e) => failure = Some(e),
+            }
+        }
+        match (best, failure) {
+            (Some((rung, ms)), _) => tuned.push(Tuned {
+                family: ladder.family.name,
+                problem: ladder.problem.to_string(),
+                rung,
+                ms,
+                default: ladder.default,
+                default_ms,
+            }),
+            (None, Some(e)) => return Err(e.context(ladder.family.name)),
+            (None, None) => {}
+        }
+    }
+    progress(total, total, "done");
+    Ok(tuned)
+}

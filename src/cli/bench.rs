@@ -1,0 +1,137 @@
+//! `gtzan-gpu bench`.
+
+use super::{console, print_json};
+use crate::bench::{self, Peaks, Row};
+use crate::error::{Error, Result};
+use crate::nn::Model;
+use crate::ops::registry;
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gtzan-gpu bench                                          every ladder at the shapes of seed
+  gtzan-gpu bench conv2d.forward --model small             one of them
+  gtzan-gpu bench conv2d --shape n=8,c=64,k=128,h=93,w=65  at a shape of your own
+  gtzan-gpu bench --readme                                 rewrite the table in README.md")]
+pub struct BenchArgs {
+    /// Only kernel families whose name contains this, e.g. conv2d or conv2d.forward
+    op: Option<String>,
+    /// Sizes of the op instead of a model's, e.g. n=8,c=64,k=128,h=93,w=65
+    #[arg(long, requires = "op", value_name = "SIZES")]
+    shape: Option<String>,
+    /// Whose shapes: seed, notebook, small, or a TOML file of layers
+    #[arg(long, default_value = "seed", conflicts_with = "shape")]
+    model: String,
+    /// Samples per step
+    #[arg(long, default_value_t = 8, conflicts_with = "shape")]
+    batch_size: usize,
+    /// Rewrite the table between the markers in this file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "README.md")]
+    readme: Option<PathBuf>,
+    #[command(flatten)]
+    device: super::DeviceArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    adapter: &'a str,
+    driver: String,
+    peak_gflops: f64,
+    copy_gbs: f64,
+    results: &'a [Row],
+}
+
+/// Measure every rung and print a table.
+///
+/// # Errors
+/// When the op or shape is unknown, or the device fails; a rung that fails is a row of the table.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let families: Vec<&str> = registry()
+        .iter()
+        .flat_map(|e| e.families.iter().map(|f| f.name))
+        .collect();
+    if let Some(op) = &args.op
+        && !families.iter().any(|f| f.contains(op.as_str()))
+    {
+        return Err(Error::usage(format!(
+            "there is no ladder '{op}'; there are {}",
+            families.join(", ")
+        )));
+    }
+    let subjects = match (&args.op, &args.shape) {
+        (Some(op), Some(shape)) => vec![bench::of_shape(op, shape)?],
+        _ => {
+            super::batch_size(args.batch_size)?;
+            bench::of_model(&Model::load(&args.model)?, args.batch_size)?
+        }
+    };
+    let gpu = args.device.open()?;
+    let peaks = bench::peaks(&gpu)?;
+    let say = |text: &str| {
+        if !args.json {
+            console::line(text);
+        }
+    };
+    say(&heading(gpu.name(), &gpu.driver(), &peaks));
+    let mut problem = String::new();
+    let rows = bench::run(&gpu, &subjects, args.op.as_deref(), &peaks, |row| {
+        let this = format!("{} {}", row.op, row.shape);
+        if this != problem {
+            say(&format!("{}: {}", row.op, row.shape));
+            problem = this;
+        }
+        say(&line(row));
+    })?;
+    if let Some(path) = &args.readme {
+        let table = bench::table(&rows, gpu.name(), &gpu.driver(), &peaks);
+        bench::rewrite(path, &table)?;
+        console::note(&format!("rewrote the table in {}", path.display()));
+    }
+    if args.json {
+        return print_json(&Report {
+            adapter: gpu.name(),
+            driver: gpu.driver(),
+            peak_gflops: peaks.gflops,
+            copy_gbs: peaks.copy_gbs,
+            results: &rows,
+        });
+    }
+    Ok(())
+}
+
+fn heading(adapter: &str, driver: &str, peaks: &Peaks) -> String {
+    format!(
+        "{adapter} ({driver}): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying\n  {:<22}{:>12}{:>12}{:>10}{:>10}{:>11}",
+        peaks.gflops,
+        peaks.copy_gbs,
+        "rung (* default)",
+        "ms",
+        "GFLOP/s",
+        "GB/s",
+        "of peak",
+        "max error"
+    )
+}
+
+fn line(r: &Row) -> String {
+    let name = format!("{}{}", r.rung, if r.default { " *" } else { "" });
+    if let Some(why) = &r.skipped {
+        return format!("  {name:<22}skipped: {why}");
+    }
+    let number = |v: Option<f64>, digits: usize| v.map_or("-".into(), |v| format!("{v:.digits$}"));
+    format!(
+        "  {name:<22}{:>12}{:>12}{:>10}{:>10}{:>11}",
+        number(r.ms, 3),
+        number(r.gflops, 2),
+        number(r.gbs, 2),
+        r.fraction_of_peak
+            .map_or("-".into(), |f| format!("{:.1} %", 100.0 * f)),
+        r.max_error.map_or("-".into(), |e| format!("{e:.1e}")),
+    )
+}

@@ -1,0 +1,142 @@
+//! `gtzan-gpu profile`.
+
+use super::{console, print_json};
+use crate::bench::{profile, tuning};
+use crate::error::{Error, Result};
+use crate::fsutil::atomic_write;
+use crate::nn::Model;
+use crate::ops::Choices;
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `profile`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gtzan-gpu profile --model small              where a training step's time goes
+  gtzan-gpu profile --trace step.json          a trace for https://ui.perfetto.dev")]
+pub struct ProfileArgs {
+    /// seed, notebook, small, or a TOML file of layers
+    #[arg(long, default_value = "seed")]
+    model: String,
+    /// Samples per step
+    #[arg(long, default_value_t = 8)]
+    batch_size: usize,
+    /// Steps measured; the table shows medians
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+    /// Write one step as a Chrome trace
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    #[command(flatten)]
+    device: super::DeviceArgs,
+    #[command(flatten)]
+    cache: super::CacheArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    adapter: &'a str,
+    driver: String,
+    model: &'a str,
+    batch_size: usize,
+    step_ms: f64,
+    gap_ms: f64,
+    timing: &'static str,
+    ops: &'a [profile::Row],
+}
+
+/// Profile a training step on random data.
+///
+/// # Errors
+/// When the model is unknown, the device fails, or the trace can't be written.
+pub fn run(args: &ProfileArgs) -> Result<()> {
+    super::batch_size(args.batch_size)?;
+    let model = Model::load(&args.model)?;
+    let gpu = args.device.open()?;
+    let choices = tuned(&gpu, &args.cache);
+    let mut engine = profile::random_engine(&gpu, &model, args.batch_size, &choices)?;
+    let timings = profile::engine(&mut engine, args.repeats)?;
+    let s = &engine.programs()[0].schedule;
+    let rows = profile::rows(s, &timings);
+    if let Some(path) = &args.trace {
+        let name = format!(
+            "{}: {} at batch {}",
+            gpu.name(),
+            args.model,
+            args.batch_size
+        );
+        let text = serde_json::to_vec(&profile::trace(s, &timings, &name))
+            .map_err(|e| Error::file(path, format!("can't be made: {e}")))?;
+        atomic_write(path, &text)?;
+        console::note(&format!(
+            "{}: open it in https://ui.perfetto.dev",
+            path.display()
+        ));
+    }
+    if args.json {
+        return print_json(&Report {
+            adapter: gpu.name(),
+            driver: gpu.driver(),
+            model: &args.model,
+            batch_size: args.batch_size,
+            step_ms: timings.step_ms,
+            gap_ms: timings.gap_ms(),
+            timing: timings.clock.name(),
+            ops: &rows,
+        });
+    }
+    console::line(&format!(
+        "{} at batch {} on {}: {:.2} ms per step, kernels timed by {}",
+        args.model,
+        args.batch_size,
+        gpu.name(),
+        timings.step_ms,
+        match timings.clock {
+            crate::gpu::Clock::Timestamps => "the device's timestamps",
+            crate::gpu::Clock::Wall => "wall clock, each submitted alone",
+        }
+    ));
+    console::line(&format!(
+        "{:<24}{:<40}{:>9}{:>10}{:>8}",
+        "op", "kernel", "launches", "ms", "share"
+    ));
+    for r in &rows {
+        console::line(&format!(
+            "{:<24}{:<40}{:>9}{:>10.3}{:>7.1}%",
+            r.op,
+            r.kernel,
+            r.launches,
+            r.ms,
+            100.0 * r.share
+        ));
+    }
+    let launches: usize = rows.iter().map(|r| r.launches).sum();
+    console::line(&format!(
+        "{:<64}{launches:>9}{:>10.3}",
+        "all kernels",
+        timings.busy_ms()
+    ));
+    console::line(&format!(
+        "{:<73}{:>10.3}{:>7.1}%",
+        "launch gaps (step without kernels)",
+        timings.gap_ms(),
+        100.0 * timings.gap_ms() / timings.step_ms.max(f64::MIN_POSITIVE)
+    ));
+    Ok(())
+}
+
+/// The tuner's choices for a device, with a note when they can't be used.
+pub(super) fn tuned(gpu: &crate::gpu::Gpu, cache: &super::CacheArgs) -> Choices {
+    let Some(folder) = cache.folder() else {
+        return Choices::default();
+    };
+    let (choices, problem) = tuning::load(gpu, &folder);
+    if let Some(problem) = problem {
+        console::note(&problem);
+    }
+    choices
+}

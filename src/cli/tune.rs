@@ -1,0 +1,60 @@
+//! `gtzan-gpu tune`.
+
+use super::console;
+use crate::bench::{self, tuning};
+use crate::error::{Error, Result};
+use crate::nn::Model;
+use clap::Args;
+
+/// Options of `tune`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gtzan-gpu tune                               for the seed model at batch 8
+  gtzan-gpu tune --model small --batch-size 32 for other shapes")]
+pub struct TuneArgs {
+    /// seed, notebook, small, or a TOML file of layers
+    #[arg(long, default_value = "seed")]
+    model: String,
+    /// Samples per step (of a micro-batch, where the batch is split)
+    #[arg(long, default_value_t = 8)]
+    batch_size: usize,
+    #[command(flatten)]
+    device: super::DeviceArgs,
+    #[command(flatten)]
+    cache: super::CacheArgs,
+}
+
+/// Time the rungs of every problem of the model, store the fastest.
+///
+/// # Errors
+/// When the model is unknown, the device fails, or the choices can't be stored.
+pub fn run(args: &TuneArgs) -> Result<()> {
+    let folder = args.cache.folder().ok_or_else(|| {
+        Error::usage("there is no folder to store the choices in; name one with --cache DIR")
+    })?;
+    super::batch_size(args.batch_size)?;
+    let subjects = bench::of_model(&Model::load(&args.model)?, args.batch_size)?;
+    let gpu = args.device.open()?;
+    let tuned = console::with_bar("tuning", |bar| {
+        bench::tune(&gpu, &subjects, |done, total, _| bar(done, total))
+    })?;
+    for t in &tuned {
+        let against = match t.default_ms {
+            _ if t.rung == t.default => "the default".to_owned(),
+            Some(ms) => format!("default {} takes {ms:.3} ms", t.default),
+            None => format!("default {} does not run", t.default),
+        };
+        console::line(&format!(
+            "{:<26}{:<18}{:>10.3} ms ({against}) {}",
+            t.family, t.rung, t.ms, t.problem
+        ));
+    }
+    let path = tuning::store(&gpu, &folder, &tuned)?;
+    console::line(&format!(
+        "{} choices for {} stored in {}",
+        tuned.len(),
+        gpu.name(),
+        path.display()
+    ));
+    Ok(())
+}
