@@ -5,7 +5,7 @@ use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Choices, Step};
 use gtzan_gpu::plan::budget::{Request, fit};
-use gtzan_gpu::train::{Feed, GraphSettings, recorder};
+use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
 
 const MODEL: &str = r#"
 name = "tiny"
@@ -37,16 +37,22 @@ fn resident_bytes() -> Option<u64> {
 fn nothing_is_allocated_after_the_first_steps() {
     let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
     let model = Model::from_toml(MODEL, "test").expect("parses");
-    let g = GraphSettings {
-        rows: 8,
-        frames: 8,
-        classes: 3,
-        micro_batch: 4,
-        micro_batches: 1,
-        feed: Feed::Streamed,
-        label_smoothing: 0.0,
-        weight_decay: 0.0,
-        clip_norm: Some(1.0),
+    let recipe = Recipe {
+        model: &model,
+        base: GraphSettings {
+            rows: 8,
+            frames: 8,
+            classes: 3,
+            micro_batch: 4,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: Some(1.0),
+        },
+        samples: 4,
+        entries: 4,
+        eval_entries: 4,
     };
     let choices = Choices::default();
     let request = Request {
@@ -58,7 +64,7 @@ fn nothing_is_allocated_after_the_first_steps() {
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let fitted = fit(&request, recorder(&model, &g, 4, 4)).expect("fits");
+    let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(&gpu, fitted.plan.clone(), &schedules).expect("opens");
     let created = (session.created_buffers(), session.created_bytes());

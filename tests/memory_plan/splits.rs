@@ -5,7 +5,7 @@ use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Choices, Fill, Step};
 use gtzan_gpu::plan::budget::{Request, balanced, fit};
 use gtzan_gpu::tape::initial_values;
-use gtzan_gpu::train::{Feed, GraphSettings, recorder};
+use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
 use rand::SeedableRng;
 
 /// Convolution, dropout and L2, no batch norm.
@@ -52,18 +52,24 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let g = GraphSettings {
-        rows: ROWS,
-        frames: FRAMES,
-        classes: CLASSES,
-        micro_batch: batch,
-        micro_batches: 1,
-        feed: Feed::Streamed,
-        label_smoothing: 0.0,
-        weight_decay: 0.0,
-        clip_norm: None,
+    let recipe = Recipe {
+        model: &model,
+        base: GraphSettings {
+            rows: ROWS,
+            frames: FRAMES,
+            classes: CLASSES,
+            micro_batch: batch,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: None,
+        },
+        samples: 1,
+        entries: 1,
+        eval_entries: 1,
     };
-    let fitted = fit(&request, recorder(&model, &g, 1, 1)).expect("fits");
+    let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(gpu, fitted.plan.clone(), &schedules).expect("opens");
     assert_eq!(session.created_bytes(), fitted.plan.total_bytes());

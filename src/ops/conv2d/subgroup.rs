@@ -160,7 +160,7 @@ fn convolve(
     let rows = g.h.next_multiple_of(2) + 2;
     let pitch = (g.w + 1).next_multiple_of(2);
     let sample = rows * pitch;
-    let chunks = chunks(g.n, quads * sample * 16);
+    let chunks = chunks(g.n, quads * sample * 16, l.workspace_cap());
     let packed = l.workspace(
         "packed image",
         Spec::f32([quads, chunks[0].len() * sample, 4]),
