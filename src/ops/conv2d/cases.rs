@@ -92,6 +92,24 @@ pub(super) fn cases() -> Vec<Case> {
             3,
             [3, 3],
         ),
+        // Enough channels for every rung; too many elements for finite differences.
+        case("many channels", same(None), [3, 17, 9, 7], 21, [3, 3]).kinks(),
+        case(
+            "many channels, relu",
+            same(Relu),
+            [2, 16, 5, 11],
+            16,
+            [3, 3],
+        )
+        .kinks(),
+        case(
+            "many channels, relu, pool",
+            same(ReluMaxPool2),
+            [3, 19, 11, 13],
+            18,
+            [3, 3],
+        )
+        .kinks(),
         ties("relu, exact zeros", same(Relu), [2, 5, 7, 11], 6, [3, 3]),
         ties(
             "relu, pool, ties",

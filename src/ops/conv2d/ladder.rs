@@ -87,7 +87,7 @@ pub static BACKWARD_WEIGHT: Family = Family {
         },
         Rung {
             name: "4_subgroup",
-            supports: subgroup::supports,
+            supports: subgroup::supports_weight,
         },
         Rung {
             name: "6_winograd_f4_windows",

@@ -132,7 +132,7 @@ pub(super) fn backward_input(
         grid,
     )?;
 
-    let chunks = chunks(g.n, g.k * g.h * g.w * 4);
+    let chunks = chunks(g.n, g.k * g.h * g.w * 4, l.workspace_cap());
     let gradient = l.workspace(
         "gradient before the epilogue",
         Spec::f32([chunks[0].len(), g.k, g.h, g.w]),

@@ -7,9 +7,6 @@ use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
-/// Bytes that the packed copy of a chunk of samples should not exceed (one sample is always taken).
-const CHUNK_BYTES: usize = 16 << 20;
-
 /// The tiled rungs take windows of 3x3, stride 1, with the zeros of 'same'.
 pub(super) fn same_3x3(problem: &Problem, _: &Capabilities) -> Result<(), String> {
     let is = |name: &str, value: usize| problem.get(name) == value;
@@ -25,9 +22,10 @@ pub(super) fn same_3x3(problem: &Problem, _: &Capabilities) -> Result<(), String
     }
 }
 
-/// Samples `0..n` in equal chunks whose packed copies, of `sample_bytes` each, stay below [`CHUNK_BYTES`]. Never empty.
-pub(super) fn chunks(n: usize, sample_bytes: usize) -> Vec<Range<usize>> {
-    let most = (CHUNK_BYTES / sample_bytes.max(1)).clamp(1, n);
+/// Samples `0..n` in equal chunks whose packed copies, of `sample_bytes` each, stay below `cap` bytes (one sample is
+/// always taken). Never empty.
+pub(super) fn chunks(n: usize, sample_bytes: usize, cap: u64) -> Vec<Range<usize>> {
+    let most = (cap as usize / sample_bytes.max(1)).clamp(1, n);
     let size = n.div_ceil(n.div_ceil(most));
     (0..n)
         .step_by(size)
@@ -61,6 +59,8 @@ pub(super) fn pack_codes(codes: &Tensor, argmax: &Tensor, l: &mut Lowering) -> R
 mod tests {
     use super::*;
 
+    const CAP: usize = 16 << 20;
+
     #[test]
     fn chunks_cover_every_sample_once_and_stay_small() {
         for (n, bytes) in [
@@ -70,13 +70,13 @@ mod tests {
             (64, 1 << 20),
             (5, 4 << 20),
         ] {
-            let chunks = chunks(n, bytes);
+            let chunks = chunks(n, bytes, CAP as u64);
             let samples: Vec<usize> = chunks.iter().cloned().flatten().collect();
             assert_eq!(samples, (0..n).collect::<Vec<_>>());
             assert!(
                 chunks
                     .iter()
-                    .all(|c| c.len() == 1 || c.len() * bytes <= CHUNK_BYTES)
+                    .all(|c| c.len() == 1 || c.len() * bytes <= CAP)
             );
             assert!(chunks.iter().all(|c| c.len() <= chunks[0].len()));
         }

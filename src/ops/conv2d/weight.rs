@@ -159,7 +159,7 @@ fn direct(
 pub(super) fn subgroup(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
     let quads = g.w.div_ceil(4);
     let [sample_x, sample_g] = [g.c * (g.h + 2) * quads, g.k * g.h * quads];
-    let chunks = chunks(g.n, (sample_x + sample_g) * 16);
+    let chunks = chunks(g.n, (sample_x + sample_g) * 16, l.workspace_cap());
     let most = chunks[0].len();
     let packed_x = l.workspace("packed x", Spec::f32([most * sample_x, 4]));
     let packed_g = l.workspace("packed gradient", Spec::f32([most * sample_g, 4]));

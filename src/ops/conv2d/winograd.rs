@@ -16,8 +16,6 @@ use bytemuck::{Pod, Zeroable};
 const POSITIONS: usize = 36;
 /// Outputs along a side of a tile.
 const TILE: usize = 4;
-/// What the transformed tensors of one chunk may take.
-const WORKSPACE: usize = 16 << 20;
 /// vec4s in a window.
 const WINDOW: usize = Window::BYTES as usize / 16;
 /// 4-byte elements in a window, less what its alignment may cost.
@@ -26,6 +24,9 @@ const WINDOW_ELEMENTS: usize = (Window::BYTES - Window::ALIGNMENT) as usize / 4;
 const PANELS: usize = 4;
 /// Lanes of a subgroup; panels are whole multiples of it.
 const LANES: usize = 8;
+
+/// Input channels times filters below which transforms outweigh products.
+const LEAST_CHANNELS: usize = 256;
 
 /// Whether F(4x4,3x3) computes this convolution at all.
 fn shape(p: &Problem) -> Result<(), String> {
@@ -49,6 +50,9 @@ pub(super) fn windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
     }
     if c.subgroup_size != Some(LANES as u32) {
         return Err("needs subgroups of exactly 8".into());
+    }
+    if p.get("c") * p.get("k") < LEAST_CHANNELS {
+        return Err("with few channels the transforms cost more than the products save".into());
     }
     if p.get("h") * p.get("w") > WINDOW_ELEMENTS {
         return Err(format!(
@@ -95,10 +99,7 @@ impl Panels {
     }
 
     fn workspace(&self, name: &str, l: &mut Lowering) -> Tensor {
-        l.workspace(
-            name,
-            Spec::f32([POSITIONS * self.position_stride() * 4]),
-        )
+        l.workspace(name, Spec::f32([POSITIONS * self.position_stride() * 4]))
     }
 }
 
@@ -290,7 +291,7 @@ fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -
 
     let output = target.y.numel() / g.n;
     let per_sample = POSITIONS * 16 * (c4 + k4) * tiles.all;
-    let chunk = chunk_size(g.n, per_sample, |samples| {
+    let chunk = chunk_size(g.n, per_sample, l.workspace_cap(), |samples| {
         let columns = Panels::new(samples * tiles.all, c4);
         let packable = samples == g.n || samples * output % 4 == 0 || target.argmax.is_none();
         packable && 4 * columns.padded() <= WINDOW
@@ -372,11 +373,14 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Loweri
     let quads = tiles.all.div_ceil(4);
     let per_sample = POSITIONS * 16 * quads * (g.c + g.k);
     // At least 8 rows of a panel must fit a window; with fewer tiles per chunk more do, and fewer products are needed.
-    let chunk = chunk_size(g.n, per_sample, |samples| {
+    let chunk = chunk_size(g.n, per_sample, l.workspace_cap(), |samples| {
         WINDOW / (samples * quads) >= 4 * LANES
     });
     let k4 = g.k.div_ceil(4);
-    let (rows, columns) = (Panels::new(g.k, chunk * quads), Panels::new(g.c, chunk * quads));
+    let (rows, columns) = (
+        Panels::new(g.k, chunk * quads),
+        Panels::new(g.c, chunk * quads),
+    );
     let d = rows.workspace("winograd gradient tiles", l);
     let v = columns.workspace("winograd tiles", l);
     let du = l.workspace("winograd dw", Spec::f32([POSITIONS * k4 * g.c * 4]));
@@ -403,9 +407,9 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Loweri
     l.dispatch(kernel!("winograd/f4_filter"), &[&du, dw], params, grid)
 }
 
-/// Largest number of samples whose transformed tensors fit [`WORKSPACE`] and that `fits`; at least 1.
-fn chunk_size(n: usize, per_sample: usize, fits: impl Fn(usize) -> bool) -> usize {
-    let most = (WORKSPACE / per_sample).clamp(1, n);
+/// Largest number of samples whose transformed tensors fit `cap` bytes and that `fits`; at least 1.
+fn chunk_size(n: usize, per_sample: usize, cap: u64, fits: impl Fn(usize) -> bool) -> usize {
+    let most = (cap as usize / per_sample).clamp(1, n);
     (1..=most).rev().find(|&s| fits(s)).unwrap_or(1)
 }
 
