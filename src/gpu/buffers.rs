@@ -88,3 +88,31 @@ fn usage(name: &str, category: Category) -> wgpu::BufferUsages {
         _ => U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterChoice;
+    use crate::plan::BufferPlan;
+
+    /// One byte beyond the plan is refused before the driver hears of it.
+    #[test]
+    fn the_plan_is_a_hard_cap() {
+        let gpu = Gpu::open(&AdapterChoice::Best).expect("an adapter");
+        let planned = |name: &str, bytes| BufferPlan {
+            name: name.to_owned(),
+            bytes,
+            category: Category::Arenas,
+        };
+        let plan = MemoryPlan {
+            buffers: vec![planned("arena 0", 4096), planned("arena 1", 256)],
+            programs: Vec::new(),
+            upload_bytes: 0,
+        };
+        let mut buffers = Buffers::create(&gpu, &plan).expect("creates");
+        assert_eq!(buffers.bytes(), plan.total_bytes());
+        let more = buffers.allocate(&gpu, "one more", 16, usage("", Category::Arenas), 4352);
+        assert_eq!(more.expect_err("over the cap").kind(), ErrorKind::Budget);
+        assert_eq!(buffers.count(), 2);
+    }
+}

@@ -130,6 +130,13 @@ impl<'g> Session<'g> {
         self.buffers.bytes()
     }
 
+    /// Bytes that the driver's allocator has handed out for buffers, and bytes of the blocks that it took them from, where
+    /// wgpu can tell. They exceed [`Session::created_bytes`] by alignment and by wgpu's own small buffers.
+    pub fn reported_bytes(&self) -> Option<(u64, u64)> {
+        let report = self.gpu.device.generate_allocator_report()?;
+        Some((report.total_allocated_bytes, report.total_reserved_bytes))
+    }
+
     /// Where a tensor of a program lies.
     ///
     /// # Errors

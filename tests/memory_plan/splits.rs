@@ -4,8 +4,8 @@ use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Choices, Fill, Step};
 use gtzan_gpu::plan::budget::{Request, balanced, fit};
-use gtzan_gpu::tape::{Tape, initial_values};
-use gtzan_gpu::train::{Feed, GraphSettings, evaluation_tape, training_tape};
+use gtzan_gpu::tape::initial_values;
+use gtzan_gpu::train::{Feed, GraphSettings, recorder};
 use rand::SeedableRng;
 
 /// Convolution, dropout and L2, no batch norm.
@@ -52,25 +52,18 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let fitted = fit(&request, |cut| {
-        let g = GraphSettings {
-            rows: ROWS,
-            frames: FRAMES,
-            classes: CLASSES,
-            micro_batch: cut.micro_batch,
-            micro_batches: cut.micro_batches,
-            feed: Feed::Streamed,
-            label_smoothing: 0.0,
-            weight_decay: 0.0,
-            clip_norm: None,
-        };
-        let tapes: [(String, Tape); 2] = [
-            ("training".into(), training_tape(&model, &g, 1)?),
-            ("evaluation".into(), evaluation_tape(&model, &g, 1)?),
-        ];
-        Ok(tapes.into())
-    })
-    .expect("fits");
+    let g = GraphSettings {
+        rows: ROWS,
+        frames: FRAMES,
+        classes: CLASSES,
+        micro_batch: batch,
+        micro_batches: 1,
+        feed: Feed::Streamed,
+        label_smoothing: 0.0,
+        weight_decay: 0.0,
+        clip_norm: None,
+    };
+    let fitted = fit(&request, recorder(&model, &g, 1, 1)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(gpu, fitted.plan.clone(), &schedules).expect("opens");
     assert_eq!(session.created_bytes(), fitted.plan.total_bytes());
