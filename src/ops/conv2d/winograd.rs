@@ -95,10 +95,7 @@ impl Panels {
     }
 
     fn workspace(&self, name: &str, l: &mut Lowering) -> Tensor {
-        l.workspace(
-            name,
-            Spec::f32([POSITIONS * self.position_stride() * 4]),
-        )
+        l.workspace(name, Spec::f32([POSITIONS * self.position_stride() * 4]))
     }
 }
 
@@ -376,7 +373,10 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Loweri
         WINDOW / (samples * quads) >= 4 * LANES
     });
     let k4 = g.k.div_ceil(4);
-    let (rows, columns) = (Panels::new(g.k, chunk * quads), Panels::new(g.c, chunk * quads));
+    let (rows, columns) = (
+        Panels::new(g.k, chunk * quads),
+        Panels::new(g.c, chunk * quads),
+    );
     let d = rows.workspace("winograd gradient tiles", l);
     let v = columns.workspace("winograd tiles", l);
     let du = l.workspace("winograd dw", Spec::f32([POSITIONS * k4 * g.c * 4]));
