@@ -1,10 +1,10 @@
 // Addition in place: y[i] += b[i], where y starts as the other addend.
-// y, b: any shape, viewed as vec4s; the last vec4 reaches into the padding.
+// y, b: any shape, viewed as vec4s; beyond the last element y keeps what it holds: the flat gradients' gaps must stay 0.
 // One invocation: one vec4. One workgroup: 64 of them, no shared memory.
 // Traffic: reads y and b, writes y: 1 addition per 12 bytes, so memory-bound. In place: no third tensor.
 // Next rung: fused into the kernel that produces b, which would save a read and a write of b.
 
-struct Params { quads: u32, value: f32, pad0: u32, pad1: u32 }
+struct Params { quads: u32, value: f32, elements: u32, pad: u32 }
 
 @group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
@@ -15,6 +15,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(local_invocation_index) lane: u32) {
     let i = (group.y * groups.x + group.x) * 64u + lane;
     if i < params.quads {
-        y[i] += b[i];
+        let inside = 4u * i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.elements);
+        y[i] += select(vec4<f32>(0.0), b[i], inside);
     }
 }

@@ -152,7 +152,7 @@ impl<'g> Bench<'g> {
         };
         let mut all = (0..s.dispatches.len()).filter(of_family);
         match all.next() {
-            Some(first) => Ok(first..all.last().unwrap_or(first) + 1),
+            Some(first) => Ok(first..all.next_back().unwrap_or(first) + 1),
             None => Err(Error::device(format!("{family}: launches no kernel"))),
         }
     }

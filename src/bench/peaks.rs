@@ -98,11 +98,12 @@ fn fastest(gpu: &Gpu, op: impl AnyOp, inputs: &[Spec], runs: usize) -> Result<f6
     let plan = MemoryPlan::new(&programs, gpu.capabilities(), Placement::Arenas(1), 1)?;
     let mut session = Session::new(gpu, plan, &[&s])?;
     let stopwatch = Stopwatch::new(gpu, 1)?;
-    let all = [0..s.dispatches.len()];
-    session.time(&stopwatch, 0, &all)?;
+    let all = 0..s.dispatches.len();
+    let all = std::slice::from_ref(&all);
+    session.time(&stopwatch, 0, all)?;
     let mut least = f64::INFINITY;
     for _ in 0..runs {
-        least = least.min(session.time(&stopwatch, 0, &all)?[0].ms);
+        least = least.min(session.time(&stopwatch, 0, all)?[0].ms);
     }
     Ok(least.max(1e-6))
 }

@@ -1,11 +1,10 @@
 //! `gtzan-gpu profile`.
 
 use super::{console, print_json};
-use crate::bench::{profile, tuning};
+use crate::bench::profile;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::nn::Model;
-use crate::ops::Choices;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -57,7 +56,7 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     super::batch_size(args.batch_size)?;
     let model = Model::load(&args.model)?;
     let gpu = args.device.open()?;
-    let choices = tuned(&gpu, &args.cache);
+    let choices = super::tuned_choices(&gpu, &args.cache);
     let mut engine = profile::random_engine(&gpu, &model, args.batch_size, &choices)?;
     let timings = profile::engine(&mut engine, args.repeats)?;
     let s = &engine.programs()[0].schedule;
@@ -101,12 +100,12 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
         }
     ));
     console::line(&format!(
-        "{:<24}{:<40}{:>9}{:>10}{:>8}",
+        "{:<24}{:<40}{:>9}{:>12}{:>8}",
         "op", "kernel", "launches", "ms", "share"
     ));
     for r in &rows {
         console::line(&format!(
-            "{:<24}{:<40}{:>9}{:>10.3}{:>7.1}%",
+            "{:<24}{:<40}{:>9}{:>12.3}{:>7.1}%",
             r.op,
             r.kernel,
             r.launches,
@@ -116,27 +115,15 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     }
     let launches: usize = rows.iter().map(|r| r.launches).sum();
     console::line(&format!(
-        "{:<64}{launches:>9}{:>10.3}",
+        "{:<64}{launches:>9}{:>12.3}",
         "all kernels",
         timings.busy_ms()
     ));
     console::line(&format!(
-        "{:<73}{:>10.3}{:>7.1}%",
+        "{:<73}{:>12.3}{:>7.1}%",
         "launch gaps (step without kernels)",
         timings.gap_ms(),
         100.0 * timings.gap_ms() / timings.step_ms.max(f64::MIN_POSITIVE)
     ));
     Ok(())
-}
-
-/// The tuner's choices for a device, with a note when they can't be used.
-pub(super) fn tuned(gpu: &crate::gpu::Gpu, cache: &super::CacheArgs) -> Choices {
-    let Some(folder) = cache.folder() else {
-        return Choices::default();
-    };
-    let (choices, problem) = tuning::load(gpu, &folder);
-    if let Some(problem) = problem {
-        console::note(&problem);
-    }
-    choices
 }

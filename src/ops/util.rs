@@ -17,7 +17,9 @@ pub(crate) struct Elementwise {
     pub quads: u32,
     /// A constant.
     pub value: f32,
-    pub pad: [u32; 2],
+    /// Number of elements: what lies beyond them in the last vec4 is nobody's.
+    pub elements: u32,
+    pub pad: u32,
 }
 
 impl Elementwise {
@@ -25,7 +27,8 @@ impl Elementwise {
         Self {
             quads: elements.div_ceil(4) as u32,
             value,
-            pad: [0; 2],
+            elements: elements as u32,
+            pad: 0,
         }
     }
 

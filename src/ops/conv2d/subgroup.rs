@@ -30,6 +30,19 @@ pub(super) fn supports(problem: &Problem, capabilities: &Capabilities) -> Result
     }
 }
 
+/// The same for the weight gradient, which packs input channels in fours.
+pub(super) fn supports_weight(
+    problem: &Problem,
+    capabilities: &Capabilities,
+) -> Result<(), String> {
+    if problem.get("c") < 4 {
+        return Err(
+            "packs input channels in fours; with fewer the register rung does less work".to_owned(),
+        );
+    }
+    supports(problem, capabilities)
+}
+
 /// What is convolved: x in forward, the gradient of the convolution's output in backward.
 struct Image<'a> {
     /// x or dy, and what it is read through.

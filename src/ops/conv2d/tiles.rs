@@ -22,8 +22,8 @@ pub(super) fn same_3x3(problem: &Problem, _: &Capabilities) -> Result<(), String
     }
 }
 
-/// Samples `0..n` in equal chunks whose packed copies, of `sample_bytes` each, stay below `cap` bytes (one
-/// sample is always taken). Never empty.
+/// Samples `0..n` in equal chunks whose packed copies, of `sample_bytes` each, stay below `cap` bytes (one sample is
+/// always taken). Never empty.
 pub(super) fn chunks(n: usize, sample_bytes: usize, cap: u64) -> Vec<Range<usize>> {
     let most = (cap as usize / sample_bytes.max(1)).clamp(1, n);
     let size = n.div_ceil(n.div_ceil(most));
@@ -59,6 +59,8 @@ pub(super) fn pack_codes(codes: &Tensor, argmax: &Tensor, l: &mut Lowering) -> R
 mod tests {
     use super::*;
 
+    const CAP: usize = 16 << 20;
+
     #[test]
     fn chunks_cover_every_sample_once_and_stay_small() {
         for (n, bytes) in [
@@ -68,14 +70,13 @@ mod tests {
             (64, 1 << 20),
             (5, 4 << 20),
         ] {
-            let cap: usize = 16 << 20;
-            let chunks = chunks(n, bytes, cap as u64);
+            let chunks = chunks(n, bytes, CAP as u64);
             let samples: Vec<usize> = chunks.iter().cloned().flatten().collect();
             assert_eq!(samples, (0..n).collect::<Vec<_>>());
             assert!(
                 chunks
                     .iter()
-                    .all(|c| c.len() == 1 || c.len() * bytes <= cap)
+                    .all(|c| c.len() == 1 || c.len() * bytes <= CAP)
             );
             assert!(chunks.iter().all(|c| c.len() <= chunks[0].len()));
         }
