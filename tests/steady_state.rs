@@ -5,7 +5,7 @@ use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Choices, Step};
 use gtzan_gpu::plan::budget::{Request, fit};
-use gtzan_gpu::train::{Feed, GraphSettings, recorder};
+use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
 
 const MODEL: &str = r#"
 name = "tiny"
@@ -58,7 +58,14 @@ fn nothing_is_allocated_after_the_first_steps() {
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let fitted = fit(&request, recorder(&model, &g, 4, 4)).expect("fits");
+    let recipe = Recipe {
+        model: &model,
+        base: g.clone(),
+        samples: 4,
+        entries: 4,
+        eval_entries: 4,
+    };
+    let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(&gpu, fitted.plan.clone(), &schedules).expect("opens");
     let created = (session.created_buffers(), session.created_bytes());

@@ -3,7 +3,6 @@
 mod callbacks;
 mod checkpoint;
 mod engine;
-mod fit;
 mod graph;
 mod model_file;
 mod predictor;
@@ -15,7 +14,6 @@ mod trainer;
 pub use callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
 pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, compile, means};
-pub use fit::{compiled, recorder};
 pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;

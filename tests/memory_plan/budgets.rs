@@ -8,7 +8,7 @@ use gtzan_gpu::plan::budget::{
 };
 use gtzan_gpu::plan::{Category, Summary, timeline};
 use gtzan_gpu::tape::{Role, Tape};
-use gtzan_gpu::train::{Feed, GraphSettings, recorder};
+use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
 
 const MIB: u64 = 1 << 20;
 
@@ -28,7 +28,14 @@ fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>
         weight_decay: 0.0,
         clip_norm: None,
     };
-    recorder(model, &g, samples, samples)(cut)
+    let recipe = Recipe {
+        model,
+        base: g,
+        samples,
+        entries: samples,
+        eval_entries: samples,
+    };
+    recipe.record(cut)
 }
 
 fn plan(model: &str, batch: usize, budget: Option<u64>) -> Result<Fitted> {

@@ -5,7 +5,7 @@ use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Choices, Fill, Step};
 use gtzan_gpu::plan::budget::{Request, balanced, fit};
 use gtzan_gpu::tape::initial_values;
-use gtzan_gpu::train::{Feed, GraphSettings, recorder};
+use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
 use rand::SeedableRng;
 
 /// Convolution, dropout and L2, no batch norm.
@@ -63,7 +63,14 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
         weight_decay: 0.0,
         clip_norm: None,
     };
-    let fitted = fit(&request, recorder(&model, &g, 1, 1)).expect("fits");
+    let recipe = Recipe {
+        model: &model,
+        base: g.clone(),
+        samples: 1,
+        entries: 1,
+        eval_entries: 1,
+    };
+    let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(gpu, fitted.plan.clone(), &schedules).expect("opens");
     assert_eq!(session.created_bytes(), fitted.plan.total_bytes());

@@ -293,7 +293,8 @@ fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -
     let per_sample = POSITIONS * 16 * (c4 + k4) * tiles.all;
     let chunk = chunk_size(g.n, per_sample, l.workspace_cap(), |samples| {
         let columns = Panels::new(samples * tiles.all, c4);
-        let packable = samples == g.n || samples * output % 4 == 0 || target.argmax.is_none();
+        let packable =
+            samples == g.n || (samples * output).is_multiple_of(4) || target.argmax.is_none();
         packable && 4 * columns.padded() <= WINDOW
     });
     let columns = Panels::new(chunk * tiles.all, c4);
