@@ -37,16 +37,22 @@ fn resident_bytes() -> Option<u64> {
 fn nothing_is_allocated_after_the_first_steps() {
     let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
     let model = Model::from_toml(MODEL, "test").expect("parses");
-    let g = GraphSettings {
-        rows: 8,
-        frames: 8,
-        classes: 3,
-        micro_batch: 4,
-        micro_batches: 1,
-        feed: Feed::Streamed,
-        label_smoothing: 0.0,
-        weight_decay: 0.0,
-        clip_norm: Some(1.0),
+    let recipe = Recipe {
+        model: &model,
+        base: GraphSettings {
+            rows: 8,
+            frames: 8,
+            classes: 3,
+            micro_batch: 4,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: Some(1.0),
+        },
+        samples: 4,
+        entries: 4,
+        eval_entries: 4,
     };
     let choices = Choices::default();
     let request = Request {
@@ -57,13 +63,6 @@ fn nothing_is_allocated_after_the_first_steps() {
         may_recompute: true,
         capabilities: gpu.capabilities(),
         choices: &choices,
-    };
-    let recipe = Recipe {
-        model: &model,
-        base: g.clone(),
-        samples: 4,
-        entries: 4,
-        eval_entries: 4,
     };
     let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();

@@ -36,12 +36,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
-    for (var n = 0u; n < params.n; n++) {
-        let x4 = x[n * quads + i];
+    // x[n,i] is at i + n * quads. A loop `n < params.n` would do the same, but Mesa's software driver specialises short loops
+    // that count to a uniform: it compiled this kernel anew for every launch.
+    var n = 0u;
+    for (var at = i; at < params.n * quads; at += quads) {
+        let x4 = x[at];
         sum0 += gradient(n, o) * x4;
         sum1 += gradient(n, min(o + 1u, last)) * x4;
         sum2 += gradient(n, min(o + 2u, last)) * x4;
         sum3 += gradient(n, min(o + 3u, last)) * x4;
+        n++;
     }
     dw[o * quads + i] = sum0;
     if o + 1u <= last { dw[(o + 1u) * quads + i] = sum1; }

@@ -114,7 +114,7 @@ impl Rewriter<'_> {
 
 /// Forward nodes whose output 0 may be computed again: an activation, made by an op that changes nothing in memory, from
 /// tensors that nothing changes between the two runs.
-fn droppable(tape: &Tape) -> Vec<usize> {
+pub fn droppable(tape: &Tape) -> Vec<usize> {
     // State tensors are left out: ops that train don't read what they update (running statistics).
     let changed: HashSet<TensorId> = (tape.nodes().iter())
         .filter(|n| n.phase == Phase::Batch)

@@ -8,10 +8,11 @@ mod splits;
 use graphs::{BATCH, recipes, record, step};
 use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::ops::{Access, Capabilities, Choices, DeviceClass};
-use gtzan_gpu::plan::recompute::{Stage, stages};
+use gtzan_gpu::plan::recompute::{droppable, rewrite, stages};
 use gtzan_gpu::plan::{Category, MemoryPlan, Placement, ProgramPlan, Schedule, schedule};
 use gtzan_gpu::tape::{Role, Tape};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn capabilities() -> Capabilities {
     Capabilities::portable(DeviceClass::Software)
@@ -77,6 +78,10 @@ proptest! {
         let tape = record(&recipe).expect("records");
         let all = stages(&tape, &capabilities(), &Choices::default()).expect("plans");
         let reference = simulate::gradients(&tape);
+        let every = droppable(&tape).into_iter().collect();
+        let (s, p) = plan(&rewrite(&tape, &every));
+        check_overlap(&s, &p.programs[0]);
+        prop_assert_eq!(&simulate::planned(&rewrite(&tape, &every), &s, &p), &reference);
         for stage in &all {
             let (s, plan) = plan(&stage.tape);
             let program = &plan.programs[0];
@@ -177,9 +182,8 @@ fn recomputation_is_exact_on_the_gpu() {
     ];
     for recipe in recipes {
         let tape = record(recipe).expect("records");
-        let all: Vec<Stage> =
-            stages(&tape, gpu.capabilities(), &Choices::default()).expect("plans");
-        assert!(all.len() > 1, "nothing to recompute in {recipe:?}");
+        let nodes = droppable(&tape);
+        assert!(nodes.len() >= recipe.len(), "{nodes:?} of {recipe:?}");
         let expected = on_gpu(&gpu, &tape);
         let finite = |b: &[u8]| {
             bytemuck::pod_collect_to_vec::<u8, f32>(b)
@@ -187,8 +191,13 @@ fn recomputation_is_exact_on_the_gpu() {
                 .all(|v| v.is_finite())
         };
         assert!(expected.iter().all(|b| finite(b)), "NaN in {recipe:?}");
-        for stage in &all[1..] {
-            assert_eq!(on_gpu(&gpu, &stage.tape), expected, "{:?}", stage.dropped);
+        // Everything recomputed, every second node, each node alone.
+        let all: BTreeSet<usize> = nodes.iter().copied().collect();
+        let half = nodes.iter().copied().step_by(2).collect();
+        let alone = nodes.iter().map(|&n| BTreeSet::from([n]));
+        for dropped in [all, half].into_iter().chain(alone) {
+            let again = rewrite(&tape, &dropped);
+            assert_eq!(on_gpu(&gpu, &again), expected, "{dropped:?}");
         }
     }
 }

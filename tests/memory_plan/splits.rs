@@ -52,20 +52,19 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let g = GraphSettings {
-        rows: ROWS,
-        frames: FRAMES,
-        classes: CLASSES,
-        micro_batch: batch,
-        micro_batches: 1,
-        feed: Feed::Streamed,
-        label_smoothing: 0.0,
-        weight_decay: 0.0,
-        clip_norm: None,
-    };
     let recipe = Recipe {
         model: &model,
-        base: g.clone(),
+        base: GraphSettings {
+            rows: ROWS,
+            frames: FRAMES,
+            classes: CLASSES,
+            micro_batch: batch,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: None,
+        },
         samples: 1,
         entries: 1,
         eval_entries: 1,

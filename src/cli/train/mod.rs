@@ -238,7 +238,7 @@ fn open_engine<'g>(
         .transpose()?;
     let choices = super::tuned_choices(gpu, &args.cache);
     let request = Request {
-        budget,
+        budget: budget.or_else(|| gpu.default_budget()),
         batch: s.batch_size,
         micro_batches: None,
         may_reside: true,
