@@ -7,8 +7,8 @@ use common::*;
 use gtzan_gpu::gradcheck::relative_error;
 use gtzan_gpu::ops::{Choices, Step, registry};
 use gtzan_gpu::reference::Executor;
-use gtzan_gpu::tape::Role;
-use gtzan_gpu::train::Feed;
+use gtzan_gpu::tape::{Role, Tape};
+use gtzan_gpu::train::{Feed, Weights};
 use std::collections::BTreeMap;
 
 fn trace(name: &str) -> Vec<f64> {
@@ -29,7 +29,14 @@ fn assert_follows(losses: &[f64], expected: &[f64], tolerance: f64, what: &str) 
     }
 }
 
-/// 5e-4: Keras itself is 1.3e-4 from the f64 trace.
+/// Free runs may be this far from the f64 trace, relative, at their worst step.
+///
+/// Up to the 7th step and from the 9th they stay within 5e-4; the 8th is an amplifier. One weight, `conv3.weight[104]`, starts
+/// with a gradient of 5.4e-7, below the rounding noise of f32 (7e-7 in this tensor; PyTorch's is 4.2e-7 on this weight), and
+/// Adam's first step divides by its size: its direction is a matter of rounding in any framework. Keras ends 1.8e-4 off at that
+/// step, PyTorch 1.1e-4. What does not depend on luck, a step from given weights, is bounded 100 times tighter below.
+const FREE_RUN: f64 = 1e-3;
+
 #[test]
 fn twenty_losses_follow_keras_form_adam_in_f64() {
     let gpu = gpu();
@@ -40,7 +47,7 @@ fn twenty_losses_follow_keras_form_adam_in_f64() {
         assert_follows(
             &got,
             &trace("loss_keras_form_adam_f64"),
-            5e-4,
+            FREE_RUN,
             &format!("{feed:?}"),
         );
     }
@@ -75,7 +82,7 @@ fn every_rung_follows_the_same_losses() {
         assert_follows(
             &got,
             &trace("loss_keras_form_adam_f64"),
-            5e-4,
+            FREE_RUN,
             &format!("{family}:{rung}"),
         );
     }
@@ -147,28 +154,7 @@ fn whole_model_matches_the_f64_reference() {
     let all: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
 
     let tape = &engine.programs()[0].tape;
-    let samples = tiny_samples();
-    let mut reference = Executor::<f64>::new(tape);
-    for role in [Role::Parameter, Role::State] {
-        for t in tape.tensors(role) {
-            let name = &tape.value(t.id()).name;
-            let (_, _, data) = weights
-                .iter()
-                .find(|(n, ..)| n == name)
-                .expect("the weight");
-            reference.set(&t, data);
-        }
-    }
-    for t in tape.tensors(Role::Input) {
-        let labels: Vec<f32> = samples.labels.iter().map(|&l| l as f32).collect();
-        match tape.value(t.id()).name.as_str() {
-            "dataset" => reference.set(&t, &samples.x),
-            "dataset labels" => reference.set(&t, &labels),
-            "order" => reference.set(&t, &[0.0, 1.0, 2.0, 3.0]),
-            "class weights" => reference.set(&t, &tensor("batch.safetensors", "class_weight")),
-            other => panic!("unexpected input {other}"),
-        }
-    }
+    let mut reference = reference(tape, &weights);
     let step = Step {
         seed: 42,
         step: 1,
@@ -184,6 +170,68 @@ fn whole_model_matches_the_f64_reference() {
         let error = relative_error(&all[at..at + p.numel()], &reference.get(gradient).data);
         assert!(error < 2e-5, "{}: {error:.1e}", tape.value(p.id()).name);
     }
+}
+
+/// Every one of the 20 steps, started from the f64 reference's weights: its loss within 2e-6 of the trace.
+#[test]
+fn each_step_from_the_reference_weights_has_the_trace_s_loss() {
+    let gpu = gpu();
+    let g = tiny_settings(4, 1, Feed::Resident { samples: 4 });
+    let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &Choices::default());
+    let tape = engine.programs()[0].tape.clone();
+    let mut reference = reference(&tape, &engine.weights().expect("weights"));
+    let expected = trace("loss_keras_form_adam_f64");
+    for (t, want) in (1..).zip(&expected) {
+        let weights = [Role::Parameter, Role::State]
+            .into_iter()
+            .flat_map(|role| tape.tensors(role))
+            .map(|p| {
+                let data = reference.get(&p).data.iter().map(|&v| v as f32).collect();
+                (tape.value(p.id()).name.clone(), p.shape().clone(), data)
+            })
+            .collect();
+        engine
+            .set_weights(&weights)
+            .expect("the reference's weights fit");
+        let got = losses(&mut engine, 4, 1)[0];
+        let error = (got - want).abs() / want;
+        assert!(
+            error < 2e-6,
+            "step {t}: {got} instead of {want} ({error:.1e})"
+        );
+        let power = |beta: f64| 1.0 - beta.powi(t);
+        let alpha = 1e-3 * power(0.999).sqrt() / power(0.9);
+        reference.run(&Step {
+            seed: 42,
+            step: t as u32,
+            learning_rate: 1e-3,
+            alpha: alpha as f32,
+            ..Step::full(4)
+        });
+    }
+}
+
+/// The f64 reference of a training tape over the stored batch, with these weights.
+fn reference<'t>(tape: &'t Tape, weights: &Weights) -> Executor<'t, f64> {
+    let samples = tiny_samples();
+    let labels: Vec<f32> = samples.labels.iter().map(|&l| l as f32).collect();
+    let mut reference = Executor::<f64>::new(tape);
+    for role in [Role::Parameter, Role::State, Role::Input] {
+        for t in tape.tensors(role) {
+            let name = tape.value(t.id()).name.as_str();
+            match name {
+                "dataset" => reference.set(&t, &samples.x),
+                "dataset labels" => reference.set(&t, &labels),
+                "order" => reference.set(&t, &[0.0, 1.0, 2.0, 3.0]),
+                "class weights" => reference.set(&t, &tensor("batch.safetensors", "class_weight")),
+                _ => {
+                    let found = weights.iter().find(|(n, ..)| n == name);
+                    reference.set(&t, &found.expect("the weight").2);
+                }
+            }
+        }
+    }
+    reference
 }
 
 /// A network that can't drive the loss of four samples to (nearly) nothing has a broken gradient somewhere.

@@ -33,6 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var sum = b[k];
     for (var c = 0u; c < params.c; c++) {
+        var window = 0.0;              // short sums first: rounding grows with the length of a sum
         for (var u = 0u; u < params.kh; u++) {
             // Unsigned: a row above x wraps round to a huge number, so one compare covers both edges.
             let row = i * params.stride_h + u - params.pad_top;
@@ -40,10 +41,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             for (var v = 0u; v < params.kw; v++) {
                 let column = j * params.stride_w + v - params.pad_left;
                 if column >= params.w { continue; }
-                sum += w[((k * params.c + c) * params.kh + u) * params.kw + v]
+                window += w[((k * params.c + c) * params.kh + u) * params.kw + v]
                      * x[((n * params.c + c) * params.h + row) * params.w + column];
             }
         }
+        sum += window;
     }
     if RELU == 1u { sum = max(sum, 0.0); }
     y[index] = sum;

@@ -231,8 +231,8 @@ pub(super) fn check(gpu: &Gpu, ladder: &Ladder, rung: &str, reference: &Referenc
         .map(|d| d..d + 1)
         .collect();
     let mut written = Vec::new();
-    for group in &groups {
-        let accesses = s.accesses(&s.dispatches[group.start])?;
+    for dispatch in own.clone() {
+        let accesses = s.accesses(&s.dispatches[dispatch])?;
         let writes = accesses.iter().filter(|(_, a)| *a == Access::ReadWrite);
         written.extend(writes.map(|(root, _)| *root));
     }

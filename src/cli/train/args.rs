@@ -32,11 +32,14 @@ pub struct TrainArgs {
     /// Folder of genres, or a file of arrays (.safetensors, .npz, .npy)
     /// [default: ./genres if it exists, else the synthetic set with model small]
     data: Option<PathBuf>,
+    /// Train on the synthetic set even if there is a folder ./genres
+    #[arg(long, conflicts_with = "data")]
+    synthetic: bool,
     /// Folder of the run [default: runs/MODEL-N, N counting up]
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
     /// Go on with the run in this folder; of its settings only --epochs, --vram and --threads may change
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "config", "data", "init"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "config", "data", "init", "synthetic"])]
     pub resume: Option<PathBuf>,
     /// TOML file of these options; the command line wins
     #[arg(long, value_name = "FILE")]
@@ -142,10 +145,12 @@ impl TrainArgs {
             Some(path) => read_config(path)?,
             None => Settings::default(),
         };
-        if s.data.is_none() && self.data.is_none() && Path::new("genres").is_dir() {
+        s.data = self.data.clone().or(s.data);
+        if self.synthetic {
+            s.data = None;
+        } else if s.data.is_none() && Path::new("genres").is_dir() {
             s.data = Some(PathBuf::from("genres"));
         }
-        s.data = self.data.clone().or(s.data);
         if s.data.is_none() && self.model.is_none() && self.config.is_none() {
             s.model = "small".into();
         }

@@ -182,7 +182,7 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
         })?,
         None => {
             console::line(
-                "no data given and no folder ./genres: using the built-in SYNTHETIC set (composed by rules, not real music)",
+                "using the built-in SYNTHETIC set: composed by rules, not real music (give a folder of genres to train on your own)",
             );
             console::with_bar("composing", |progress| {
                 Dataset::synthetic(s.seed, s.synthetic_tracks, &options, progress)
