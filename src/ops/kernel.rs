@@ -116,10 +116,7 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
                 ));
             }
             naga::AddressSpace::Uniform
-                if matches!(
-                    module.types[var.ty].inner,
-                    naga::TypeInner::Array { .. }
-                ) =>
+                if matches!(module.types[var.ty].inner, naga::TypeInner::Array { .. }) =>
             {
                 windows.push(binding.binding);
             }
