@@ -258,7 +258,7 @@ fn a_folder_of_lists_is_the_same_as_the_built_in_ones() {
 #[test]
 fn class_weights_are_scikit_learns() {
     let labels = [0, 0, 0, 0, 0, 1, 1, 2, 2, 2];
-    let expected = [0.666_666_67, 1.666_666_6, 1.111_111_1];
+    let expected = [0.666_666_7, 1.666_666_6, 1.111_111_2];
     for (w, e) in class_weights_balanced(&labels, 3).iter().zip(expected) {
         assert!((w - e).abs() < 1e-6, "{w} {e}");
     }

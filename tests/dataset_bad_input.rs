@@ -96,7 +96,7 @@ fn bad_files_are_skipped_with_a_line_each_or_fatal_when_strict() {
     fs::write(
         at("jazz/random.mp3"),
         (0..4000u32)
-            .map(|i| (i * i * 31 >> 7) as u8)
+            .map(|i| ((i * i * 31) >> 7) as u8)
             .collect::<Vec<_>>(),
     )
     .unwrap();

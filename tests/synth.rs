@@ -14,7 +14,7 @@ const QUIET: &(dyn Fn(usize, usize) + Sync) = &|_, _| {};
 
 #[test]
 fn music_depends_on_seed_genre_and_index_alone() {
-    for genre in 0..GENRES.len() {
+    for (genre, name) in GENRES.iter().enumerate() {
         let music = compose(7, genre, 3, 1.5);
         assert!(music == compose(7, genre, 3, 1.5));
         assert!(music != compose(8, genre, 3, 1.5));
@@ -24,8 +24,7 @@ fn music_depends_on_seed_genre_and_index_alone() {
         let long = compose(7, genre, 3, 4.0);
         assert!(
             music == long[..music.len()],
-            "{}: the start depends on the length",
-            GENRES[genre]
+            "{name}: the start depends on the length"
         );
     }
 }

@@ -156,34 +156,6 @@ fn tuned_choices(gpu: &Gpu, cache: &CacheArgs) -> crate::ops::Choices {
     choices
 }
 
-/// Bytes from `268435456`, `256MiB`, `256 MB`, `1.5GiB`.
-///
-/// # Errors
-/// When it is no such size.
-fn parse_bytes(text: &str) -> Result<u64> {
-    let trimmed = text.trim();
-    let end = trimmed
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(end);
-    let factor = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kib" => 1024.0,
-        "m" | "mib" => 1024.0 * 1024.0,
-        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        _ => f64::NAN,
-    };
-    match number.parse::<f64>() {
-        Ok(n) if (1.0..1e15).contains(&(n * factor)) => Ok((n * factor) as u64),
-        _ => Err(Error::usage(format!(
-            "'{text}' is no size; write 256MiB, 1.5GiB, 500MB or a number of bytes"
-        ))),
-    }
-}
-
 /// Print a value as JSON on stdout.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)

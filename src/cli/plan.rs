@@ -28,7 +28,7 @@ pub struct PlanArgs {
     #[arg(long, default_value_t = 8)]
     batch_size: usize,
     /// Memory budget, e.g. 256MiB
-    #[arg(long, value_name = "BYTES", value_parser = super::parse_bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::plan::budget::parse_bytes)]
     vram: Option<u64>,
     /// Number of classes
     #[arg(long, default_value_t = 10)]

@@ -54,7 +54,11 @@ impl Normaliser {
     /// If `x` does not hold whole samples of as many rows as were fitted.
     pub fn apply(&self, x: &mut [f32], frames: usize) -> Result<()> {
         let rows = self.mean.len();
-        if frames == 0 || rows == 0 || self.std.len() != rows || x.len() % (rows * frames) != 0 {
+        if frames == 0
+            || rows == 0
+            || self.std.len() != rows
+            || !x.len().is_multiple_of(rows * frames)
+        {
             return Err(Error::data(format!(
                 "normalisation was fitted on {rows} rows, but {} values in rows of {frames} frames were given",
                 x.len()

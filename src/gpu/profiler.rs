@@ -81,7 +81,7 @@ pub fn median(values: &[f64]) -> f64 {
 /// Bytes of one timestamp.
 const STAMP: u64 = 8;
 
-/// The means to time groups of dispatches on one device. See the [module](self).
+/// The means to time groups of dispatches on one device.
 #[derive(Debug)]
 pub struct Stopwatch {
     queries: Option<Queries>,

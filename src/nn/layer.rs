@@ -187,7 +187,9 @@ impl Layer {
                 ("avg_pool2d: stride", stride.unwrap_or(*window)),
             ]),
             Layer::BatchNorm { momentum, epsilon } => {
-                if !(0.0..=1.0).contains(momentum) || !(*epsilon > 0.0 && epsilon.is_finite()) {
+                let sensible =
+                    (0.0..=1.0).contains(momentum) && *epsilon > 0.0 && epsilon.is_finite();
+                if !sensible {
                     return Err(Error::model(format!(
                         "batch_norm: momentum {momentum} must be in 0..=1 and epsilon {epsilon} above 0"
                     )));

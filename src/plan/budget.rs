@@ -39,6 +39,32 @@ pub struct Cut {
     pub resident: bool,
 }
 
+/// Bytes from what a user writes: `256MiB`, `1.5 GiB`, `300MB` (powers of 1000), or a plain number of bytes.
+///
+/// # Errors
+/// When it is none of these, or not above 0.
+pub fn parse_bytes(text: &str) -> Result<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: f64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "k" | "kib" => f64::from(1 << 10),
+        "m" | "mib" => f64::from(1 << 20),
+        "g" | "gib" => f64::from(1 << 30),
+        _ => f64::NAN,
+    };
+    let bytes = digits.trim().parse::<f64>().unwrap_or(f64::NAN) * unit;
+    if bytes >= 1.0 && bytes < 2f64.powi(63) {
+        return Ok(bytes as u64);
+    }
+    Err(Error::usage(format!(
+        "'{text}' is no amount of memory; write it like 256MiB or 1.5GiB"
+    )))
+}
+
 /// The samples of each micro-batch when `samples` are cut into `parts`, sizes differing by one at most; fewer parts when
 /// there are fewer samples.
 pub fn balanced(samples: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {

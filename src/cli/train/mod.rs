@@ -231,7 +231,11 @@ fn open_engine<'g>(
         entries: task.train.len(),
         eval_entries: task.validation.len(),
     };
-    let budget = s.vram.as_deref().map(super::parse_bytes).transpose()?;
+    let budget = s
+        .vram
+        .as_deref()
+        .map(crate::plan::budget::parse_bytes)
+        .transpose()?;
     let choices = super::tuned_choices(gpu, &args.cache);
     let request = Request {
         budget: budget.or_else(|| gpu.default_budget()),

@@ -18,6 +18,9 @@ use super::dice::Dice;
 use super::drums::{Drum, Kit};
 use super::stage::{Stage, Studio};
 
+/// Plays bar number n onto the stage.
+pub(super) type Bar = Box<dyn Fn(usize, &mut Stage, &mut Dice)>;
+
 /// A composition whose bars can be played.
 pub(super) struct Song {
     /// Length of a beat in s.
@@ -27,7 +30,7 @@ pub(super) struct Song {
     pub looseness: f64,
     pub studio: Studio,
     /// Plays one bar, counted from 0.
-    pub bar: Box<dyn Fn(usize, &mut Stage, &mut Dice)>,
+    pub bar: Bar,
 }
 
 /// The composer of genre number `genre` of [`super::GENRES`].
