@@ -7,6 +7,7 @@ use super::Schedule;
 use crate::ops::{Capabilities, DeviceClass};
 use crate::tape::{Node, Role, Tape};
 use crate::tensor::{Spec, Tensor};
+use std::collections::HashSet;
 
 /// FLOP/s, bytes/s and seconds per launch of a device class.
 fn rates(class: DeviceClass) -> (f64, f64, f64) {
@@ -26,14 +27,17 @@ pub fn step_seconds(
     let (flops, bandwidth, launch) = rates(capabilities.class);
     let mut traffic = vec![0u64; tape.nodes().len()];
     let mut launches = vec![0u32; tape.nodes().len()];
+    // A kernel that runs in pieces moves a tensor once, piece by piece.
+    let mut moved = HashSet::new();
     for d in &s.dispatches {
         launches[d.node] += 1;
-        // An input may be the whole data set, of which a batch is gathered.
-        let moved = d
-            .tensors
-            .iter()
-            .filter(|t| s.items[t.id().index()].role != Role::Input);
-        traffic[d.node] += moved.map(|t| t.spec().bytes()).sum::<u64>();
+        for t in &d.tensors {
+            // An input may be the whole data set, of which a batch is gathered.
+            let counts = s.items[t.id().index()].role != Role::Input;
+            if counts && moved.insert((d.node, d.kernel.name, t.id())) {
+                traffic[d.node] += t.spec().bytes();
+            }
+        }
     }
     let mut seconds = 0.0;
     for (i, node) in tape.nodes().iter().enumerate() {

@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod budget;
 pub mod cost;
+mod liveness;
 pub mod recompute;
 mod schedule;
 pub mod summary;
@@ -473,6 +474,11 @@ impl Blocks {
                     }
                 }
             }
+        }
+        // Kernels that run in many pieces name the same pairs again and again.
+        for list in &mut edges {
+            list.sort_unstable();
+            list.dedup();
         }
         Ok(edges)
     }

@@ -5,7 +5,7 @@
 //! of the first run (batch statistics, argmax) are kept: they are small, and save the second run half its work.
 
 use super::cost::node_flops;
-use super::{Blocks, schedule};
+use super::liveness::Liveness;
 use crate::error::Result;
 use crate::ops::{Capabilities, Choices, Pass};
 use crate::tape::{Node, Phase, Role, Tape};
@@ -151,15 +151,6 @@ fn describe(tape: &Tape, index: usize) -> Dropped {
     }
 }
 
-/// Live arena bytes during each dispatch of the step.
-fn live_bytes(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> Result<Vec<u64>> {
-    let s = schedule(tape, capabilities, choices)?;
-    let lives = s.lifetimes()?;
-    Ok(super::arena::live_bytes(
-        &Blocks::new(&s, &lives, capabilities).blocks,
-    ))
-}
-
 /// A soft maximum (the 16-norm) of live bytes: unlike the maximum itself it falls whenever any high point falls, so that
 /// a step towards a lower peak counts even while another point of the same height remains.
 fn soft_peak(live: &[u64]) -> f64 {
@@ -177,9 +168,10 @@ const WORTHWHILE: f64 = 1e-3;
 /// nothing gains. Cheap ops come first; then any op; then whole blocks.
 ///
 /// # Errors
-/// As [`schedule()`].
+/// As [`super::schedule()`].
 pub fn stages(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> Result<Vec<Stage>> {
-    let live = live_bytes(tape, capabilities, choices)?;
+    let mut liveness = Liveness::new(capabilities, choices);
+    let live = liveness.live_bytes(tape)?;
     let mut best = soft_peak(&live);
     let mut stages = vec![Stage {
         tape: tape.clone(),
@@ -210,7 +202,7 @@ pub fn stages(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> Re
                     .chain(new.iter().map(|d| d.node))
                     .collect();
                 let rewritten = rewrite(tape, &with);
-                let live = live_bytes(&rewritten, capabilities, choices)?;
+                let live = liveness.live_bytes(&rewritten)?;
                 let soft = soft_peak(&live);
                 let flops: u64 = new.iter().map(|d| d.flops).sum();
                 let score = (best - soft) / flops.max(1) as f64;

@@ -95,12 +95,7 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         {
             util::copy(from, to, &mut l)?;
         }
-        let lowered = match node.pass {
-            Pass::Forward => node.op.forward(&node.io, &mut l),
-            Pass::Backward => node.op.backward(&node.io, &mut l),
-            Pass::Recompute => node.op.recompute(&node.io, &mut l),
-        };
-        lowered.map_err(|e| e.context(&node.label))?;
+        lower(node, &mut l)?;
     }
     for (name, tensor) in &l.workspaces {
         items.push(Item {
@@ -147,8 +142,18 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
     })
 }
 
+/// Push the dispatches of one node.
+pub(super) fn lower(node: &Node, l: &mut Lowering) -> Result<()> {
+    let lowered = match node.pass {
+        Pass::Forward => node.op.forward(&node.io, l),
+        Pass::Backward => node.op.backward(&node.io, l),
+        Pass::Recompute => node.op.recompute(&node.io, l),
+    };
+    lowered.map_err(|e| e.context(&node.label))
+}
+
 /// The (input, output) pair of a node that runs in place.
-fn pair(node: &Node) -> Option<(&Tensor, &Tensor)> {
+pub(super) fn pair(node: &Node) -> Option<(&Tensor, &Tensor)> {
     let (i, o) = node.op.in_place(node.pass)?;
     match node.pass {
         Pass::Backward => Some((node.io.dy(), node.io.dx(o)?)),
@@ -158,7 +163,7 @@ fn pair(node: &Node) -> Option<(&Tensor, &Tensor)> {
 
 /// Which outputs take over an input's memory: only where nobody reads the input (or anything that shares its memory)
 /// afterwards. Elsewhere the input is copied first, and the kernels run in place on the copy.
-fn in_place(tape: &Tape) -> (Vec<TensorId>, Vec<bool>) {
+pub(super) fn in_place(tape: &Tape) -> (Vec<TensorId>, Vec<bool>) {
     let values = tape.values();
     let mut roots: Vec<TensorId> = (0..values.len()).map(|i| TensorId(i as u32)).collect();
     let mut last_use = vec![0; values.len()];
