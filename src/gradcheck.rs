@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::{Array, Case, Choices, Entry, Fill, Step, registry};
+use crate::ops::{Array, Case, Choices, Entry, Family, Fill, Rung, Step, registry};
 use crate::plan::{MemoryPlan, Placement, Schedule, schedule};
 use crate::reference::Executor;
 use crate::tape::Tape;
@@ -36,10 +36,6 @@ pub struct Row {
 /// Central differences with a step of 1e-5 in f64 leave about 1e-10 of truncation and rounding error; a wrong formula is off
 /// by parts in ten or more.
 pub const FD_TOLERANCE: f64 = 1e-6;
-
-/// What a rung of Winograd's F(4x4,3x3) may be off, whatever its op allows otherwise: its transforms multiply by up to 8 and
-/// cancel again, which costs about a digit (Lavin & Gray 2015; Barabasz et al. 2020).
-pub const WINOGRAD_TOLERANCE: f64 = 1e-5;
 
 /// Step of the finite differences.
 const FD_STEP: f64 = 1e-5;
@@ -93,8 +89,8 @@ fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>) -> Result<Vec<Row>> {
     } else {
         vec![None; expected.len()]
     };
-    let tolerance = case.op.tolerance();
-    let row = |rung: &str, i: usize, gpu_error: Option<f64>, tolerance: f64| {
+    let row = |rung: &str, i: usize, gpu_error: Option<f64>, rounding: f64| {
+        let tolerance = case.op.tolerance() * rounding;
         let fd_error: Option<f64> = fd[i];
         Row {
             op: entry.name,
@@ -111,43 +107,62 @@ fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>) -> Result<Vec<Row>> {
     };
     let Some(gpu) = gpu else {
         return Ok((0..expected.len())
-            .map(|i| row("reference", i, None, tolerance))
+            .map(|i| row("reference", i, None, 1.0))
             .collect());
     };
     let mut rows = Vec::new();
-    for (rung, choices) in rungs(entry, &setup, gpu)? {
+    for (rung, choices) in rungs(entry, case, &setup, gpu)? {
         let s = schedule(&setup.tape, gpu.capabilities(), &choices)?;
-        let winograd = s.chosen.iter().any(|c| c.rung.contains("winograd"));
-        let tolerance = if winograd {
-            tolerance.max(WINOGRAD_TOLERANCE)
-        } else {
-            tolerance
-        };
+        let rounding = roundings(entry, &s).fold(1.0, |most, (_, r)| r.rounding.max(most));
         let got = on_gpu(gpu, &setup, &s)?;
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
-            rows.push(row(
-                &rung,
-                i,
-                Some(relative_error(got, &expected.data)),
-                tolerance,
-            ));
+            let error = relative_error(got, &expected.data);
+            rows.push(row(&rung, i, Some(error), rounding));
         }
     }
     Ok(rows)
 }
 
-/// Default choices first, then every rung that this case's problems allow.
-fn rungs(entry: &Entry, setup: &Setup, gpu: &Gpu) -> Result<Vec<(String, Choices)>> {
-    let default = schedule(&setup.tape, gpu.capabilities(), &Choices::default())?;
-    let mut all = vec![("default".to_owned(), Choices::default())];
+/// The rungs that a schedule uses, with their families.
+fn roundings<'a>(
+    entry: &'a Entry,
+    s: &'a Schedule,
+) -> impl Iterator<Item = (&'static Family, &'static Rung)> + 'a {
+    s.chosen.iter().filter_map(|c| {
+        let family = *entry.families.iter().find(|f| f.name == c.family)?;
+        Some((family, family.rung(c.rung)?))
+    })
+}
+
+/// Default choices first, then every rung that this case's problems allow. Where ties decide what is right, only rungs that
+/// keep ties: after a transform of the sums either winner of a tie is as good.
+fn rungs(entry: &Entry, case: &Case, setup: &Setup, gpu: &Gpu) -> Result<Vec<(String, Choices)>> {
+    let ties = case.inputs.iter().any(|i| i.fill == Fill::Ties);
+    let allowed = |r: &Rung| !ties || r.rounding <= 1.0;
+    let mut base = Choices::default();
+    let first = schedule(&setup.tape, gpu.capabilities(), &base)?;
+    for (family, _) in roundings(entry, &first).filter(|(_, r)| !allowed(r)) {
+        let chosen = first.chosen.iter().find(|c| c.family == family.name);
+        let fits = |r: &&Rung| {
+            allowed(r)
+                && chosen.is_some_and(|c| (r.supports)(&c.problem, gpu.capabilities()).is_ok())
+        };
+        if let Some(r) = family.rungs.iter().rev().find(fits) {
+            base.force(family.name, r.name);
+        }
+    }
+    let default = schedule(&setup.tape, gpu.capabilities(), &base)?;
+    let mut all = vec![("default".to_owned(), base.clone())];
     for family in entry.families {
         let Some(used) = default.chosen.iter().find(|c| c.family == family.name) else {
             continue;
         };
         for rung in family.rungs {
-            if rung.name != used.rung && (rung.supports)(&used.problem, gpu.capabilities()).is_ok()
+            if rung.name != used.rung
+                && allowed(rung)
+                && (rung.supports)(&used.problem, gpu.capabilities()).is_ok()
             {
-                let mut choices = Choices::default();
+                let mut choices = base.clone();
                 choices.force(family.name, rung.name);
                 all.push((format!("{}:{}", family.name, rung.name), choices));
             }

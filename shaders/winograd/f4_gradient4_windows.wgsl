@@ -3,6 +3,7 @@
 // dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [36][panel][tile/4][filter] vec4 over tiles.
 // One invocation: four tiles of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
 // Traffic: 16 reads (32 with the mask) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
+// Next rung: storage buffers in place of windows, for GPUs, which load from them as fast.
 override EPILOGUE: u32 = 0u;   // 0 dy as it is, 1 dy where y > 0, 2 dy un-pooled by argmax
 
 struct Params {
@@ -60,6 +61,13 @@ fn pixel(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> vec4<f32>
     return value;
 }
 
+// A times column s of the tile that starts in row r.
+fn column(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> Six {
+    return transform(
+        pixel(r, s, plane, alive), pixel(r + 1u, s, plane, alive),
+        pixel(r + 2u, s, plane, alive), pixel(r + 3u, s, plane, alive));
+}
+
 fn put(at: u32, x: Six) {
     let s = params.position_stride;
     d[at] = x.a;
@@ -82,20 +90,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let r = 4u * ty;
     let s = 4u * (tile - ty * params.tiles_x);
     let plane = group.y * params.ph * params.pw;
-    var y: array<Six, 4>;
-    for (var j = 0u; j < 4u; j++) {
-        y[j] = transform(
-            pixel(r, s + j, plane, alive), pixel(r + 1u, s + j, plane, alive),
-            pixel(r + 2u, s + j, plane, alive), pixel(r + 3u, s + j, plane, alive));
-    }
+    let y0 = column(r, s, plane, alive);
+    let y1 = column(r, s + 1u, plane, alive);
+    let y2 = column(r, s + 2u, plane, alive);
+    let y3 = column(r, s + 3u, plane, alive);
     let filter_index = params.first + group.y;
     let panel = filter_index / params.panel;
     let at = panel * params.panel_stride + (params.first_quad + quad) * params.panel + (filter_index - panel * params.panel);
     let row = 6u * params.position_stride;
-    put(at, transform(y[0].a, y[1].a, y[2].a, y[3].a));
-    put(at + row, transform(y[0].b, y[1].b, y[2].b, y[3].b));
-    put(at + 2u * row, transform(y[0].c, y[1].c, y[2].c, y[3].c));
-    put(at + 3u * row, transform(y[0].d, y[1].d, y[2].d, y[3].d));
-    put(at + 4u * row, transform(y[0].e, y[1].e, y[2].e, y[3].e));
-    put(at + 5u * row, transform(y[0].f, y[1].f, y[2].f, y[3].f));
+    put(at, transform(y0.a, y1.a, y2.a, y3.a));
+    put(at + row, transform(y0.b, y1.b, y2.b, y3.b));
+    put(at + 2u * row, transform(y0.c, y1.c, y2.c, y3.c));
+    put(at + 3u * row, transform(y0.d, y1.d, y2.d, y3.d));
+    put(at + 4u * row, transform(y0.e, y1.e, y2.e, y3.e));
+    put(at + 5u * row, transform(y0.f, y1.f, y2.f, y3.f));
 }

@@ -4,6 +4,7 @@
 // Lane i loads row i of a panel once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
 // Traffic: 8 vec4 loads per 512 multiply-adds, so bound by arithmetic where a load costs a few ns; a storage load here would cost
 // 15 times more than these gathers from uniform blocks, which is the whole reason for the windows.
+// Next rung: tiles in workgroup memory, for GPUs, where a uniform gather is slow and a shared load is not.
 override ACCUMULATE: bool = false;   // add to m instead of writing it: for sums that arrive in chunks
 
 struct Params {
@@ -31,15 +32,13 @@ fn rows(a: vec4<f32>, first: u32) -> mat4x4<f32> {
         subgroupShuffle(a, first + 2u), subgroupShuffle(a, first + 3u));
 }
 
-fn put(quad: u32, column: u32, value: vec4<f32>) {
-    if quad >= params.quads || column >= params.columns {
-        return;
-    }
-    let at = params.first + quad * params.row_stride + column;
-    if ACCUMULATE {
-        m[at] += value;
-    } else {
-        m[at] = value;
+fn put(at: u32, inside: bool, value: vec4<f32>) {
+    if inside {
+        if ACCUMULATE {
+            m[at] += value;
+        } else {
+            m[at] = value;
+        }
     }
 }
 
@@ -87,39 +86,73 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         a_at += a_step;
         b_at += b_step;
     }
-    let quad = params.first_quad + group.y * 2u;
+    // Copies: a load from params inside a store's branch would be a gather of its own.
+    let quads = params.quads;
+    let columns = params.columns;
+    let row_stride = params.row_stride;
+    let first_quad = params.first_quad + group.y * 2u;
     let a_quads = a_step / 4u;
-    let column = group.x * 8u + lane;
-    put(quad, column, m00);
-    put(quad, column + b_step, m01);
-    put(quad, column + 2u * b_step, m02);
-    put(quad, column + 3u * b_step, m03);
-    put(quad + 1u, column, m10);
-    put(quad + 1u, column + b_step, m11);
-    put(quad + 1u, column + 2u * b_step, m12);
-    put(quad + 1u, column + 3u * b_step, m13);
-    put(quad + a_quads, column, m20);
-    put(quad + a_quads, column + b_step, m21);
-    put(quad + a_quads, column + 2u * b_step, m22);
-    put(quad + a_quads, column + 3u * b_step, m23);
-    put(quad + a_quads + 1u, column, m30);
-    put(quad + a_quads + 1u, column + b_step, m31);
-    put(quad + a_quads + 1u, column + 2u * b_step, m32);
-    put(quad + a_quads + 1u, column + 3u * b_step, m33);
-    put(quad + 2u * a_quads, column, m40);
-    put(quad + 2u * a_quads, column + b_step, m41);
-    put(quad + 2u * a_quads, column + 2u * b_step, m42);
-    put(quad + 2u * a_quads, column + 3u * b_step, m43);
-    put(quad + 2u * a_quads + 1u, column, m50);
-    put(quad + 2u * a_quads + 1u, column + b_step, m51);
-    put(quad + 2u * a_quads + 1u, column + 2u * b_step, m52);
-    put(quad + 2u * a_quads + 1u, column + 3u * b_step, m53);
-    put(quad + 3u * a_quads, column, m60);
-    put(quad + 3u * a_quads, column + b_step, m61);
-    put(quad + 3u * a_quads, column + 2u * b_step, m62);
-    put(quad + 3u * a_quads, column + 3u * b_step, m63);
-    put(quad + 3u * a_quads + 1u, column, m70);
-    put(quad + 3u * a_quads + 1u, column + b_step, m71);
-    put(quad + 3u * a_quads + 1u, column + 2u * b_step, m72);
-    put(quad + 3u * a_quads + 1u, column + 3u * b_step, m73);
+    let first_column = group.x * 8u + lane;
+    let first = params.first + first_quad * row_stride + first_column;
+    let limit = u32(max(0, i32(columns) - i32(first_column)));
+    let inside0 = 0u * b_step < limit;
+    let inside1 = 1u * b_step < limit;
+    let inside2 = 2u * b_step < limit;
+    let inside3 = 3u * b_step < limit;
+    let quad0 = 0u;
+    let live0 = first_quad + quad0 < quads;
+    let at0 = first + quad0 * row_stride;
+    put(at0, live0 && inside0, m00);
+    put(at0 + b_step, live0 && inside1, m01);
+    put(at0 + 2u * b_step, live0 && inside2, m02);
+    put(at0 + 3u * b_step, live0 && inside3, m03);
+    let quad1 = 1u;
+    let live1 = first_quad + quad1 < quads;
+    let at1 = first + quad1 * row_stride;
+    put(at1, live1 && inside0, m10);
+    put(at1 + b_step, live1 && inside1, m11);
+    put(at1 + 2u * b_step, live1 && inside2, m12);
+    put(at1 + 3u * b_step, live1 && inside3, m13);
+    let quad2 = a_quads;
+    let live2 = first_quad + quad2 < quads;
+    let at2 = first + quad2 * row_stride;
+    put(at2, live2 && inside0, m20);
+    put(at2 + b_step, live2 && inside1, m21);
+    put(at2 + 2u * b_step, live2 && inside2, m22);
+    put(at2 + 3u * b_step, live2 && inside3, m23);
+    let quad3 = a_quads + 1u;
+    let live3 = first_quad + quad3 < quads;
+    let at3 = first + quad3 * row_stride;
+    put(at3, live3 && inside0, m30);
+    put(at3 + b_step, live3 && inside1, m31);
+    put(at3 + 2u * b_step, live3 && inside2, m32);
+    put(at3 + 3u * b_step, live3 && inside3, m33);
+    let quad4 = 2u * a_quads;
+    let live4 = first_quad + quad4 < quads;
+    let at4 = first + quad4 * row_stride;
+    put(at4, live4 && inside0, m40);
+    put(at4 + b_step, live4 && inside1, m41);
+    put(at4 + 2u * b_step, live4 && inside2, m42);
+    put(at4 + 3u * b_step, live4 && inside3, m43);
+    let quad5 = 2u * a_quads + 1u;
+    let live5 = first_quad + quad5 < quads;
+    let at5 = first + quad5 * row_stride;
+    put(at5, live5 && inside0, m50);
+    put(at5 + b_step, live5 && inside1, m51);
+    put(at5 + 2u * b_step, live5 && inside2, m52);
+    put(at5 + 3u * b_step, live5 && inside3, m53);
+    let quad6 = 3u * a_quads;
+    let live6 = first_quad + quad6 < quads;
+    let at6 = first + quad6 * row_stride;
+    put(at6, live6 && inside0, m60);
+    put(at6 + b_step, live6 && inside1, m61);
+    put(at6 + 2u * b_step, live6 && inside2, m62);
+    put(at6 + 3u * b_step, live6 && inside3, m63);
+    let quad7 = 3u * a_quads + 1u;
+    let live7 = first_quad + quad7 < quads;
+    let at7 = first + quad7 * row_stride;
+    put(at7, live7 && inside0, m70);
+    put(at7 + b_step, live7 && inside1, m71);
+    put(at7 + 2u * b_step, live7 && inside2, m72);
+    put(at7 + 3u * b_step, live7 && inside3, m73);
 }

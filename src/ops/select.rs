@@ -84,6 +84,10 @@ pub struct Rung {
     pub name: &'static str,
     /// Whether it can run this problem on this device, or why not.
     pub supports: fn(&Problem, &Capabilities) -> Result<(), String>,
+    /// Its rounding errors in multiples of the op's tolerance: 1 for a rung that adds up the products of the formula, in
+    /// whatever order. Above 1 for one that computes something else that is equal on paper; such a rung does not keep
+    /// exact ties and zeros either.
+    pub rounding: f64,
 }
 
 /// The least that a job costs, whatever the kernel: what rates and rooflines are reckoned from.

@@ -116,7 +116,7 @@ pub struct Fitted {
 }
 
 /// Workspace caps to try, from the one that lets kernels run freely.
-const WORKSPACE_CAPS: [u64; 2] = [Choices::DEFAULT_WORKSPACE_CAP, 2 << 20];
+const WORKSPACE_CAPS: [u64; 2] = [Choices::DEFAULT_WORKSPACE_CAP, 4 << 20];
 
 /// Find the fastest plan within the budget. `record` makes the tapes of a cut, the training one first.
 ///

@@ -34,14 +34,17 @@ const fn reduction(name: &'static str, work: fn(&Problem) -> Work) -> Family {
             Rung {
                 name: "1_naive",
                 supports: anything,
+                rounding: 1.0,
             },
             Rung {
                 name: "2_tree",
                 supports: rows,
+                rounding: 1.0,
             },
             Rung {
                 name: "3_blocks",
                 supports: rows,
+                rounding: 1.0,
             },
         ],
         software: &["3_blocks", "1_naive"],
@@ -57,10 +60,12 @@ const fn elementwise(name: &'static str, work: fn(&Problem) -> Work) -> Family {
             Rung {
                 name: "1_naive",
                 supports: anything,
+                rounding: 1.0,
             },
             Rung {
                 name: "2_rows",
                 supports: rows,
+                rounding: 1.0,
             },
         ],
         software: &["2_rows", "1_naive"],

@@ -26,6 +26,13 @@ fn ties(name: &'static str, op: Conv2d, x: [usize; 4], k: usize, window: [usize;
     case
 }
 
+/// Every output is exactly the bias of its filter: ties and dead windows that survive any transform.
+fn flat(name: &'static str, op: Conv2d, x: [usize; 4], k: usize) -> Case {
+    let mut case = case(name, op, x, k, [3, 3]).kinks();
+    case.inputs[0].fill = Fill::Uniform(0.0, 0.0);
+    case
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let conv = |stride, padding, epilogue| Conv2d {
         stride,
@@ -92,6 +99,21 @@ pub(super) fn cases() -> Vec<Case> {
             3,
             [3, 3],
         ),
+        flat(
+            "relu, pool, flat windows",
+            same(ReluMaxPool2),
+            [2, 3, 8, 9],
+            5,
+        ),
+        flat("relu, flat", same(Relu), [1, 2, 4, 5], 6),
+        case(
+            "several chunks of channels",
+            same(Relu),
+            [1, 70, 9, 6],
+            41,
+            [3, 3],
+        )
+        .kinks(),
         // Enough channels for every rung; too many elements for finite differences.
         case("many channels", same(None), [3, 17, 9, 7], 21, [3, 3]).kinks(),
         case(
@@ -110,6 +132,7 @@ pub(super) fn cases() -> Vec<Case> {
             [3, 3],
         )
         .kinks(),
+        flat("many channels, flat", same(ReluMaxPool2), [2, 16, 8, 9], 16),
         ties("relu, exact zeros", same(Relu), [2, 5, 7, 11], 6, [3, 3]),
         ties(
             "relu, pool, ties",

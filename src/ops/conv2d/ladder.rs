@@ -16,22 +16,27 @@ pub static FORWARD: Family = Family {
         Rung {
             name: "1_naive",
             supports: anything,
+            rounding: 1.0,
         },
         Rung {
             name: "2_registers",
             supports: same_3x3,
+            rounding: 1.0,
         },
         Rung {
             name: "3_shared",
             supports: same_3x3,
+            rounding: 1.0,
         },
         Rung {
             name: "4_subgroup",
             supports: subgroup::supports,
+            rounding: 1.0,
         },
         Rung {
             name: "6_winograd_f4_windows",
             supports: winograd::windows,
+            rounding: winograd::ROUNDING,
         },
     ],
     software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
@@ -46,22 +51,27 @@ pub static BACKWARD_INPUT: Family = Family {
         Rung {
             name: "1_naive",
             supports: anything,
+            rounding: 1.0,
         },
         Rung {
             name: "2_registers",
             supports: same_3x3,
+            rounding: 1.0,
         },
         Rung {
             name: "3_shared",
             supports: same_3x3,
+            rounding: 1.0,
         },
         Rung {
             name: "4_subgroup",
             supports: subgroup::supports,
+            rounding: 1.0,
         },
         Rung {
             name: "6_winograd_f4_windows",
             supports: winograd::windows,
+            rounding: winograd::ROUNDING,
         },
     ],
     software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
@@ -76,22 +86,27 @@ pub static BACKWARD_WEIGHT: Family = Family {
         Rung {
             name: "1_naive",
             supports: anything,
+            rounding: 1.0,
         },
         Rung {
             name: "2_registers",
             supports: same_3x3,
+            rounding: 1.0,
         },
         Rung {
             name: "3_shared",
             supports: same_3x3,
+            rounding: 1.0,
         },
         Rung {
             name: "4_subgroup",
             supports: subgroup::supports_weight,
+            rounding: 1.0,
         },
         Rung {
             name: "6_winograd_f4_windows",
             supports: winograd::windows,
+            rounding: winograd::ROUNDING,
         },
     ],
     software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
@@ -106,10 +121,12 @@ pub static BACKWARD_BIAS: Family = Family {
         Rung {
             name: "1_tree",
             supports: anything,
+            rounding: 1.0,
         },
         Rung {
             name: "2_quads",
             supports: anything,
+            rounding: 1.0,
         },
     ],
     software: &["2_quads"],

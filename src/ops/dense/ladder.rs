@@ -109,11 +109,13 @@ fn bias_work(p: &Problem) -> Work {
 const NAIVE: Rung = Rung {
     name: "1_naive",
     supports: anything,
+    rounding: 1.0,
 };
 
 const TILED: Rung = Rung {
     name: "2_tile",
     supports: whole_quads,
+    rounding: 1.0,
 };
 
 /// y from x, w, b.

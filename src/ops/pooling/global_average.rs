@@ -28,10 +28,12 @@ pub static FORWARD: Family = Family {
         Rung {
             name: "1_naive",
             supports: anything,
+            rounding: 1.0,
         },
         Rung {
             name: "2_tree",
             supports: anything,
+            rounding: 1.0,
         },
     ],
     // A CPU driver runs lanes in vectors of 8 and pays for every barrier; a GPU wants neighbours to read neighbours.
