@@ -3,7 +3,9 @@
 use gtzan_gpu::error::{Error, ErrorKind, Result};
 use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Capabilities, Choices, DeviceClass};
-use gtzan_gpu::plan::budget::{Cut, Fitted, Request, balanced, fit, fit_and_open, largest_batch};
+use gtzan_gpu::plan::budget::{
+    Cut, Fitted, Request, balanced, fit, fit_and_open, largest_batch, parse_bytes,
+};
 use gtzan_gpu::plan::{Category, Summary, timeline};
 use gtzan_gpu::tape::{Role, Tape};
 use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
@@ -219,4 +221,21 @@ fn micro_batches_are_balanced() {
     assert_eq!(sizes(10, 4), [2, 3, 2, 3]);
     assert_eq!(sizes(3, 5), [1, 1, 1]);
     assert_eq!(sizes(8, 1), [8]);
+}
+
+#[test]
+fn amounts_of_memory() {
+    for (text, bytes) in [
+        ("256MiB", 256 * MIB),
+        ("1.5 GiB", 1536 * MIB),
+        ("300MB", 300_000_000),
+        ("64m", 64 * MIB),
+        ("4096", 4096),
+    ] {
+        assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "MiB", "0", "-3MiB", "5 parsecs", "1e99GiB", "nan"] {
+        let error = parse_bytes(text).expect_err(text);
+        assert_eq!(error.kind(), ErrorKind::Usage);
+    }
 }
