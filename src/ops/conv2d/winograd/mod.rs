@@ -1,0 +1,321 @@
+//! Winograd's minimal filtering F(4x4,3x3) for 3x3 convolutions of stride 1 with one row of padding (Lavin & Gray, "Fast
+//! Algorithms for Convolutional Neural Networks", 2015): 36 multiplications give 16 outputs instead of 144.
+//!
+//! A transform of every tile, 36 matrix products over channels (or tiles, for the weight gradient), a transform back. The
+//! batch goes through in chunks of whole samples, so that the transformed tensors stay small.
+
+mod correlate;
+mod weight;
+
+pub(super) use correlate::{backward_input, forward};
+pub(super) use weight::backward_weight;
+
+use super::Epilogue;
+use super::geometry::Geometry;
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::{Capabilities, DeviceClass, Io, Lowering, Problem, Window};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+/// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
+/// not exact: errors 4-8 times those of direct summation were measured, up to 128 channels.
+pub(super) const ROUNDING: f64 = 5.0;
+
+/// Products per tile: 6x6.
+const POSITIONS: usize = 36;
+/// Outputs along a side of a tile.
+const TILE: usize = 4;
+/// vec4s in a window.
+const WINDOW: usize = Window::BYTES as usize / 16;
+/// 4-byte elements in a window, less what its alignment may cost.
+const WINDOW_ELEMENTS: usize = (Window::BYTES - Window::ALIGNMENT) as usize / 4;
+/// Row panels and column panels that one product reads.
+const PANELS: usize = 4;
+/// Lanes of a subgroup; panels are whole multiples of it.
+const LANES: usize = 8;
+
+/// Input channels times filters below which transforms outweigh products.
+const LEAST_CHANNELS: usize = 256;
+
+/// Whether F(4x4,3x3) computes this convolution at all.
+fn shape(p: &Problem) -> Result<(), String> {
+    let three = p.get("kh") == 3 && p.get("kw") == 3;
+    let dense = p.get("stride_h") == 1 && p.get("stride_w") == 1;
+    let same = p.get("pad_top") == 1
+        && p.get("pad_left") == 1
+        && p.get("oh") == p.get("h")
+        && p.get("ow") == p.get("w");
+    if three && dense && same {
+        return Ok(());
+    }
+    Err("only 3x3, stride 1, one row of zeros on every side".into())
+}
+
+/// Whether the rung that reads through uniform windows can run.
+pub(super) fn windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    shape(p)?;
+    if c.class != DeviceClass::Software {
+        return Err("made for CPU drivers; a GPU does not gather from uniform blocks".into());
+    }
+    if c.subgroup_size != Some(LANES as u32) {
+        return Err("needs subgroups of exactly 8".into());
+    }
+    if p.get("c") * p.get("k") < LEAST_CHANNELS {
+        return Err("with few channels the transforms cost more than the products save".into());
+    }
+    if p.get("h") * p.get("w") > WINDOW_ELEMENTS {
+        return Err(format!(
+            "a plane must fit a window of {WINDOW_ELEMENTS} elements"
+        ));
+    }
+    if p.get("c").max(p.get("k")) > 4 * WINDOW / LANES {
+        return Err(format!("at most {} channels", 4 * WINDOW / LANES));
+    }
+    let pooled = p.get("epilogue") == Epilogue::ReluMaxPool2 as usize;
+    let output = p.get("k") * (p.get("oh") / 2) * (p.get("ow") / 2);
+    let samples = group(output, pooled).min(p.get("n"));
+    let tiles = p.get("oh").div_ceil(TILE) * p.get("ow").div_ceil(TILE) * samples;
+    let columns = |channels: &str| Panels::new(tiles, p.get(channels).div_ceil(4)).padded();
+    if 4 * columns("c").max(columns("k")) > WINDOW {
+        return Err(format!("at most about {} tiles of a sample", WINDOW / 4));
+    }
+    Ok(())
+}
+
+/// Rows or columns of a product, cut into panels that each fit a window.
+#[derive(Debug, Clone, Copy)]
+struct Panels {
+    /// Rows (columns) of one panel.
+    width: usize,
+    /// Blocks of [`PANELS`] panels: one product per pair of blocks.
+    blocks: usize,
+    /// From one panel to the next, in vec4s.
+    stride: usize,
+}
+
+impl Panels {
+    /// `k4` vec4s along the contraction.
+    fn new(count: usize, k4: usize) -> Self {
+        let fits = WINDOW / k4 / LANES * LANES;
+        let width = (count.div_ceil(PANELS * LANES) * LANES).min(fits);
+        Self {
+            width,
+            blocks: count.div_ceil(PANELS * width),
+            stride: (width * k4).next_multiple_of(16),
+        }
+    }
+
+    /// From one position to the next, in vec4s.
+    fn position_stride(&self) -> usize {
+        self.blocks * PANELS * self.stride
+    }
+
+    /// Rows (columns) of all blocks, padding included.
+    fn padded(&self) -> usize {
+        self.blocks * PANELS * self.width
+    }
+
+    fn workspace(&self, name: &str, l: &mut Lowering) -> Tensor {
+        l.workspace(name, Spec::f32([POSITIONS * self.position_stride() * 4]))
+    }
+}
+
+/// Tiles of a plane.
+#[derive(Debug, Clone, Copy)]
+struct Tiles {
+    /// Tiles in a row.
+    x: usize,
+    /// Tiles in a sample.
+    all: usize,
+}
+
+impl Tiles {
+    fn new(g: &Geometry) -> Self {
+        let x = g.ow.div_ceil(TILE);
+        Self {
+            x,
+            all: x * g.oh.div_ceil(TILE),
+        }
+    }
+}
+
+/// Planes that are read tile by tile: x, or dy through the epilogue.
+struct Source<'a> {
+    planes: &'a Tensor,
+    /// y or argmax; `planes` itself where nothing masks.
+    mask: &'a Tensor,
+    epilogue: Epilogue,
+    channels: usize,
+    ph: usize,
+    pw: usize,
+    /// Whether this is dy.
+    gradient: bool,
+}
+
+impl<'a> Source<'a> {
+    fn x(g: &Geometry, io: &'a Io) -> Self {
+        Self {
+            planes: io.x(0),
+            mask: io.x(0),
+            epilogue: Epilogue::None,
+            channels: g.c,
+            ph: g.h,
+            pw: g.w,
+            gradient: false,
+        }
+    }
+
+    fn dy(g: &Geometry, io: &'a Io) -> Self {
+        Self {
+            planes: io.dy(),
+            mask: g.mask(io),
+            epilogue: g.epilogue,
+            channels: g.k,
+            ph: g.ph,
+            pw: g.pw,
+            gradient: true,
+        }
+    }
+
+    fn plane(&self) -> usize {
+        self.ph * self.pw
+    }
+
+    /// A window on `planes` that starts with plane `index`, and where in it.
+    fn window(&self, index: usize) -> (Window, u32) {
+        Window::at(self.planes, index * self.plane())
+    }
+
+    /// The same for the mask; for argmax the position is in bytes.
+    fn mask_window(&self, index: usize) -> (Window, u32) {
+        let first = index * self.plane();
+        if self.epilogue != Epilogue::ReluMaxPool2 {
+            return Window::at(self.mask, first);
+        }
+        let (window, word) = Window::at(self.mask, first / 4);
+        (window, 4 * word + (first % 4) as u32)
+    }
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct ProductParams {
+    k4: u32,
+    quads: u32,
+    a_panel: u32,
+    b_panel: u32,
+    first: u32,
+    row_stride: u32,
+    first_quad: u32,
+    columns: u32,
+}
+
+/// A window that starts at vec4 `first`, a multiple of 16.
+fn window(tensor: &Tensor, first: usize) -> Window {
+    Window::at(tensor, 4 * first).0
+}
+
+/// Where a product goes in its matrix of vec4s over rows.
+struct Placed {
+    first: usize,
+    row_stride: usize,
+    quads: usize,
+    columns: usize,
+    add: bool,
+}
+
+/// One position's product, over all blocks of row panels and column panels.
+fn product(
+    position: usize,
+    k4: usize,
+    (a, rows): (&Tensor, &Panels),
+    (b, columns): (&Tensor, &Panels),
+    m: &Tensor,
+    place: &Placed,
+    l: &mut Lowering,
+) -> Result<()> {
+    let panel = |t: &Tensor, p: &Panels, index: usize| {
+        window(t, position * p.position_stride() + index * p.stride)
+    };
+    for (i, j) in (0..rows.blocks).flat_map(|i| (0..columns.blocks).map(move |j| (i, j))) {
+        let first_column = j * PANELS * columns.width;
+        let params = ProductParams {
+            k4: k4 as u32,
+            quads: place.quads as u32,
+            a_panel: rows.width as u32,
+            b_panel: columns.width as u32,
+            first: (place.first + first_column) as u32,
+            row_stride: place.row_stride as u32,
+            first_quad: (i * PANELS * rows.width / 4) as u32,
+            columns: (place.columns - first_column) as u32,
+        };
+        let windows = (0..PANELS)
+            .map(|p| panel(a, rows, i * PANELS + p))
+            .chain((0..PANELS).map(|p| panel(b, columns, j * PANELS + p)));
+        let kernel = kernel!("winograd/product_windows");
+        let grid = [columns.width / LANES, rows.width / LANES, 1].map(|v| v as u32);
+        l.dispatch_windows(
+            kernel.with("ACCUMULATE", u32::from(place.add)),
+            &[m],
+            windows.collect(),
+            params,
+            grid,
+        )?;
+    }
+    Ok(())
+}
+
+/// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes
+/// and that `fit` the windows; at least one group.
+fn chunk_size(
+    n: usize,
+    group: usize,
+    per_sample: usize,
+    cap: u64,
+    fit: impl Fn(usize) -> bool,
+) -> usize {
+    let least = group.min(n);
+    let most = (cap as usize / per_sample).clamp(least, n);
+    (least..=most)
+        .rev()
+        .find(|&s| (s == n || s.is_multiple_of(group)) && fit(s))
+        .unwrap_or(least)
+}
+
+/// Samples that only whole chunks of keep argmax in whole words, at `output` elements per sample.
+fn group(output: usize, pooled: bool) -> usize {
+    if pooled && !output.is_multiple_of(4) {
+        4
+    } else {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_whole_groups_within_the_cap() {
+        let any = |_: usize| true;
+        assert_eq!(chunk_size(8, 1, 1 << 20, 3 << 20, any), 3);
+        assert_eq!(chunk_size(8, 1, 5 << 20, 1 << 20, any), 1);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 6 << 20, any), 4);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 1 << 20, any), 4);
+        assert_eq!(chunk_size(3, 4, 1 << 20, 1 << 20, any), 3);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 64 << 20, any), 9);
+        assert_eq!(chunk_size(64, 1, 1, 1 << 20, |s| s <= 10), 10);
+    }
+
+    #[test]
+    fn panels_fit_windows_and_cover_everything() {
+        for k4 in [1, 2, 16, 33, 512] {
+            for count in [1, 8, 31, 64, 408, 1000] {
+                let p = Panels::new(count, k4);
+                assert!(p.width > 0 && p.width.is_multiple_of(LANES));
+                assert!(p.width * k4 <= WINDOW && p.padded() >= count);
+            }
+        }
+    }
+}
