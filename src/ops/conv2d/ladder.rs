@@ -4,7 +4,7 @@
 
 use super::geometry::Geometry;
 use super::tiles::same_3x3;
-use super::{naive, subgroup, tiled, weight, winograd, work};
+use super::{bias, naive, subgroup, tiled, weight, winograd, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -128,8 +128,13 @@ pub static BACKWARD_BIAS: Family = Family {
             supports: anything,
             rounding: 1.0,
         },
+        Rung {
+            name: "3_windows",
+            supports: bias::supports,
+            rounding: 1.0,
+        },
     ],
-    software: &["2_quads"],
+    software: &["3_windows", "2_quads"],
     hardware: &["2_quads"],
     work: work::backward_bias,
 };
@@ -181,6 +186,7 @@ pub(super) fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<(
     match l.choose(&BACKWARD_BIAS, &g.problem())? {
         "1_tree" => naive::backward_bias(g, io, db, l),
         "2_quads" => naive::backward_bias_quads(g, io, db, l),
+        "3_windows" => bias::windows(g, io, db, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

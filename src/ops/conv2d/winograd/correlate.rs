@@ -1,13 +1,13 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
 use super::{
-    Epilogue, LANES, POSITIONS, Panels, Placed, Source, Tiles, WINDOW, WINDOW_ELEMENTS, chunk_size,
-    group, product, window,
+    Epilogue, LANES, POSITIONS, Panels, Placed, Tiles, WINDOW, chunk_size, group, product, window,
 };
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Io, Lowering};
+use crate::ops::conv2d::source::Source;
+use crate::ops::{Io, Lowering, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -231,7 +231,7 @@ fn transform_tiles(
     let (channels, plane) = (source.channels, source.plane());
     let c4 = channels.div_ceil(4);
     // Window i shows channels i, i + 4, i + 8, … of this dispatch.
-    let step = (WINDOW_ELEMENTS - plane) / (4 * plane) + 1;
+    let step = (Window::ELEMENTS - plane) / (4 * plane) + 1;
     for quad in (0..c4).step_by(step) {
         let index = |i: usize| sample * channels + (4 * quad + i).min(channels - 1);
         let g_windows = [0, 1, 2, 3].map(|i| source.window(index(i)));

@@ -14,7 +14,7 @@ use super::Epilogue;
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Io, Lowering, Problem, Window};
+use crate::ops::{Capabilities, DeviceClass, Lowering, Problem, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -28,8 +28,6 @@ const POSITIONS: usize = 36;
 const TILE: usize = 4;
 /// vec4s in a window.
 const WINDOW: usize = Window::BYTES as usize / 16;
-/// 4-byte elements in a window, less what its alignment may cost.
-const WINDOW_ELEMENTS: usize = (Window::BYTES - Window::ALIGNMENT) as usize / 4;
 /// Row panels and column panels that one product reads.
 const PANELS: usize = 4;
 /// Lanes of a subgroup; panels are whole multiples of it.
@@ -64,9 +62,10 @@ pub(super) fn windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
     if p.get("c") * p.get("k") < LEAST_CHANNELS {
         return Err("with few channels the transforms cost more than the products save".into());
     }
-    if p.get("h") * p.get("w") > WINDOW_ELEMENTS {
+    if p.get("h") * p.get("w") > Window::ELEMENTS {
         return Err(format!(
-            "a plane must fit a window of {WINDOW_ELEMENTS} elements"
+            "a plane must fit a window of {} elements",
+            Window::ELEMENTS
         ));
     }
     if p.get("c").max(p.get("k")) > 4 * WINDOW / LANES {
@@ -137,64 +136,6 @@ impl Tiles {
             x,
             all: x * g.oh.div_ceil(TILE),
         }
-    }
-}
-
-/// Planes that are read tile by tile: x, or dy through the epilogue.
-struct Source<'a> {
-    planes: &'a Tensor,
-    /// y or argmax; `planes` itself where nothing masks.
-    mask: &'a Tensor,
-    epilogue: Epilogue,
-    channels: usize,
-    ph: usize,
-    pw: usize,
-    /// Whether this is dy.
-    gradient: bool,
-}
-
-impl<'a> Source<'a> {
-    fn x(g: &Geometry, io: &'a Io) -> Self {
-        Self {
-            planes: io.x(0),
-            mask: io.x(0),
-            epilogue: Epilogue::None,
-            channels: g.c,
-            ph: g.h,
-            pw: g.w,
-            gradient: false,
-        }
-    }
-
-    fn dy(g: &Geometry, io: &'a Io) -> Self {
-        Self {
-            planes: io.dy(),
-            mask: g.mask(io),
-            epilogue: g.epilogue,
-            channels: g.k,
-            ph: g.ph,
-            pw: g.pw,
-            gradient: true,
-        }
-    }
-
-    fn plane(&self) -> usize {
-        self.ph * self.pw
-    }
-
-    /// A window on `planes` that starts with plane `index`, and where in it.
-    fn window(&self, index: usize) -> (Window, u32) {
-        Window::at(self.planes, index * self.plane())
-    }
-
-    /// The same for the mask; for argmax the position is in bytes.
-    fn mask_window(&self, index: usize) -> (Window, u32) {
-        let first = index * self.plane();
-        if self.epilogue != Epilogue::ReluMaxPool2 {
-            return Window::at(self.mask, first);
-        }
-        let (window, word) = Window::at(self.mask, first / 4);
-        (window, 4 * word + (first % 4) as u32)
     }
 }
 

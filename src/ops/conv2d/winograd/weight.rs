@@ -1,12 +1,11 @@
 //! The gradient of w: a sum over tiles.
 
-use super::{
-    LANES, POSITIONS, Panels, Placed, Source, Tiles, WINDOW, WINDOW_ELEMENTS, chunk_size, product,
-};
+use super::{LANES, POSITIONS, Panels, Placed, Tiles, WINDOW, chunk_size, product};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Io, Lowering};
+use crate::ops::conv2d::source::Source;
+use crate::ops::{Io, Lowering, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -87,7 +86,7 @@ fn transform_tiles4(
     out: &Tensor,
     l: &mut Lowering,
 ) -> Result<()> {
-    let step = WINDOW_ELEMENTS / source.plane();
+    let step = Window::ELEMENTS / source.plane();
     for first in (0..source.channels).step_by(step) {
         let index = sample * source.channels + first;
         let (window, shift) = source.window(index);
