@@ -21,7 +21,7 @@ build: setup
 # The demo's run is thrown away by the next demo; give RUN=runs/name to keep one.
 demo: build
 	rm -rf runs/demo
-	$(CARGO) run --release --locked --quiet -- train --epochs $(EPOCHS) --run $(RUN)
+	$(CARGO) run --release --locked --quiet -- train --synthetic --epochs $(EPOCHS) --run $(RUN)
 	@echo "The report is $(abspath $(RUN))/report.html: open it in a browser."
 
 test: setup

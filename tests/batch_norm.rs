@@ -42,7 +42,8 @@ fn the_variance_survives_a_large_mean_on_every_rung() {
             (gamma, 1.0),
             &outputs[1..],
         );
-        for (channel, (&got_mean, &got_variance)) in got[0].iter().zip(&got[1]).enumerate() {
+        for (channel, (&got_mean, &got_variance)) in got[0].iter().zip(&got[1]).take(c).enumerate()
+        {
             let values: Vec<f64> = (0..n * c)
                 .filter(|row| row % c == channel)
                 .flat_map(|row| &x[row * h * w..(row + 1) * h * w])

@@ -2,6 +2,7 @@
 // du: [36][K/4][C] vec4 over filters; dw: [K,C,3,3].
 // One invocation: four filters of one input channel. One workgroup: 64 channels; y counts filter quads; no shared memory.
 // Traffic: reads dU once, writes a quarter of it; tiny beside the product that made it.
+// Next rung: none; one read and a quarter of a write per value is the least that the transform can do.
 struct Params { filters: u32, channels: u32, reserved0: u32, reserved1: u32 }
 
 @group(0) @binding(0) var<storage, read> du: array<vec4<f32>>;

@@ -3,6 +3,7 @@
 // dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [36][panel][tile/4][filter] vec4 over tiles.
 // One invocation: four tiles of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
 // Traffic: 16 reads (32 with the mask) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
+// Next rung: storage buffers in place of windows, for GPUs, which load from them as fast.
 override EPILOGUE: u32 = 0u;   // 0 dy as it is, 1 dy where y > 0, 2 dy un-pooled by argmax
 
 struct Params {

@@ -4,6 +4,7 @@
 // codes: window index of each maximum, one u32 each in the order of y (pooled only; packed to bytes afterwards).
 // One invocation: one tile of four filters. One workgroup: 8 tiles; y counts filter quads; no shared memory.
 // Traffic: 36 reads, 16 writes (4 when pooled) per tile and filter, about 130 operations: bound by memory on a GPU, by loads here.
+// Next rung: fused into the product, which would keep m in registers and save its write and read.
 override EPILOGUE: u32 = 0u;    // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 override BIAS: bool = true;     // add b first
 

@@ -3,6 +3,7 @@
 // x: some planes [H,W] of one sample, as a uniform window; v: [36][panel][tile/4][channel] vec4 over four tiles in row order.
 // One invocation: four tiles of one channel. One workgroup: 8 such quads; y counts channels; no shared memory.
 // Traffic: 36 reads and 36 writes per 16 pixels; loads bound it, so they go through the uniform address space.
+// Next rung: fused into the product, which would transform tiles as it loads them and save v.
 struct Params {
     h: u32, w: u32,
     tiles_x: u32, tiles: u32,      // tiles in a row, in a sample

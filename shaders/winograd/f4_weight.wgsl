@@ -3,6 +3,7 @@
 // the other way round in backward-input.
 // One invocation: one row, four contracted channels. One workgroup: 64 invocations, no shared memory.
 // Traffic: reads w once, writes 4 times as much; tiny beside the product it prepares. It runs every step, as weights change.
+// Next rung: none; it could be kept for both passes of a step, for a workspace that lives as long.
 struct Params {
     rows: u32, contracted: u32,
     row_stride: u32, contracted_stride: u32,   // in w, in elements

@@ -41,61 +41,48 @@ impl Limits {
     };
 }
 
-/// A subject recorded once or several times over buffers of their own.
+/// A subject recorded forward and backward.
 struct Recorded {
     tape: Tape,
-    sets: Vec<Set>,
-    batch: usize,
-}
-
-struct Set {
-    nodes: Range<usize>,
     /// Inputs and dy.
     inputs: Vec<(Tensor, Fill)>,
     /// Outputs and gradients: each has a buffer of its own, which the host can write and read.
     kept: Vec<Tensor>,
+    batch: usize,
 }
 
-fn record(subject: &Subject, inputs: &[Spec], sets: usize) -> Result<Recorded> {
+/// `set` is part of every name, so that several recordings in one session have buffers of their own.
+fn record(subject: &Subject, inputs: &[Spec], set: usize) -> Result<Recorded> {
     let mut tape = Tape::new();
     let fills = subject.fills();
-    let mut recorded = Vec::new();
-    for set in 0..sets {
-        let first = tape.nodes().len();
-        // Names tell the buffers of the sets apart.
-        tape.set_scope(&format!("set {set}"));
-        let mut filled = Vec::new();
-        for (i, spec) in inputs.iter().enumerate() {
-            let name = format!("x{i} of set {set}");
-            let tensor = if subject.wanted.contains(&i) {
-                tape.variable(&name, spec.clone())
-            } else {
-                tape.input(&name, spec.clone())
-            };
-            filled.push((tensor, fills[i]));
-        }
-        let x: Vec<&Tensor> = filled.iter().map(|(t, _)| t).collect();
-        let mut kept = tape.apply_all(subject.op.clone(), &x)?;
-        for y in &kept {
-            tape.keep(y);
-        }
-        if let (Some(y), false) = (kept.first().cloned(), subject.wanted.is_empty()) {
-            let dy = tape.input(&format!("dy of set {set}"), y.spec().clone());
-            tape.backward_from(&y, &dy)?;
-            let gradients = subject.wanted.iter().map(|&i| tape.gradient(&filled[i].0));
-            kept.extend(gradients.flatten().cloned().collect::<Vec<_>>());
-            filled.push((dy, Fill::Normal(1.0)));
-        }
-        recorded.push(Set {
-            nodes: first..tape.nodes().len(),
-            inputs: filled,
-            kept,
-        });
+    tape.set_scope(&format!("set {set}"));
+    let mut filled = Vec::new();
+    for (i, spec) in inputs.iter().enumerate() {
+        let name = format!("x{i} of set {set}");
+        let tensor = if subject.wanted.contains(&i) {
+            tape.variable(&name, spec.clone())
+        } else {
+            tape.input(&name, spec.clone())
+        };
+        filled.push((tensor, fills[i]));
+    }
+    let x: Vec<&Tensor> = filled.iter().map(|(t, _)| t).collect();
+    let mut kept = tape.apply_all(subject.op.clone(), &x)?;
+    for y in &kept {
+        tape.keep(y);
+    }
+    if let (Some(y), false) = (kept.first().cloned(), subject.wanted.is_empty()) {
+        let dy = tape.input(&format!("dy of set {set}"), y.spec().clone());
+        tape.backward_from(&y, &dy)?;
+        let gradients = subject.wanted.iter().map(|&i| tape.gradient(&filled[i].0));
+        kept.extend(gradients.flatten().cloned().collect::<Vec<_>>());
+        filled.push((dy, Fill::Normal(1.0)));
     }
     let batch = inputs.first().and_then(|s| s.shape.dims().first().copied());
     Ok(Recorded {
         tape,
-        sets: recorded,
+        inputs: filled,
+        kept,
         batch: batch.unwrap_or(1),
     })
 }
@@ -106,15 +93,14 @@ fn random(fill: Fill, n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     drawn.iter().copied().cycle().take(n).collect()
 }
 
-/// A recorded subject, lowered with some choices, before it has memory.
+/// A subject recorded several times and lowered with some choices: one program per set of buffers.
 pub(super) struct Bench<'g> {
     gpu: &'g Gpu,
-    recorded: Recorded,
-    schedule: Schedule,
+    sets: Vec<(Recorded, Schedule)>,
 }
 
 impl<'g> Bench<'g> {
-    /// Record `subject` on `inputs`, `sets` times, and lower it.
+    /// Record `subject` on `inputs`, `sets` times (at least once), and lower it.
     ///
     /// # Errors
     /// When the op rejects the inputs, or a forced rung can't run them.
@@ -123,32 +109,30 @@ impl<'g> Bench<'g> {
         subject: &Subject,
         inputs: &[Spec],
         sets: usize,
-        choices: Choices,
+        choices: &Choices,
     ) -> Result<Self> {
-        let recorded = record(subject, inputs, sets)?;
-        let schedule = schedule(&recorded.tape, gpu.capabilities(), &choices)?;
+        let lowered = |set| {
+            let recorded = record(subject, inputs, set)?;
+            let schedule = schedule(&recorded.tape, gpu.capabilities(), choices)?;
+            Ok((recorded, schedule))
+        };
         Ok(Self {
             gpu,
-            recorded,
-            schedule,
+            sets: (0..sets.max(1)).map(lowered).collect::<Result<_>>()?,
         })
     }
 
     /// The rungs chosen, with their problems; all sets have the same.
-    pub fn chosen(&self) -> impl Iterator<Item = &Chosen> {
-        let first = self.recorded.sets[0].nodes.clone();
-        let chosen = self.schedule.chosen.iter();
-        chosen.filter(move |c| first.contains(&c.node))
+    pub fn chosen(&self) -> &[Chosen] {
+        &self.sets[0].1.chosen
     }
 
-    /// The dispatches of a family in one set.
-    fn dispatches(&self, set: usize, family: &str) -> Result<Range<usize>> {
-        let nodes = &self.recorded.sets[set].nodes;
-        let s = &self.schedule;
+    /// The dispatches of a family; all sets have the same.
+    fn dispatches(&self, family: &str) -> Result<Range<usize>> {
+        let s = &self.sets[0].1;
         let of_family = |d: &usize| {
-            let dispatch = &s.dispatches[*d];
-            let chosen = dispatch.chosen.map(|c| s.chosen[c].family);
-            nodes.contains(&dispatch.node) && chosen == Some(family)
+            let chosen = s.dispatches[*d].chosen.map(|c| s.chosen[c].family);
+            chosen == Some(family)
         };
         let mut all = (0..s.dispatches.len()).filter(of_family);
         match all.next() {
@@ -160,20 +144,23 @@ impl<'g> Bench<'g> {
     /// Buffers and pipelines, with the step state of a full batch written.
     fn session(&self) -> Result<Session<'g>> {
         let capabilities = self.gpu.capabilities();
-        let programs = [("bench", &self.schedule)];
+        let names: Vec<String> = (0..self.sets.len()).map(|i| format!("set {i}")).collect();
+        let schedules: Vec<&Schedule> = self.sets.iter().map(|(_, s)| s).collect();
+        let names = names.iter().map(String::as_str);
+        let programs: Vec<(&str, &Schedule)> = names.zip(schedules.iter().copied()).collect();
         let plan = MemoryPlan::new(&programs, capabilities, Placement::Arenas(1), 1)?;
-        let mut session = Session::new(self.gpu, plan, &[&self.schedule])?;
+        let mut session = Session::new(self.gpu, plan, &schedules)?;
         if session.has_buffer("control") {
-            let step = Step::full(self.recorded.batch);
+            let step = Step::full(self.sets[0].0.batch);
             session.write_buffer("control", bytemuck::bytes_of(&step))?;
         }
         Ok(session)
     }
 
-    /// Write a tensor, if any dispatch of the schedule touches it.
-    fn write(&self, session: &mut Session, tensor: &Tensor, bytes: &[u8]) -> Result<()> {
-        match session.place(0, &self.schedule, tensor) {
-            Ok(place) => session.write(place, bytes),
+    /// Write a tensor of a set, if any dispatch touches it.
+    fn write(&self, session: &mut Session, set: usize, tensor: &Tensor, v: &[u8]) -> Result<()> {
+        match session.place(set, &self.sets[set].1, tensor) {
+            Ok(place) => session.write(place, v),
             Err(_) => Ok(()),
         }
     }
@@ -191,18 +178,21 @@ impl Reference {
     /// # Errors
     /// When the op rejects its inputs.
     pub fn new(subject: &Subject) -> Result<Self> {
-        let recorded = record(subject, &subject.single, 1)?;
-        let set = &recorded.sets[0];
+        let recorded = record(subject, &subject.single, 0)?;
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut executor = Executor::<f64>::new(&recorded.tape);
         let mut inputs = Vec::new();
-        for (tensor, fill) in &set.inputs {
+        for (tensor, fill) in &recorded.inputs {
             let values = random(*fill, tensor.numel(), &mut rng);
             executor.set(tensor, &values);
             inputs.push(values);
         }
         executor.run(&Step::full(1));
-        let kept = set.kept.iter().map(|t| executor.get(t).clone()).collect();
+        let kept = recorded
+            .kept
+            .iter()
+            .map(|t| executor.get(t).clone())
+            .collect();
         Ok(Self { inputs, kept })
     }
 }
@@ -220,9 +210,9 @@ fn forced(family: &str, rung: &str) -> Choices {
 /// When the rung can't run one sample, does not compile, or the device fails.
 pub(super) fn check(gpu: &Gpu, ladder: &Ladder, rung: &str, reference: &Reference) -> Result<f64> {
     let (subject, family) = (ladder.subject, ladder.family.name);
-    let bench = Bench::new(gpu, subject, &subject.single, 1, forced(family, rung))?;
-    let s = &bench.schedule;
-    let own = bench.dispatches(0, family)?;
+    let bench = Bench::new(gpu, subject, &subject.single, 1, &forced(family, rung))?;
+    let (set, s) = &bench.sets[0];
+    let own = bench.dispatches(family)?;
     // With the copy that precedes a pass which runs in place.
     let node = s.dispatches[own.start].node;
     let groups: Vec<Range<usize>> = (0..s.dispatches.len())
@@ -237,10 +227,9 @@ pub(super) fn check(gpu: &Gpu, ladder: &Ladder, rung: &str, reference: &Referenc
         written.extend(writes.map(|(root, _)| *root));
     }
     let mut session = bench.session()?;
-    let set = &bench.recorded.sets[0];
     for ((tensor, _), values) in set.inputs.iter().zip(&reference.inputs) {
         let bytes = to_bytes(tensor.spec().dtype, values);
-        bench.write(&mut session, tensor, &bytes)?;
+        bench.write(&mut session, 0, tensor, &bytes)?;
     }
     for (tensor, expected) in set.kept.iter().zip(&reference.kept) {
         let bytes = if written.contains(&s.root(tensor)) {
@@ -250,7 +239,7 @@ pub(super) fn check(gpu: &Gpu, ladder: &Ladder, rung: &str, reference: &Referenc
             let values: Vec<f32> = expected.data.iter().map(|&v| v as f32).collect();
             to_bytes(tensor.spec().dtype, &values)
         };
-        bench.write(&mut session, tensor, &bytes)?;
+        bench.write(&mut session, 0, tensor, &bytes)?;
     }
     session.time(&Stopwatch::wall(), 0, &groups)?;
     let mut worst = 0.0f64;
@@ -278,10 +267,10 @@ pub(super) fn time(gpu: &Gpu, ladder: &Ladder, rung: &str, limits: &Limits) -> R
     let once: u64 = subject.inputs.iter().chain(&outputs).map(Spec::bytes).sum();
     // Gradients are as large again.
     let sets = (SETS_BYTES / (2 * once).max(1)).clamp(1, 3) as usize;
-    let bench = Bench::new(gpu, subject, &subject.inputs, sets, forced(family, rung))?;
+    let bench = Bench::new(gpu, subject, &subject.inputs, sets, &forced(family, rung))?;
     let mut session = bench.session()?;
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    for set in &bench.recorded.sets {
+    for (i, (set, _)) in bench.sets.iter().enumerate() {
         let kept = set.kept.iter().map(|t| match t.spec().dtype {
             DType::F32 => (t, Fill::Uniform(0.5, 1.5)),
             DType::U32 | DType::U8 => (t, Fill::Integers(4)),
@@ -289,26 +278,52 @@ pub(super) fn time(gpu: &Gpu, ladder: &Ladder, rung: &str, limits: &Limits) -> R
         for (tensor, fill) in set.inputs.iter().map(|(t, f)| (t, *f)).chain(kept) {
             let values = random(fill, tensor.numel(), &mut rng);
             let bytes = to_bytes(tensor.spec().dtype, &values);
-            bench.write(&mut session, tensor, &bytes)?;
+            bench.write(&mut session, i, tensor, &bytes)?;
         }
     }
-    let groups = (0..sets)
-        .map(|set| bench.dispatches(set, family))
-        .collect::<Result<Vec<_>>>()?;
-    let stopwatch = Stopwatch::new(gpu, sets)?;
+    let group = bench.dispatches(family)?;
+    let group = std::slice::from_ref(&group);
+    let stopwatch = Stopwatch::new(gpu, 1)?;
+    session.wait()?;
     // The first run compiles and touches memory for the first time.
     let start = Instant::now();
-    let first = session.time(&stopwatch, 0, &groups[..1])?[0].ms;
+    let first = session.time(&stopwatch, 0, group)?[0].ms;
     let slow = start.elapsed() > limits.cap;
     if slow && limits.hopeless_ms.is_some_and(|h| first > h) {
         return Ok(first);
     }
-    let groups = if slow { &groups[..1] } else { &groups[..] };
-    let mut samples = Vec::new();
     let start = Instant::now();
+    let mut samples = Vec::new();
     while samples.is_empty() || (samples.len() < limits.samples && start.elapsed() < limits.cap) {
-        let spans = session.time(&stopwatch, 0, groups)?;
-        samples.extend(spans.iter().map(|s| s.ms));
+        let set = samples.len() % sets;
+        samples.push(session.time(&stopwatch, set, group)?[0].ms);
     }
     Ok(median(&samples).max(1e-6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::of_shape;
+    use crate::gpu::AdapterChoice;
+
+    /// What is timed is one run of the family, nothing before it, after it or twice.
+    #[test]
+    fn the_timed_dispatches_are_one_run_of_the_family() {
+        let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
+        let subject = of_shape("conv2d", "n=2,c=4,k=4,h=6,w=8,epilogue=1").expect("a shape");
+        let choices = forced("conv2d.backward_bias", "1_tree");
+        let bench = Bench::new(&gpu, &subject, &subject.inputs, 3, &choices).expect("a bench");
+        let names: Vec<&str> = bench.chosen().iter().map(|c| c.family).collect();
+        let mut distinct = names.clone();
+        distinct.dedup();
+        assert!(names.len() == 4 && distinct == names, "{names:?}");
+        let timed = bench.dispatches("conv2d.backward_bias").expect("launches");
+        assert_eq!(timed.len(), 1);
+        for (_, s) in &bench.sets {
+            assert_eq!(s.dispatches.len(), bench.sets[0].1.dispatches.len());
+            let kernel = s.dispatches[timed.start].kernel.name;
+            assert_eq!(kernel, "conv2d/backward_bias_1_tree");
+        }
+    }
 }

@@ -61,7 +61,7 @@ fn ladders<'a>(gpu: &Gpu, subjects: &'a [Subject]) -> Result<Vec<Ladder<'a>>> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for subject in subjects {
-        let bench = Bench::new(gpu, subject, &subject.inputs, 1, Choices::default())?;
+        let bench = Bench::new(gpu, subject, &subject.inputs, 1, &Choices::default())?;
         for chosen in bench.chosen() {
             let family = families.iter().find(|f| f.name == chosen.family);
             if let Some(family) = family

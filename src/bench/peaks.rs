@@ -16,7 +16,7 @@ use serde::Serialize;
 pub struct Peaks {
     /// Multiply-adds in f32, each counted as 2 operations, in 10^9 per second.
     pub gflops: f64,
-    /// Bytes read and written by a copy, in 10^9 per second.
+    /// Bytes read and written by a copy, in 10^9 per second; a kernel that hardly writes may exceed it.
     pub copy_gbs: f64,
 }
 

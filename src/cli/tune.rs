@@ -45,7 +45,7 @@ pub fn run(args: &TuneArgs) -> Result<()> {
             None => format!("default {} does not run", t.default),
         };
         console::line(&format!(
-            "{:<26}{:<18}{:>10.3} ms ({against}) {}",
+            "{:<26}{:<24}{:>10.3} ms ({against}) {}",
             t.family, t.rung, t.ms, t.problem
         ));
     }

@@ -98,7 +98,7 @@ impl ProgramPlan {
 pub enum Placement {
     /// In shared arenas; the argument is how many orders the packer tries.
     Arenas(usize),
-    /// Every tensor in a buffer of its own, never reused: for `--sync-check`.
+    /// Every tensor in a buffer of its own, never reused: for comparing every tensor with the reference.
     Separate,
 }
 

@@ -129,10 +129,6 @@ pub struct TrainArgs {
     pub cache: super::super::CacheArgs,
     #[command(flatten)]
     pub device: super::super::DeviceArgs,
-    /// Give every tensor a buffer of its own, check all values after every kernel, and name the first op that makes a NaN or
-    /// an infinity; slow
-    #[arg(long)]
-    pub sync_check: bool,
 }
 
 impl TrainArgs {
