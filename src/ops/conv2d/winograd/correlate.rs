@@ -1,7 +1,7 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
 use super::{
-    Epilogue, LANES, POSITIONS, Panels, Placed, Tiles, WINDOW, chunk_size, group, product, window,
+    Epilogue, LANES, Panels, Placed, Tiles, Variant, WINDOW, chunk_size, group, product, window,
 };
 use crate::error::Result;
 use crate::kernel;
@@ -61,7 +61,12 @@ struct OutputParams {
 }
 
 /// y (and argmax) from x, w, b.
-pub(in super::super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+pub(in super::super) fn forward(
+    variant: &'static Variant,
+    g: &Geometry,
+    io: &Io,
+    l: &mut Lowering,
+) -> Result<()> {
     let pooled = g.epilogue == Epilogue::ReluMaxPool2;
     let target = Target {
         weight: io.x(1),
@@ -72,11 +77,12 @@ pub(in super::super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Resu
         channels: g.k,
         turned: false,
     };
-    correlate(g, &Source::x(g, io), &target, l)
+    correlate(variant, g, &Source::x(g, io), &target, l)
 }
 
 /// dx: the same correlation over dy, with every filter turned by 180° and the roles of k and c exchanged.
 pub(in super::super) fn backward_input(
+    variant: &'static Variant,
     g: &Geometry,
     io: &Io,
     dx: &Tensor,
@@ -91,7 +97,7 @@ pub(in super::super) fn backward_input(
         channels: g.c,
         turned: true,
     };
-    correlate(g, &Source::dy(g, io), &target, l)
+    correlate(variant, g, &Source::dy(g, io), &target, l)
 }
 
 /// What a correlation writes, and with which weight.
@@ -105,25 +111,32 @@ struct Target<'a> {
     turned: bool,
 }
 
-fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -> Result<()> {
-    let tiles = Tiles::new(g);
+fn correlate(
+    variant: &'static Variant,
+    g: &Geometry,
+    source: &Source,
+    target: &Target,
+    l: &mut Lowering,
+) -> Result<()> {
+    let tiles = Tiles::new(variant, g);
+    let (positions, shown) = (variant.positions, variant.shown);
     let (c4, k4) = (source.channels.div_ceil(4), target.channels.div_ceil(4));
     let rows = Panels::new(target.channels, c4);
-    let u = rows.workspace("winograd weight", l);
-    transform_weight(g, target, c4, &rows, &u, l)?;
+    let u = rows.workspace("winograd weight", positions, l);
+    transform_weight(variant, g, target, c4, &rows, &u, l)?;
 
     let output = target.y.numel() / g.n;
-    let per_sample = POSITIONS * 16 * (c4 + k4) * tiles.all;
+    let per_sample = positions * 16 * (c4 + k4) * tiles.all;
     let group = group(output, target.argmax.is_some());
     let chunk = chunk_size(g.n, group, per_sample, l.workspace_cap(), |samples| {
-        4 * Panels::new(samples * tiles.all, c4).padded() <= WINDOW
+        shown * Panels::new(samples * tiles.all, c4).padded() <= WINDOW
     });
     let columns = Panels::new(chunk * tiles.all, c4);
     let padded = columns.padded();
-    let v = columns.workspace("winograd tiles", l);
+    let v = columns.workspace("winograd tiles", positions, l);
     let m = l.workspace(
         "winograd products",
-        Spec::f32([POSITIONS * k4 * 4 * padded]),
+        Spec::f32([positions * k4 * 4 * padded]),
     );
     let codes = match target.argmax {
         Some(_) => chunk * output,
@@ -136,19 +149,19 @@ fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -
         for s in 0..samples {
             transform_tiles(g, source, tiles, first + s, s * tiles.all, &columns, &v, l)?;
         }
-        for position in 0..POSITIONS {
-            // Products are stored so that one window shows four positions of a few filter quads.
-            let at = (position / 4 * k4 * 4 + position % 4) * padded;
+        for position in 0..positions {
+            // Products are stored so that one window shows some positions of a few filter quads.
+            let at = (position / shown * k4 * shown + position % shown) * padded;
             let place = Placed {
                 first: at,
-                row_stride: 4 * padded,
+                row_stride: shown * padded,
                 quads: k4,
                 columns: padded,
                 add: false,
             };
             product(position, c4, (&u, &rows), (&v, &columns), &m, &place, l)?;
         }
-        let step = WINDOW / (4 * padded);
+        let step = WINDOW / (shown * padded);
         for quad in (0..k4).step_by(step) {
             let params = OutputParams {
                 oh: g.oh as u32,
@@ -164,8 +177,9 @@ fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -
                 first_quad: quad as u32,
                 reserved: 0,
             };
-            let windows = (0..POSITIONS / 4).map(|q| window(&m, (q * k4 + quad) * 4 * padded));
-            let kernel = kernel!("winograd/f4_output_windows")
+            let windows =
+                (0..positions / shown).map(|q| window(&m, (q * k4 + quad) * shown * padded));
+            let kernel = (variant.output)()
                 .with("EPILOGUE", target.epilogue as u32)
                 .with("BIAS", u32::from(target.bias.is_some()));
             let bias = target.bias.unwrap_or(target.weight);
@@ -189,6 +203,7 @@ fn correlate(g: &Geometry, source: &Source, target: &Target, l: &mut Lowering) -
 }
 
 fn transform_weight(
+    variant: &Variant,
     g: &Geometry,
     target: &Target,
     c4: usize,
@@ -212,8 +227,7 @@ fn transform_weight(
         position_stride: rows.position_stride() as u32,
     };
     let grid = [target.channels.div_ceil(64) as u32, c4 as u32, 1];
-    let kernel = kernel!("winograd/f4_weight");
-    l.dispatch(kernel, &[target.weight, u], params, grid)
+    l.dispatch((variant.weight)(), &[target.weight, u], params, grid)
 }
 
 /// Transform the tiles of one sample, four channels to a vec4; its first tile becomes column `first_tile`.
@@ -253,7 +267,7 @@ fn transform_tiles(
             mask_shift: m_windows.each_ref().map(|w| w.1),
         };
         let windows = g_windows.into_iter().chain(m_windows).map(|w| w.0);
-        let kernel = kernel!("winograd/f4_tiles_windows");
+        let kernel = (tiles.variant.tiles)();
         l.dispatch_windows(
             kernel.with("EPILOGUE", source.epilogue as u32),
             &[v],

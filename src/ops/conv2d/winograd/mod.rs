@@ -1,8 +1,9 @@
-//! Winograd's minimal filtering F(4x4,3x3) for 3x3 convolutions of stride 1 with one row of padding (Lavin & Gray, "Fast
-//! Algorithms for Convolutional Neural Networks", 2015): 36 multiplications give 16 outputs instead of 144.
+//! Winograd's minimal filtering for 3x3 convolutions of stride 1 with one row of padding (Lavin & Gray, "Fast Algorithms for
+//! Convolutional Neural Networks", 2015): F(2x2,3x3) gives 4 outputs with 16 multiplications instead of 36, F(4x4,3x3)
+//! 16 outputs with 36 instead of 144.
 //!
-//! A transform of every tile, 36 matrix products over channels (or tiles, for the weight gradient), a transform back. The
-//! batch goes through in chunks of whole samples, so that the transformed tensors stay small.
+//! A transform of every tile, one matrix product per multiplication over channels (or over tiles, for the weight gradient),
+//! a transform back. The batch goes through in chunks of whole samples, so that the transformed tensors stay small.
 
 mod correlate;
 mod weight;
@@ -14,18 +15,58 @@ use super::Epilogue;
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Lowering, Problem, Window};
+use crate::ops::{Capabilities, DeviceClass, Kernel, Lowering, Problem, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
-/// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
-/// not exact: errors 4-8 times those of direct summation were measured, up to 128 channels.
-pub(super) const ROUNDING: f64 = 5.0;
+/// One size of tiles: its numbers and kernels.
+#[derive(Debug)]
+pub(super) struct Variant {
+    /// See [`crate::ops::Rung::rounding`].
+    pub rounding: f64,
+    /// Outputs along a side of a tile.
+    tile: usize,
+    /// Products per tile.
+    positions: usize,
+    /// Positions that one window shows to the output transform.
+    shown: usize,
+    weight: fn() -> Kernel,
+    tiles: fn() -> Kernel,
+    output: fn() -> Kernel,
+    tiles4: fn() -> Kernel,
+    gradient4: fn() -> Kernel,
+    filter: fn() -> Kernel,
+}
 
-/// Products per tile: 6x6.
-const POSITIONS: usize = 36;
-/// Outputs along a side of a tile.
-const TILE: usize = 4;
+/// F(2x2,3x3): all factors are powers of two, so it rounds like direct summation of the same length.
+pub(super) static F2: Variant = Variant {
+    rounding: 1.0,
+    tile: 2,
+    positions: 16,
+    shown: 2,
+    weight: || kernel!("winograd/f2_weight"),
+    tiles: || kernel!("winograd/f2_tiles_windows"),
+    output: || kernel!("winograd/f2_output_windows"),
+    tiles4: || kernel!("winograd/f2_tiles4_windows"),
+    gradient4: || kernel!("winograd/f2_gradient4_windows"),
+    filter: || kernel!("winograd/f2_filter"),
+};
+
+/// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
+/// not exact: errors 4-8 times those of direct summation were measured, up to 256 channels.
+pub(super) static F4: Variant = Variant {
+    rounding: 5.0,
+    tile: 4,
+    positions: 36,
+    shown: 4,
+    weight: || kernel!("winograd/f4_weight"),
+    tiles: || kernel!("winograd/f4_tiles_windows"),
+    output: || kernel!("winograd/f4_output_windows"),
+    tiles4: || kernel!("winograd/f4_tiles4_windows"),
+    gradient4: || kernel!("winograd/f4_gradient4_windows"),
+    filter: || kernel!("winograd/f4_filter"),
+};
+
 /// vec4s in a window.
 const WINDOW: usize = Window::BYTES as usize / 16;
 /// Row panels and column panels that one product reads.
@@ -36,7 +77,7 @@ const LANES: usize = 8;
 /// Input channels times filters below which transforms outweigh products.
 const LEAST_CHANNELS: usize = 256;
 
-/// Whether F(4x4,3x3) computes this convolution at all.
+/// Whether minimal filtering computes this convolution at all.
 fn shape(p: &Problem) -> Result<(), String> {
     let three = p.get("kh") == 3 && p.get("kw") == 3;
     let dense = p.get("stride_h") == 1 && p.get("stride_w") == 1;
@@ -50,8 +91,17 @@ fn shape(p: &Problem) -> Result<(), String> {
     Err("only 3x3, stride 1, one row of zeros on every side".into())
 }
 
-/// Whether the rung that reads through uniform windows can run.
-pub(super) fn windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
+/// Whether the rung of F(2x2,3x3) can run.
+pub(super) fn f2_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    windows(&F2, p, c)
+}
+
+/// Whether the rung of F(4x4,3x3) can run.
+pub(super) fn f4_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    windows(&F4, p, c)
+}
+
+fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), String> {
     shape(p)?;
     if c.class != DeviceClass::Software {
         return Err("made for CPU drivers; a GPU does not gather from uniform blocks".into());
@@ -74,10 +124,14 @@ pub(super) fn windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
     let pooled = p.get("epilogue") == Epilogue::ReluMaxPool2 as usize;
     let output = p.get("k") * (p.get("oh") / 2) * (p.get("ow") / 2);
     let samples = group(output, pooled).min(p.get("n"));
-    let tiles = p.get("oh").div_ceil(TILE) * p.get("ow").div_ceil(TILE) * samples;
+    let tile = variant.tile;
+    let tiles = p.get("oh").div_ceil(tile) * p.get("ow").div_ceil(tile) * samples;
     let columns = |channels: &str| Panels::new(tiles, p.get(channels).div_ceil(4)).padded();
-    if 4 * columns("c").max(columns("k")) > WINDOW {
-        return Err(format!("at most about {} tiles of a sample", WINDOW / 4));
+    if variant.shown * columns("c").max(columns("k")) > WINDOW {
+        return Err(format!(
+            "at most about {} tiles of a sample",
+            WINDOW / variant.shown
+        ));
     }
     Ok(())
 }
@@ -115,14 +169,15 @@ impl Panels {
         self.blocks * PANELS * self.width
     }
 
-    fn workspace(&self, name: &str, l: &mut Lowering) -> Tensor {
-        l.workspace(name, Spec::f32([POSITIONS * self.position_stride() * 4]))
+    fn workspace(&self, name: &str, positions: usize, l: &mut Lowering) -> Tensor {
+        l.workspace(name, Spec::f32([positions * self.position_stride() * 4]))
     }
 }
 
 /// Tiles of a plane.
 #[derive(Debug, Clone, Copy)]
 struct Tiles {
+    variant: &'static Variant,
     /// Tiles in a row.
     x: usize,
     /// Tiles in a sample.
@@ -130,11 +185,12 @@ struct Tiles {
 }
 
 impl Tiles {
-    fn new(g: &Geometry) -> Self {
-        let x = g.ow.div_ceil(TILE);
+    fn new(variant: &'static Variant, g: &Geometry) -> Self {
+        let x = g.ow.div_ceil(variant.tile);
         Self {
+            variant,
             x,
-            all: x * g.oh.div_ceil(TILE),
+            all: x * g.oh.div_ceil(variant.tile),
         }
     }
 }

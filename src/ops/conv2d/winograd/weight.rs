@@ -1,8 +1,7 @@
 //! The gradient of w: a sum over tiles.
 
-use super::{LANES, POSITIONS, Panels, Placed, Tiles, WINDOW, chunk_size, product};
+use super::{LANES, Panels, Placed, Tiles, Variant, WINDOW, chunk_size, product};
 use crate::error::Result;
-use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::source::Source;
 use crate::ops::{Io, Lowering, Window};
@@ -30,15 +29,17 @@ struct Tile4Params {
 
 /// dw from x and dy: products of transformed tiles, summed over all tiles, and transformed back.
 pub(in super::super) fn backward_weight(
+    variant: &'static Variant,
     g: &Geometry,
     io: &Io,
     dw: &Tensor,
     l: &mut Lowering,
 ) -> Result<()> {
-    let tiles = Tiles::new(g);
+    let tiles = Tiles::new(variant, g);
     let (x, dy) = (Source::x(g, io), Source::dy(g, io));
+    let positions = variant.positions;
     let quads = tiles.all.div_ceil(4);
-    let per_sample = POSITIONS * 16 * quads * (g.c + g.k);
+    let per_sample = positions * 16 * quads * (g.c + g.k);
     // At least 8 rows of a panel must fit a window; with fewer tiles per chunk more do, and fewer products are needed.
     let chunk = chunk_size(g.n, 1, per_sample, l.workspace_cap(), |samples| {
         WINDOW / (samples * quads) >= 4 * LANES
@@ -48,16 +49,16 @@ pub(in super::super) fn backward_weight(
         Panels::new(g.k, chunk * quads),
         Panels::new(g.c, chunk * quads),
     );
-    let d = rows.workspace("winograd gradient tiles", l);
-    let v = columns.workspace("winograd tiles", l);
-    let du = l.workspace("winograd dw", Spec::f32([POSITIONS * k4 * g.c * 4]));
+    let d = rows.workspace("winograd gradient tiles", positions, l);
+    let v = columns.workspace("winograd tiles", positions, l);
+    let du = l.workspace("winograd dw", Spec::f32([positions * k4 * g.c * 4]));
     for first in (0..g.n).step_by(chunk) {
         let samples = chunk.min(g.n - first);
         for s in 0..samples {
             transform_tiles4(g, &dy, tiles, first + s, s * quads, &rows, &d, l)?;
             transform_tiles4(g, &x, tiles, first + s, s * quads, &columns, &v, l)?;
         }
-        for position in 0..POSITIONS {
+        for position in 0..positions {
             let place = Placed {
                 first: position * k4 * g.c,
                 row_stride: g.c,
@@ -71,7 +72,7 @@ pub(in super::super) fn backward_weight(
     }
     let params = [g.k as u32, g.c as u32, 0, 0];
     let grid = [g.c.div_ceil(64) as u32, k4 as u32, 1];
-    l.dispatch(kernel!("winograd/f4_filter"), &[&du, dw], params, grid)
+    l.dispatch((variant.filter)(), &[&du, dw], params, grid)
 }
 
 /// Transform the tiles of one sample, four tiles to a vec4; its first quad of tiles becomes `first_quad`.
@@ -114,11 +115,11 @@ fn transform_tiles4(
             reserved: [0; 3],
         };
         if source.gradient {
-            let kernel = kernel!("winograd/f4_gradient4_windows");
+            let kernel = (tiles.variant.gradient4)();
             let kernel = kernel.with("EPILOGUE", source.epilogue as u32);
             l.dispatch_windows(kernel, &[out], vec![window, mask], common, grid)?;
         } else {
-            let kernel = kernel!("winograd/f4_tiles4_windows");
+            let kernel = (tiles.variant.tiles4)();
             l.dispatch_windows(kernel, &[out], vec![window], common, grid)?;
         }
     }
