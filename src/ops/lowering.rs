@@ -42,6 +42,9 @@ impl Window {
     /// The largest offset alignment that a device may ask for.
     pub const ALIGNMENT: u64 = 256;
 
+    /// 4-byte elements that are certain to be in a window that starts at any element.
+    pub const ELEMENTS: usize = ((Self::BYTES - Self::ALIGNMENT) / 4) as usize;
+
     /// The window that starts at element `first` of a tensor of 4-byte elements, or up to 63 elements before it;
     /// and where in the window that element is.
     pub fn at(tensor: &Tensor, first: usize) -> (Self, u32) {

@@ -105,7 +105,7 @@ pub(super) fn cases() -> Vec<Case> {
             [2, 3, 8, 9],
             5,
         ),
-        flat("relu, flat", same(Relu), [1, 2, 4, 5], 6),
+        flat("relu, flat", same(Relu), [1, 16, 4, 5], 18),
         case(
             "several chunks of channels",
             same(Relu),

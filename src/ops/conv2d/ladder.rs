@@ -4,7 +4,7 @@
 
 use super::geometry::Geometry;
 use super::tiles::same_3x3;
-use super::{naive, subgroup, tiled, weight, winograd, work};
+use super::{bias, naive, subgroup, tiled, weight, winograd, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -34,9 +34,14 @@ pub static FORWARD: Family = Family {
             rounding: 1.0,
         },
         Rung {
+            name: "5_winograd_f2_windows",
+            supports: winograd::f2_windows,
+            rounding: winograd::F2.rounding,
+        },
+        Rung {
             name: "6_winograd_f4_windows",
-            supports: winograd::windows,
-            rounding: winograd::ROUNDING,
+            supports: winograd::f4_windows,
+            rounding: winograd::F4.rounding,
         },
     ],
     software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
@@ -69,9 +74,14 @@ pub static BACKWARD_INPUT: Family = Family {
             rounding: 1.0,
         },
         Rung {
+            name: "5_winograd_f2_windows",
+            supports: winograd::f2_windows,
+            rounding: winograd::F2.rounding,
+        },
+        Rung {
             name: "6_winograd_f4_windows",
-            supports: winograd::windows,
-            rounding: winograd::ROUNDING,
+            supports: winograd::f4_windows,
+            rounding: winograd::F4.rounding,
         },
     ],
     software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
@@ -104,9 +114,14 @@ pub static BACKWARD_WEIGHT: Family = Family {
             rounding: 1.0,
         },
         Rung {
+            name: "5_winograd_f2_windows",
+            supports: winograd::f2_windows,
+            rounding: winograd::F2.rounding,
+        },
+        Rung {
             name: "6_winograd_f4_windows",
-            supports: winograd::windows,
-            rounding: winograd::ROUNDING,
+            supports: winograd::f4_windows,
+            rounding: winograd::F4.rounding,
         },
     ],
     software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
@@ -128,8 +143,13 @@ pub static BACKWARD_BIAS: Family = Family {
             supports: anything,
             rounding: 1.0,
         },
+        Rung {
+            name: "3_windows",
+            supports: bias::supports,
+            rounding: 1.0,
+        },
     ],
-    software: &["2_quads"],
+    software: &["3_windows", "2_quads"],
     hardware: &["2_quads"],
     work: work::backward_bias,
 };
@@ -144,7 +164,8 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "2_registers" => tiled::forward(&tiled::registers(), g, io, l),
         "3_shared" => tiled::forward(&tiled::shared(), g, io, l),
         "4_subgroup" => subgroup::forward(g, io, l),
-        "6_winograd_f4_windows" => winograd::forward(g, io, l),
+        "5_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
+        "6_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -157,7 +178,8 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
         "2_registers" => tiled::backward_input(&tiled::registers(), g, io, dx, l),
         "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
         "4_subgroup" => subgroup::backward_input(g, io, dx, l),
-        "6_winograd_f4_windows" => winograd::backward_input(g, io, dx, l),
+        "5_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
+        "6_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -170,7 +192,8 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
         "2_registers" => weight::registers(g, io, dw, l),
         "3_shared" => weight::shared(g, io, dw, l),
         "4_subgroup" => weight::subgroup(g, io, dw, l),
-        "6_winograd_f4_windows" => winograd::backward_weight(g, io, dw, l),
+        "5_winograd_f2_windows" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
+        "6_winograd_f4_windows" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -181,6 +204,7 @@ pub(super) fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<(
     match l.choose(&BACKWARD_BIAS, &g.problem())? {
         "1_tree" => naive::backward_bias(g, io, db, l),
         "2_quads" => naive::backward_bias_quads(g, io, db, l),
+        "3_windows" => bias::windows(g, io, db, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

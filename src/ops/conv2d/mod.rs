@@ -1,10 +1,12 @@
 //! Two-dimensional convolution with an optional fused epilogue (ReLU; ReLU and 2x2 max-pooling).
 
+mod bias;
 mod cases;
 mod geometry;
 mod ladder;
 mod naive;
 mod reference;
+mod source;
 mod subgroup;
 mod tiled;
 mod tiles;

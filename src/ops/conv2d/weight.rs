@@ -67,14 +67,14 @@ fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
 }
 
 /// Where the kernel writes: dw itself when there is one partial sum only.
-fn partials(splits: usize, dw: &Tensor, l: &mut Lowering) -> Tensor {
+pub(super) fn partials(splits: usize, dw: &Tensor, l: &mut Lowering) -> Tensor {
     if splits == 1 {
         return dw.clone();
     }
-    l.workspace("partial sums of dw", Spec::f32([splits, dw.numel()]))
+    l.workspace("partial sums", Spec::f32([splits, dw.numel()]))
 }
 
-fn sum(splits: usize, partials: &Tensor, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+pub(super) fn sum(splits: usize, partials: &Tensor, dw: &Tensor, l: &mut Lowering) -> Result<()> {
     if splits == 1 {
         return Ok(());
     }

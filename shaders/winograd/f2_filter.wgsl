@@ -1,0 +1,54 @@
+// Winograd F(2x2,3x3), weight gradient's last step: dw = Gᵀ dU G, the adjoint of the weight transform (Lavin & Gray 2015).
+// du: [16][K/4][C] vec4 over filters; dw: [K,C,3,3].
+// One invocation: four filters of one input channel. One workgroup: 64 channels; y counts filter quads; no shared memory.
+// Traffic: reads dU once, writes 9 values for 16; tiny beside the product that made it.
+// Next rung: F(4x4,3x3).
+struct Params { filters: u32, channels: u32, reserved0: u32, reserved1: u32 }
+
+@group(0) @binding(0) var<storage, read> du: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+struct Three { a: vec4<f32>, b: vec4<f32>, c: vec4<f32> }
+
+// Gᵀ times a column of four.
+fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Three {
+    let p = 0.5 * (b + c);
+    return Three(a + p, 0.5 * (b - c), p + d);
+}
+
+fn put(at: u32, limit: u32, v: vec4<f32>) {
+    for (var i = 0u; i < limit; i++) {
+        dw[at + i * params.channels * 9u] = v[i];
+    }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let c = id.x;
+    let quad = id.y;
+    if c >= params.channels {
+        return;
+    }
+    let step = (params.filters + 3u) / 4u * params.channels;
+    var at = quad * params.channels + c;
+    var y: array<Three, 4>;
+    for (var i = 0u; i < 4u; i++) {
+        y[i] = transform(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step]);
+        at += 4u * step;
+    }
+    let limit = min(4u, params.filters - 4u * quad);
+    let first = (4u * quad * params.channels + c) * 9u;
+    let a = transform(y[0].a, y[1].a, y[2].a, y[3].a);
+    let b = transform(y[0].b, y[1].b, y[2].b, y[3].b);
+    let d = transform(y[0].c, y[1].c, y[2].c, y[3].c);
+    put(first, limit, a.a);
+    put(first + 1u, limit, b.a);
+    put(first + 2u, limit, d.a);
+    put(first + 3u, limit, a.b);
+    put(first + 4u, limit, b.b);
+    put(first + 5u, limit, d.b);
+    put(first + 6u, limit, a.c);
+    put(first + 7u, limit, b.c);
+    put(first + 8u, limit, d.c);
+}

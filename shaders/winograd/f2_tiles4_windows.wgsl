@@ -1,0 +1,74 @@
+// Winograd F(2x2,3x3), input transform for the weight gradient: V = Bᵀ d B for every 4x4 tile d of x, packed over tiles instead of
+// channels, because tiles are what the weight gradient sums over (Lavin & Gray 2015).
+// x: some planes [H,W] of one sample, as a uniform window; v: [16][panel][tile/4][channel] vec4 over four tiles in row order.
+// One invocation: four tiles of one channel. One workgroup: 8 such quads; y counts channels; no shared memory.
+// Traffic: 16 reads and 16 writes per 4 pixels; loads bound it, so they go through the uniform address space.
+// Next rung: F(4x4,3x3), which writes 2.25 values per pixel instead of 4.
+struct Params {
+    h: u32, w: u32,
+    tiles_x: u32, tiles: u32,      // tiles in a row, in a sample
+    first: u32, first_quad: u32,   // channel of the window's first plane, tile quad of tile 0
+    panel: u32, panel_stride: u32, // channels of a panel
+    position_stride: u32, shift: u32,
+    reserved0: u32, reserved1: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<uniform> x: array<vec4<f32>, 4096>;
+
+struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
+
+// Bᵀ times a column of four.
+fn transform(x: Four) -> Four {
+    return Four(x.a - x.c, x.b + x.c, x.c - x.b, x.b - x.d);
+}
+
+// Row r, column s of four tiles; zero outside the plane and for tiles that don't exist.
+fn pixel(r: vec4<i32>, s: vec4<i32>, first: u32, alive: vec4<bool>) -> vec4<f32> {
+    let inside = alive & (r >= vec4(0)) & (s >= vec4(0)) & (r < vec4(i32(params.h))) & (s < vec4(i32(params.w)));
+    let e = vec4(first) + select(vec4(0u), vec4<u32>(r * i32(params.w) + s), inside);
+    let value = vec4(x[e.x >> 2u][e.x & 3u], x[e.y >> 2u][e.y & 3u], x[e.z >> 2u][e.z & 3u], x[e.w >> 2u][e.w & 3u]);
+    return select(vec4(0.0), value, inside);
+}
+
+// Bᵀ times column s of the tile that starts in row r.
+fn column(r: vec4<i32>, s: vec4<i32>, first: u32, alive: vec4<bool>) -> Four {
+    return transform(Four(
+        pixel(r, s, first, alive), pixel(r + 1, s, first, alive),
+        pixel(r + 2, s, first, alive), pixel(r + 3, s, first, alive)));
+}
+
+fn put(at: u32, x: Four) {
+    let s = params.position_stride;
+    v[at] = x.a;
+    v[at + s] = x.b;
+    v[at + 2u * s] = x.c;
+    v[at + 3u * s] = x.d;
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let quad = group.x * 8u + lane;
+    if 4u * quad >= params.tiles {
+        return;
+    }
+    let tile = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u);
+    let alive = tile < vec4(params.tiles);
+    let ty = tile / params.tiles_x;
+    let r = vec4<i32>(2u * ty) - 1;
+    let s = vec4<i32>(2u * (tile - ty * params.tiles_x)) - 1;
+    let first = params.shift + group.y * params.h * params.w;
+    let y0 = column(r, s, first, alive);
+    let y1 = column(r, s + 1, first, alive);
+    let y2 = column(r, s + 2, first, alive);
+    let y3 = column(r, s + 3, first, alive);
+    let channel = params.first + group.y;
+    let panel = channel / params.panel;
+    let at = panel * params.panel_stride + (params.first_quad + quad) * params.panel + (channel - panel * params.panel);
+    let row = 4u * params.position_stride;
+    put(at, transform(Four(y0.a, y1.a, y2.a, y3.a)));
+    put(at + row, transform(Four(y0.b, y1.b, y2.b, y3.b)));
+    put(at + 2u * row, transform(Four(y0.c, y1.c, y2.c, y3.c)));
+    put(at + 3u * row, transform(Four(y0.d, y1.d, y2.d, y3.d)));
+}

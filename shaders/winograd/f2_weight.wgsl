@@ -1,0 +1,65 @@
+// Winograd F(2x2,3x3), weight transform: U = G g Gᵀ for every 3x3 filter g (Lavin & Gray 2015); turned by 180° for backward-input.
+// w: [K,C,3,3]; u: [16][panel][contraction/4][row] vec4 over the contracted channel: rows are k and c is contracted in forward,
+// the other way round in backward-input.
+// One invocation: one row, four contracted channels. One workgroup: 64 invocations, no shared memory.
+// Traffic: reads w once, writes 1.8 times as much; tiny beside the product it prepares. It runs every step, as weights change.
+// Next rung: F(4x4,3x3).
+struct Params {
+    rows: u32, contracted: u32,
+    row_stride: u32, contracted_stride: u32,   // in w, in elements
+    turned: u32, panel: u32,                   // rows of a panel
+    panel_stride: u32, position_stride: u32,
+}
+
+@group(0) @binding(0) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read_write> u: array<vec4<f32>>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
+
+// G times a column of three.
+fn transform(x: vec4<f32>, y: vec4<f32>, z: vec4<f32>) -> Four {
+    let p = 0.5 * (x + z);
+    let q = 0.5 * y;
+    return Four(x, p + q, p - q, z);
+}
+
+fn tap(t: u32, row: u32, quad: u32) -> vec4<f32> {
+    let at = row * params.row_stride + select(t, 8u - t, params.turned == 1u);
+    var value = vec4(0.0);
+    for (var i = 0u; i < 4u; i++) {
+        let c = 4u * quad + i;
+        if c < params.contracted {
+            value[i] = w[at + c * params.contracted_stride];
+        }
+    }
+    return value;
+}
+
+fn put(at: u32, x: Four) {
+    let s = params.position_stride;
+    u[at] = x.a;
+    u[at + s] = x.b;
+    u[at + 2u * s] = x.c;
+    u[at + 3u * s] = x.d;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let row = id.x;
+    let quad = id.y;
+    if row >= params.rows {
+        return;
+    }
+    var y: array<Four, 3>;
+    for (var j = 0u; j < 3u; j++) {
+        y[j] = transform(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
+    }
+    let panel = row / params.panel;
+    let at = panel * params.panel_stride + quad * params.panel + (row - panel * params.panel);
+    let next = 4u * params.position_stride;
+    put(at, transform(y[0].a, y[1].a, y[2].a));
+    put(at + next, transform(y[0].b, y[1].b, y[2].b));
+    put(at + 2u * next, transform(y[0].c, y[1].c, y[2].c));
+    put(at + 3u * next, transform(y[0].d, y[1].d, y[2].d));
+}

@@ -1,0 +1,64 @@
+//! Planes read through uniform windows: x, or dy through the epilogue.
+
+use super::Epilogue;
+use super::geometry::Geometry;
+use crate::ops::{Io, Window};
+use crate::tensor::Tensor;
+
+/// Planes that are read tile by tile: x, or dy through the epilogue.
+pub(super) struct Source<'a> {
+    pub planes: &'a Tensor,
+    /// y or argmax; `planes` itself where nothing masks.
+    pub mask: &'a Tensor,
+    pub epilogue: Epilogue,
+    pub channels: usize,
+    pub ph: usize,
+    pub pw: usize,
+    /// Whether this is dy.
+    pub gradient: bool,
+}
+
+impl<'a> Source<'a> {
+    pub fn x(g: &Geometry, io: &'a Io) -> Self {
+        Self {
+            planes: io.x(0),
+            mask: io.x(0),
+            epilogue: Epilogue::None,
+            channels: g.c,
+            ph: g.h,
+            pw: g.w,
+            gradient: false,
+        }
+    }
+
+    pub fn dy(g: &Geometry, io: &'a Io) -> Self {
+        Self {
+            planes: io.dy(),
+            mask: g.mask(io),
+            epilogue: g.epilogue,
+            channels: g.k,
+            ph: g.ph,
+            pw: g.pw,
+            gradient: true,
+        }
+    }
+
+    pub fn plane(&self) -> usize {
+        self.ph * self.pw
+    }
+
+    /// A window on `planes` that starts with plane `index`, and where in it.
+    pub fn window(&self, index: usize) -> (Window, u32) {
+        Window::at(self.planes, index * self.plane())
+    }
+
+    /// The same for the mask; for argmax the position is in bytes.
+    pub fn mask_window(&self, index: usize) -> (Window, u32) {
+        let first = index * self.plane();
+        if self.epilogue != Epilogue::ReluMaxPool2 {
+            return Window::at(self.mask, first);
+        }
+        let (window, word) = Window::at(self.mask, first / 4);
+        (window, 4 * word + (first % 4) as u32)
+    }
+}

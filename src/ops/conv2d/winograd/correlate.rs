@@ -1,0 +1,303 @@
+//! Forward and the gradient of x: both correlate planes with 3x3 filters.
+
+use super::{
+    Epilogue, LANES, Panels, Placed, Tiles, Variant, WINDOW, chunk_size, group, product, window,
+};
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::conv2d::source::Source;
+use crate::ops::{Io, Lowering, Window};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct WeightParams {
+    rows: u32,
+    contracted: u32,
+    row_stride: u32,
+    contracted_stride: u32,
+    turned: u32,
+    panel: u32,
+    panel_stride: u32,
+    position_stride: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct TileParams {
+    h: u32,
+    w: u32,
+    ph: u32,
+    pw: u32,
+    tiles_x: u32,
+    tiles: u32,
+    channels: u32,
+    first: u32,
+    first_tile: u32,
+    panel: u32,
+    panel_stride: u32,
+    position_stride: u32,
+    shift: [u32; 4],
+    mask_shift: [u32; 4],
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct OutputParams {
+    oh: u32,
+    ow: u32,
+    ph: u32,
+    pw: u32,
+    tiles_x: u32,
+    tiles: u32,
+    samples: u32,
+    first_sample: u32,
+    columns: u32,
+    filters: u32,
+    first_quad: u32,
+    reserved: u32,
+}
+
+/// y (and argmax) from x, w, b.
+pub(in super::super) fn forward(
+    variant: &'static Variant,
+    g: &Geometry,
+    io: &Io,
+    l: &mut Lowering,
+) -> Result<()> {
+    let pooled = g.epilogue == Epilogue::ReluMaxPool2;
+    let target = Target {
+        weight: io.x(1),
+        bias: Some(io.x(2)),
+        y: io.y(0),
+        argmax: pooled.then(|| io.y(1)),
+        epilogue: g.epilogue,
+        channels: g.k,
+        turned: false,
+    };
+    correlate(variant, g, &Source::x(g, io), &target, l)
+}
+
+/// dx: the same correlation over dy, with every filter turned by 180° and the roles of k and c exchanged.
+pub(in super::super) fn backward_input(
+    variant: &'static Variant,
+    g: &Geometry,
+    io: &Io,
+    dx: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let target = Target {
+        weight: io.x(1),
+        bias: None,
+        y: dx,
+        argmax: None,
+        epilogue: Epilogue::None,
+        channels: g.c,
+        turned: true,
+    };
+    correlate(variant, g, &Source::dy(g, io), &target, l)
+}
+
+/// What a correlation writes, and with which weight.
+struct Target<'a> {
+    weight: &'a Tensor,
+    bias: Option<&'a Tensor>,
+    y: &'a Tensor,
+    argmax: Option<&'a Tensor>,
+    epilogue: Epilogue,
+    channels: usize,
+    turned: bool,
+}
+
+fn correlate(
+    variant: &'static Variant,
+    g: &Geometry,
+    source: &Source,
+    target: &Target,
+    l: &mut Lowering,
+) -> Result<()> {
+    let tiles = Tiles::new(variant, g);
+    let (positions, shown) = (variant.positions, variant.shown);
+    let (c4, k4) = (source.channels.div_ceil(4), target.channels.div_ceil(4));
+    let rows = Panels::new(target.channels, c4);
+    let u = rows.workspace("winograd weight", positions, l);
+    transform_weight(variant, g, target, c4, &rows, &u, l)?;
+
+    let output = target.y.numel() / g.n;
+    let per_sample = positions * 16 * (c4 + k4) * tiles.all;
+    let group = group(output, target.argmax.is_some());
+    let chunk = chunk_size(g.n, group, per_sample, l.workspace_cap(), |samples| {
+        shown * Panels::new(samples * tiles.all, c4).padded() <= WINDOW
+    });
+    let columns = Panels::new(chunk * tiles.all, c4);
+    let padded = columns.padded();
+    let v = columns.workspace("winograd tiles", positions, l);
+    let m = l.workspace(
+        "winograd products",
+        Spec::f32([positions * k4 * 4 * padded]),
+    );
+    let codes = match target.argmax {
+        Some(_) => chunk * output,
+        None => 1,
+    };
+    let codes = l.workspace("winograd argmax", Spec::u32([codes]));
+
+    for first in (0..g.n).step_by(chunk) {
+        let samples = chunk.min(g.n - first);
+        for s in 0..samples {
+            transform_tiles(g, source, tiles, first + s, s * tiles.all, &columns, &v, l)?;
+        }
+        for position in 0..positions {
+            // Products are stored so that one window shows some positions of a few filter quads.
+            let at = (position / shown * k4 * shown + position % shown) * padded;
+            let place = Placed {
+                first: at,
+                row_stride: shown * padded,
+                quads: k4,
+                columns: padded,
+                add: false,
+            };
+            product(position, c4, (&u, &rows), (&v, &columns), &m, &place, l)?;
+        }
+        let step = WINDOW / (shown * padded);
+        for quad in (0..k4).step_by(step) {
+            let params = OutputParams {
+                oh: g.oh as u32,
+                ow: g.ow as u32,
+                ph: target.y.dims()[2] as u32,
+                pw: target.y.dims()[3] as u32,
+                tiles_x: tiles.x as u32,
+                tiles: tiles.all as u32,
+                samples: samples as u32,
+                first_sample: first as u32,
+                columns: padded as u32,
+                filters: target.channels as u32,
+                first_quad: quad as u32,
+                reserved: 0,
+            };
+            let windows =
+                (0..positions / shown).map(|q| window(&m, (q * k4 + quad) * shown * padded));
+            let kernel = (variant.output)()
+                .with("EPILOGUE", target.epilogue as u32)
+                .with("BIAS", u32::from(target.bias.is_some()));
+            let bias = target.bias.unwrap_or(target.weight);
+            l.dispatch_windows(
+                kernel,
+                &[bias, target.y, &codes],
+                windows.collect(),
+                params,
+                [
+                    (samples * tiles.all).div_ceil(LANES) as u32,
+                    step.min(k4 - quad) as u32,
+                    1,
+                ],
+            )?;
+        }
+        if let Some(argmax) = target.argmax {
+            pack_codes(&codes, samples * output, argmax, first * output, l)?;
+        }
+    }
+    Ok(())
+}
+
+fn transform_weight(
+    variant: &Variant,
+    g: &Geometry,
+    target: &Target,
+    c4: usize,
+    rows: &Panels,
+    u: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let (filter, channel) = (9 * g.c as u32, 9);
+    let (row_stride, contracted_stride, contracted) = match target.turned {
+        false => (filter, channel, g.c),
+        true => (channel, filter, g.k),
+    };
+    let params = WeightParams {
+        rows: target.channels as u32,
+        contracted: contracted as u32,
+        row_stride,
+        contracted_stride,
+        turned: u32::from(target.turned),
+        panel: rows.width as u32,
+        panel_stride: rows.stride as u32,
+        position_stride: rows.position_stride() as u32,
+    };
+    let grid = [target.channels.div_ceil(64) as u32, c4 as u32, 1];
+    l.dispatch((variant.weight)(), &[target.weight, u], params, grid)
+}
+
+/// Transform the tiles of one sample, four channels to a vec4; its first tile becomes column `first_tile`.
+#[allow(clippy::too_many_arguments)]
+fn transform_tiles(
+    g: &Geometry,
+    source: &Source,
+    tiles: Tiles,
+    sample: usize,
+    first_tile: usize,
+    columns: &Panels,
+    v: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let (channels, plane) = (source.channels, source.plane());
+    let c4 = channels.div_ceil(4);
+    // Window i shows channels i, i + 4, i + 8, … of this dispatch.
+    let step = (Window::ELEMENTS - plane) / (4 * plane) + 1;
+    for quad in (0..c4).step_by(step) {
+        let index = |i: usize| sample * channels + (4 * quad + i).min(channels - 1);
+        let g_windows = [0, 1, 2, 3].map(|i| source.window(index(i)));
+        let m_windows = [0, 1, 2, 3].map(|i| source.mask_window(index(i)));
+        let params = TileParams {
+            h: g.oh as u32,
+            w: g.ow as u32,
+            ph: source.ph as u32,
+            pw: source.pw as u32,
+            tiles_x: tiles.x as u32,
+            tiles: tiles.all as u32,
+            channels: channels as u32,
+            first: quad as u32,
+            first_tile: first_tile as u32,
+            panel: columns.width as u32,
+            panel_stride: columns.stride as u32,
+            position_stride: columns.position_stride() as u32,
+            shift: g_windows.each_ref().map(|w| w.1),
+            mask_shift: m_windows.each_ref().map(|w| w.1),
+        };
+        let windows = g_windows.into_iter().chain(m_windows).map(|w| w.0);
+        let kernel = (tiles.variant.tiles)();
+        l.dispatch_windows(
+            kernel.with("EPILOGUE", source.epilogue as u32),
+            &[v],
+            windows.collect(),
+            params,
+            [
+                tiles.all.div_ceil(LANES) as u32,
+                step.min(c4 - quad) as u32,
+                1,
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Bytes of argmax from one u32 each.
+fn pack_codes(
+    codes: &Tensor,
+    count: usize,
+    argmax: &Tensor,
+    first: usize,
+    l: &mut Lowering,
+) -> Result<()> {
+    let words = count.div_ceil(4);
+    for at in (0..words).step_by(WINDOW) {
+        let here = WINDOW.min(words - at);
+        let params = [here as u32, (first / 4 + at) as u32, 0, 0];
+        let kernel = kernel!("winograd/pack_codes_windows");
+        let grid = [here.div_ceil(64) as u32, 1, 1];
+        l.dispatch_windows(kernel, &[argmax], vec![window(codes, at)], params, grid)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! Winograd's minimal filtering for 3x3 convolutions of stride 1 with one row of padding (Lavin & Gray, "Fast Algorithms for
+//! Convolutional Neural Networks", 2015): F(2x2,3x3) gives 4 outputs with 16 multiplications instead of 36, F(4x4,3x3)
+//! 16 outputs with 36 instead of 144.
+//!
+//! A transform of every tile, one matrix product per multiplication over channels (or over tiles, for the weight gradient),
+//! a transform back. The batch goes through in chunks of whole samples, so that the transformed tensors stay small.
+
+mod correlate;
+mod weight;
+
+pub(super) use correlate::{backward_input, forward};
+pub(super) use weight::backward_weight;
+
+use super::Epilogue;
+use super::geometry::Geometry;
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::{Capabilities, DeviceClass, Kernel, Lowering, Problem, Window};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+/// One size of tiles: its numbers and kernels.
+#[derive(Debug)]
+pub(super) struct Variant {
+    /// See [`crate::ops::Rung::rounding`].
+    pub rounding: f64,
+    /// Outputs along a side of a tile.
+    tile: usize,
+    /// Products per tile.
+    positions: usize,
+    /// Positions that one window shows to the output transform.
+    shown: usize,
+    weight: fn() -> Kernel,
+    tiles: fn() -> Kernel,
+    output: fn() -> Kernel,
+    tiles4: fn() -> Kernel,
+    gradient4: fn() -> Kernel,
+    filter: fn() -> Kernel,
+}
+
+/// F(2x2,3x3): all factors are powers of two, so it rounds like direct summation of the same length.
+pub(super) static F2: Variant = Variant {
+    rounding: 1.0,
+    tile: 2,
+    positions: 16,
+    shown: 2,
+    weight: || kernel!("winograd/f2_weight"),
+    tiles: || kernel!("winograd/f2_tiles_windows"),
+    output: || kernel!("winograd/f2_output_windows"),
+    tiles4: || kernel!("winograd/f2_tiles4_windows"),
+    gradient4: || kernel!("winograd/f2_gradient4_windows"),
+    filter: || kernel!("winograd/f2_filter"),
+};
+
+/// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
+/// not exact: errors 4-8 times those of direct summation were measured, up to 256 channels.
+pub(super) static F4: Variant = Variant {
+    rounding: 5.0,
+    tile: 4,
+    positions: 36,
+    shown: 4,
+    weight: || kernel!("winograd/f4_weight"),
+    tiles: || kernel!("winograd/f4_tiles_windows"),
+    output: || kernel!("winograd/f4_output_windows"),
+    tiles4: || kernel!("winograd/f4_tiles4_windows"),
+    gradient4: || kernel!("winograd/f4_gradient4_windows"),
+    filter: || kernel!("winograd/f4_filter"),
+};
+
+/// vec4s in a window.
+const WINDOW: usize = Window::BYTES as usize / 16;
+/// Row panels and column panels that one product reads.
+const PANELS: usize = 4;
+/// Lanes of a subgroup; panels are whole multiples of it.
+const LANES: usize = 8;
+
+/// Input channels times filters below which transforms outweigh products.
+const LEAST_CHANNELS: usize = 256;
+
+/// Whether minimal filtering computes this convolution at all.
+fn shape(p: &Problem) -> Result<(), String> {
+    let three = p.get("kh") == 3 && p.get("kw") == 3;
+    let dense = p.get("stride_h") == 1 && p.get("stride_w") == 1;
+    let same = p.get("pad_top") == 1
+        && p.get("pad_left") == 1
+        && p.get("oh") == p.get("h")
+        && p.get("ow") == p.get("w");
+    if three && dense && same {
+        return Ok(());
+    }
+    Err("only 3x3, stride 1, one row of zeros on every side".into())
+}
+
+/// Whether the rung of F(2x2,3x3) can run.
+pub(super) fn f2_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    windows(&F2, p, c)
+}
+
+/// Whether the rung of F(4x4,3x3) can run.
+pub(super) fn f4_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    windows(&F4, p, c)
+}
+
+fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), String> {
+    shape(p)?;
+    if c.class != DeviceClass::Software {
+        return Err("made for CPU drivers; a GPU does not gather from uniform blocks".into());
+    }
+    if c.subgroup_size != Some(LANES as u32) {
+        return Err("needs subgroups of exactly 8".into());
+    }
+    if p.get("c") * p.get("k") < LEAST_CHANNELS {
+        return Err("with few channels the transforms cost more than the products save".into());
+    }
+    if p.get("h") * p.get("w") > Window::ELEMENTS {
+        return Err(format!(
+            "a plane must fit a window of {} elements",
+            Window::ELEMENTS
+        ));
+    }
+    if p.get("c").max(p.get("k")) > 4 * WINDOW / LANES {
+        return Err(format!("at most {} channels", 4 * WINDOW / LANES));
+    }
+    let pooled = p.get("epilogue") == Epilogue::ReluMaxPool2 as usize;
+    let output = p.get("k") * (p.get("oh") / 2) * (p.get("ow") / 2);
+    let samples = group(output, pooled).min(p.get("n"));
+    let tile = variant.tile;
+    let tiles = p.get("oh").div_ceil(tile) * p.get("ow").div_ceil(tile) * samples;
+    let columns = |channels: &str| Panels::new(tiles, p.get(channels).div_ceil(4)).padded();
+    if variant.shown * columns("c").max(columns("k")) > WINDOW {
+        return Err(format!(
+            "at most about {} tiles of a sample",
+            WINDOW / variant.shown
+        ));
+    }
+    Ok(())
+}
+
+/// Rows or columns of a product, cut into panels that each fit a window.
+#[derive(Debug, Clone, Copy)]
+struct Panels {
+    /// Rows (columns) of one panel.
+    width: usize,
+    /// Blocks of [`PANELS`] panels: one product per pair of blocks.
+    blocks: usize,
+    /// From one panel to the next, in vec4s.
+    stride: usize,
+}
+
+impl Panels {
+    /// `k4` vec4s along the contraction.
+    fn new(count: usize, k4: usize) -> Self {
+        let fits = WINDOW / k4 / LANES * LANES;
+        let width = (count.div_ceil(PANELS * LANES) * LANES).min(fits);
+        Self {
+            width,
+            blocks: count.div_ceil(PANELS * width),
+            stride: (width * k4).next_multiple_of(16),
+        }
+    }
+
+    /// From one position to the next, in vec4s.
+    fn position_stride(&self) -> usize {
+        self.blocks * PANELS * self.stride
+    }
+
+    /// Rows (columns) of all blocks, padding included.
+    fn padded(&self) -> usize {
+        self.blocks * PANELS * self.width
+    }
+
+    fn workspace(&self, name: &str, positions: usize, l: &mut Lowering) -> Tensor {
+        l.workspace(name, Spec::f32([positions * self.position_stride() * 4]))
+    }
+}
+
+/// Tiles of a plane.
+#[derive(Debug, Clone, Copy)]
+struct Tiles {
+    variant: &'static Variant,
+    /// Tiles in a row.
+    x: usize,
+    /// Tiles in a sample.
+    all: usize,
+}
+
+impl Tiles {
+    fn new(variant: &'static Variant, g: &Geometry) -> Self {
+        let x = g.ow.div_ceil(variant.tile);
+        Self {
+            variant,
+            x,
+            all: x * g.oh.div_ceil(variant.tile),
+        }
+    }
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct ProductParams {
+    k4: u32,
+    quads: u32,
+    a_panel: u32,
+    b_panel: u32,
+    first: u32,
+    row_stride: u32,
+    first_quad: u32,
+    columns: u32,
+}
+
+/// A window that starts at vec4 `first`, a multiple of 16.
+fn window(tensor: &Tensor, first: usize) -> Window {
+    Window::at(tensor, 4 * first).0
+}
+
+/// Where a product goes in its matrix of vec4s over rows.
+struct Placed {
+    first: usize,
+    row_stride: usize,
+    quads: usize,
+    columns: usize,
+    add: bool,
+}
+
+/// One position's product, over all blocks of row panels and column panels.
+fn product(
+    position: usize,
+    k4: usize,
+    (a, rows): (&Tensor, &Panels),
+    (b, columns): (&Tensor, &Panels),
+    m: &Tensor,
+    place: &Placed,
+    l: &mut Lowering,
+) -> Result<()> {
+    let panel = |t: &Tensor, p: &Panels, index: usize| {
+        window(t, position * p.position_stride() + index * p.stride)
+    };
+    for (i, j) in (0..rows.blocks).flat_map(|i| (0..columns.blocks).map(move |j| (i, j))) {
+        let first_column = j * PANELS * columns.width;
+        let params = ProductParams {
+            k4: k4 as u32,
+            quads: place.quads as u32,
+            a_panel: rows.width as u32,
+            b_panel: columns.width as u32,
+            first: (place.first + first_column) as u32,
+            row_stride: place.row_stride as u32,
+            first_quad: (i * PANELS * rows.width / 4) as u32,
+            columns: (place.columns - first_column) as u32,
+        };
+        let windows = (0..PANELS)
+            .map(|p| panel(a, rows, i * PANELS + p))
+            .chain((0..PANELS).map(|p| panel(b, columns, j * PANELS + p)));
+        let kernel = kernel!("winograd/product_windows");
+        let grid = [columns.width / LANES, rows.width / LANES, 1].map(|v| v as u32);
+        l.dispatch_windows(
+            kernel.with("ACCUMULATE", u32::from(place.add)),
+            &[m],
+            windows.collect(),
+            params,
+            grid,
+        )?;
+    }
+    Ok(())
+}
+
+/// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes
+/// and that `fit` the windows; at least one group.
+fn chunk_size(
+    n: usize,
+    group: usize,
+    per_sample: usize,
+    cap: u64,
+    fit: impl Fn(usize) -> bool,
+) -> usize {
+    let least = group.min(n);
+    let most = (cap as usize / per_sample).clamp(least, n);
+    (least..=most)
+        .rev()
+        .find(|&s| (s == n || s.is_multiple_of(group)) && fit(s))
+        .unwrap_or(least)
+}
+
+/// Samples that only whole chunks of keep argmax in whole words, at `output` elements per sample.
+fn group(output: usize, pooled: bool) -> usize {
+    if pooled && !output.is_multiple_of(4) {
+        4
+    } else {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_whole_groups_within_the_cap() {
+        let any = |_: usize| true;
+        assert_eq!(chunk_size(8, 1, 1 << 20, 3 << 20, any), 3);
+        assert_eq!(chunk_size(8, 1, 5 << 20, 1 << 20, any), 1);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 6 << 20, any), 4);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 1 << 20, any), 4);
+        assert_eq!(chunk_size(3, 4, 1 << 20, 1 << 20, any), 3);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 64 << 20, any), 9);
+        assert_eq!(chunk_size(64, 1, 1, 1 << 20, |s| s <= 10), 10);
+    }
+
+    #[test]
+    fn panels_fit_windows_and_cover_everything() {
+        for k4 in [1, 2, 16, 33, 512] {
+            for count in [1, 8, 31, 64, 408, 1000] {
+                let p = Panels::new(count, k4);
+                assert!(p.width > 0 && p.width.is_multiple_of(LANES));
+                assert!(p.width * k4 <= WINDOW && p.padded() >= count);
+            }
+        }
+    }
+}
