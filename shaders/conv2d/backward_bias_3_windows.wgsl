@@ -2,7 +2,8 @@
 // dy: some planes [PH,PW], mask: their y (ReLU) or argmax (ReLU and pooling), both as uniform windows; partial: [N,K].
 // One invocation: every 8th element of a plane. One workgroup: one plane; lanes are added with subgroupAdd, no shared memory.
 // Traffic: dy and its mask once, 1 addition per 8 bytes. A CPU driver reads uniform blocks 15 times faster than storage buffers,
-// which this sum is all about. Next rung: Winograd's gradient transform holds the sums of its tiles anyway.
+// which this sum is all about.
+// Next rung: Winograd's gradient transform holds the sums of its tiles anyway.
 override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 
 struct Params {
