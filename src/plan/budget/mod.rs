@@ -109,7 +109,7 @@ pub struct Fitted {
     pub plan: MemoryPlan,
     /// What is recomputed.
     pub recomputed: Vec<Dropped>,
-    /// Predicted seconds of a step (see [`cost`]).
+    /// Predicted seconds of a step (see [`super::cost`]).
     pub seconds: f64,
     /// Everything that was tried; the last one is this plan.
     pub considered: Vec<Considered>,
