@@ -59,3 +59,17 @@ pub fn with_bar<T>(what: &str, work: impl FnOnce(&(dyn Fn(usize, usize) + Sync))
     }
     value
 }
+
+/// Names every skipped file, and their number, on stderr.
+pub fn skipped(files: &[crate::dataset::Skipped]) {
+    for file in files {
+        note(&file.to_string());
+    }
+    match files.len() {
+        0 => {}
+        1 => note("1 file skipped; --strict makes a bad file fatal"),
+        n => note(&format!(
+            "{n} files skipped; --strict makes a bad file fatal"
+        )),
+    }
+}

@@ -53,9 +53,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let mut dataset = console::with_bar("features", |progress| {
         Dataset::open(&args.data, &options, progress)
     })?;
-    for skipped in &dataset.skipped {
-        console::note(&skipped.to_string());
-    }
+    console::skipped(&dataset.skipped);
     if (dataset.rows, dataset.frames) != (file.features.rows, file.features.frames) {
         return Err(Error::file(
             &args.data,

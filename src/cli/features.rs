@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub struct FeaturesArgs {
     /// Folder of genres
     data: PathBuf,
-    /// File to write: .safetensors, .npz, or .npy (then labels go beside it)
+    /// File to write: .safetensors, .npz, or x.npy (then labels go beside it, in y.npy)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Definition of the features: segment or notebook
@@ -50,9 +50,7 @@ pub fn run(args: &FeaturesArgs) -> Result<()> {
     let dataset = console::with_bar("features", |progress| {
         Dataset::open(&args.data, &options, progress)
     })?;
-    for skipped in &dataset.skipped {
-        console::note(&skipped.to_string());
-    }
+    console::skipped(&dataset.skipped);
     dataset.save(&args.out)?;
     console::line(&format!(
         "{}: {} samples of {} x {} from {} tracks of {} genres, written to {}",

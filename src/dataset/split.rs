@@ -47,7 +47,7 @@ impl SplitRule {
             Ok(Self::File(path.to_path_buf()))
         } else {
             Err(Error::usage(format!(
-                "no split \"{text}\": give fault-filtered, a folder with train*.txt and valid*.txt, or a file with lines such as \"train blues/blues.00012\""
+                "no split \"{text}\": give stratified, fault-filtered, a folder with train*.txt and valid*.txt, or a file with lines such as \"train blues/blues.00012\""
             )))
         }
     }

@@ -7,7 +7,6 @@ use crate::dataset::{
     Dataset, Normaliser, Segments, Source, SplitRule, class_weights_balanced, split,
 };
 use crate::error::{Error, Result};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A data set made ready for training.
@@ -60,20 +59,13 @@ pub fn split_rule(s: &Settings) -> Result<SplitRule> {
             s.val_fraction
         )));
     }
-    Ok(match s.split.as_str() {
-        "stratified" => SplitRule::Stratified {
+    match s.split.as_str() {
+        "stratified" => Ok(SplitRule::Stratified {
             fraction: s.val_fraction,
             seed: s.seed,
-        },
-        "fault-filtered" => SplitRule::FaultFiltered,
-        path if Path::new(path).is_dir() => SplitRule::Lists(PathBuf::from(path)),
-        path if Path::new(path).is_file() => SplitRule::File(PathBuf::from(path)),
-        other => {
-            return Err(Error::usage(format!(
-                "--split {other}: give stratified, fault-filtered, a file, or a folder of lists"
-            )));
-        }
-    })
+        }),
+        other => SplitRule::written(other),
+    }
 }
 
 impl Task {

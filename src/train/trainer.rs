@@ -8,7 +8,7 @@ use super::settings::Settings;
 use super::task::{Task, argmax, per_track};
 use crate::dataset::epoch_order;
 use crate::error::Result;
-use crate::fsutil::atomic_write;
+use crate::fsutil::{atomic_write, remove_leftovers};
 use crate::nn::Model;
 use crate::report::{ConfusionMatrix, EpochRow, History};
 use std::ops::ControlFlow;
@@ -136,6 +136,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             progress: checkpoint.progress,
             best: checkpoint.best,
         };
+        remove_leftovers(&trainer.run)?;
         // The run may have ended between the checkpoint and the files that follow from it.
         if !trainer.best.is_empty() {
             trainer

@@ -189,15 +189,7 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
             })?
         }
     };
-    for skipped in &dataset.skipped {
-        console::note(&skipped.to_string());
-    }
-    if !dataset.skipped.is_empty() {
-        console::note(&format!(
-            "{} files skipped; --strict makes a bad file fatal",
-            dataset.skipped.len()
-        ));
-    }
+    console::skipped(&dataset.skipped);
     if let Some(problem) = &dataset.cache.problem {
         console::note(&format!("the feature cache was not used: {problem}"));
     }
