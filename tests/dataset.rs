@@ -251,7 +251,12 @@ fn a_folder_of_lists_is_the_same_as_the_built_in_ones() {
     );
     let error = SplitRule::written("fault-filter").unwrap_err();
     assert_eq!(error.exit_code(), 2);
-    assert!(error.to_string().contains("give fault-filtered"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("give stratified, fault-filtered"),
+        "{error}"
+    );
 }
 
 /// The values of `sklearn.utils.class_weight.compute_class_weight("balanced", ...)`, scikit-learn 1.7.

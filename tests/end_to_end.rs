@@ -194,40 +194,41 @@ fn resuming_gives_the_same_bits() {
     }
 }
 
-/// Killed at moments all over a run, also while files are written, it goes on to the same bits.
+/// Killed at moments all over a run, also before it began and while files are written, it goes on to the same bits.
 #[test]
 fn a_killed_run_goes_on_to_the_same_bits() {
     let place = Place::new();
-    let args = train(&["--epochs", "6", "--run", "whole"]);
-    let began = std::time::Instant::now();
-    place.ok(&args);
-    let whole = began.elapsed();
-    let mut child = place
-        .command(&train(&["--epochs", "6", "--run", "killed"]))
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("starts");
-    let mut kills = 0;
-    for part in 1..=6u32 {
-        std::thread::sleep(whole * part / 8);
-        child.kill().expect("killed");
-        kills += usize::from(!child.wait().expect("waited").success());
-        if !place.path("killed/config.toml").exists() {
-            child = place
-                .command(&train(&["--epochs", "6", "--run", "killed"]))
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("starts");
-            continue;
-        }
-        child = place
-            .command(&["train", "--resume", "killed"])
+    place.ok(&train(&["--epochs", "30", "--run", "whole"]));
+    let epochs = || {
+        let history = std::fs::read_to_string(place.path("killed/history.csv"));
+        history.map_or(0, |h| h.lines().count().saturating_sub(1))
+    };
+    let start = || {
+        let begun = place.path("killed/config.toml").exists();
+        let first = train(&["--epochs", "30", "--run", "killed"]);
+        let args = if begun {
+            vec!["train", "--resume", "killed"]
+        } else {
+            first
+        };
+        place
+            .command(&args)
             .stdout(Stdio::null())
             .spawn()
-            .expect("starts");
+            .expect("starts")
+    };
+    let mut kills = 0;
+    for (round, reached) in [0, 0, 1, 4, 8, 13, 19].into_iter().enumerate() {
+        let mut child = start();
+        while epochs() < reached && child.try_wait().expect("waited").is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(7 * round as u64));
+        child.kill().expect("killed");
+        kills += usize::from(!child.wait().expect("waited").success());
     }
-    assert!(kills >= 1, "nothing was killed");
-    assert!(child.wait().expect("waited").success());
+    assert!(kills >= 5, "only {kills} kills hit a running program");
+    assert!(start().wait().expect("waited").success());
     for file in ["model.safetensors", "checkpoint.safetensors"] {
         let (a, b) = (
             tensors(&place.path("whole").join(file)),
@@ -287,6 +288,10 @@ fn mistakes_get_a_sentence_and_lose_nothing() {
         place
             .fails(&["train", "nothing-here", "--run", "a"], 1)
             .contains("nothing-here")
+    );
+    assert!(
+        !place.path("a").exists(),
+        "a mistake left a run's folder behind"
     );
     assert!(
         place

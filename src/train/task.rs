@@ -92,12 +92,13 @@ impl Task {
                 format!("the built-in SYNTHETIC set (seed {seed}, not real music)")
             }
         };
-        let segments = match s.segments {
-            Segments::First => "the first 3 s of each",
-            Segments::All => "all 3 s segments of each",
+        let segments = match (&dataset.source, s.segments) {
+            (Source::File(_) | Source::Memory, _) => "",
+            (_, Segments::First) => ", the first 3 s of each",
+            (_, Segments::All) => ", all 3 s segments of each",
         };
         let description = format!(
-            "{what}: {} tracks of {} genres, {segments}; {} samples train, {} validate",
+            "{what}: {} tracks of {} genres{segments}; {} samples train, {} validate",
             dataset.tracks.len(),
             dataset.genres.len(),
             train.len(),

@@ -37,11 +37,14 @@ pub fn run(args: TrainArgs) -> Result<()> {
     let model = load_model(&settings)?;
     let run = match &args.resume {
         Some(run) => run.clone(),
-        None => new_run(args.run.as_deref(), &model.name, &settings)?,
+        None => run_folder(args.run.as_deref(), &model.name)?,
     };
     let task = load_task(&settings, &args)?;
     show::model(&model, &task)?;
     let (fitted, engine) = open_engine(&gpu, &model, &task, &settings, &args)?;
+    if args.resume.is_none() {
+        create_run(&run, &settings)?;
+    }
     let mut trainer = match resumed {
         Some(checkpoint) => {
             let epoch = checkpoint.progress.epoch;
@@ -134,8 +137,8 @@ fn resume_settings(run: &Path, args: &TrainArgs) -> Result<(Settings, Option<Che
     Ok((settings, Some(Checkpoint::load(&checkpoint)?)))
 }
 
-/// Create the folder of a new run with its settings inside, in one step.
-fn new_run(wanted: Option<&Path>, model: &str, s: &Settings) -> Result<PathBuf> {
+/// The folder of a new run: free, or empty. Nothing is created yet.
+fn run_folder(wanted: Option<&Path>, model: &str) -> Result<PathBuf> {
     let run = match wanted {
         Some(path) => path.to_owned(),
         None => (1..)
@@ -150,6 +153,12 @@ fn new_run(wanted: Option<&Path>, model: &str, s: &Settings) -> Result<PathBuf> 
             "exists already; give --run another folder, or go on with --resume",
         ));
     }
+    Ok(run)
+}
+
+/// Create the folder of a new run with its settings inside. Called when data and device are known to serve, so that a mistake
+/// in either leaves no folder behind.
+fn create_run(run: &Path, s: &Settings) -> Result<()> {
     let mut saved = s.clone();
     let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
     saved.data = saved.data.as_ref().map(absolute);
@@ -162,9 +171,8 @@ fn new_run(wanted: Option<&Path>, model: &str, s: &Settings) -> Result<PathBuf> 
     }
     let text = toml::to_string(&saved)
         .map_err(|e| Error::usage(format!("the settings can't be saved: {e}")))?;
-    crate::fsutil::create_dir(&run)?;
-    atomic_write(run.join("config.toml"), text.as_bytes())?;
-    Ok(run)
+    crate::fsutil::create_dir(run)?;
+    atomic_write(run.join("config.toml"), text.as_bytes())
 }
 
 fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
