@@ -141,6 +141,23 @@ pub(super) fn cases() -> Vec<Case> {
             7,
             [3, 3],
         ),
+        // Planes beyond the 64 KiB of a uniform window.
+        case(
+            "large planes, pool",
+            same(ReluMaxPool2),
+            [1, 1, 131, 130],
+            5,
+            [3, 3],
+        )
+        .kinks(),
+        case(
+            "large planes, 3 channels",
+            same(Relu),
+            [1, 3, 67, 251],
+            3,
+            [3, 3],
+        )
+        .kinks(),
         case(
             "larger than a tile",
             same(Relu),

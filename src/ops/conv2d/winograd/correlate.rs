@@ -284,7 +284,7 @@ fn transform_tiles(
 }
 
 /// Bytes of argmax from one u32 each.
-fn pack_codes(
+pub(in super::super) fn pack_codes(
     codes: &Tensor,
     count: usize,
     argmax: &Tensor,

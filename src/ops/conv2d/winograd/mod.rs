@@ -8,7 +8,7 @@
 mod correlate;
 mod weight;
 
-pub(super) use correlate::{backward_input, forward};
+pub(super) use correlate::{backward_input, forward, pack_codes};
 pub(super) use weight::backward_weight;
 
 use super::Epilogue;
@@ -281,7 +281,7 @@ fn chunk_size(
 }
 
 /// Samples that only whole chunks of keep argmax in whole words, at `output` elements per sample.
-fn group(output: usize, pooled: bool) -> usize {
+pub(super) fn group(output: usize, pooled: bool) -> usize {
     if pooled && !output.is_multiple_of(4) {
         4
     } else {
