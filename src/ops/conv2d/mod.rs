@@ -3,6 +3,7 @@
 mod bias;
 mod cases;
 mod geometry;
+mod im2col;
 mod ladder;
 mod naive;
 mod patch;

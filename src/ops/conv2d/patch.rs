@@ -9,12 +9,11 @@ use super::weight;
 use super::winograd::{group, pack_codes};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Io, Lowering, Problem, Window};
+use crate::ops::product::{LANES, windows};
+use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
-/// Lanes of the subgroups that the kernels are written for.
-const LANES: usize = 8;
 /// Input channels that the kernels take: one window each.
 const MOST_CHANNELS: usize = 4;
 /// Windows on dy, one filter each.
@@ -25,9 +24,7 @@ const PART: usize = 1024;
 /// Whether the kernels can run a problem here.
 pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
     same_3x3(p, c)?;
-    if c.class != DeviceClass::Software || c.subgroup_size != Some(LANES as u32) {
-        return Err("made for CPU drivers with subgroups of exactly 8".into());
-    }
+    windows(c)?;
     if p.get("c") > MOST_CHANNELS {
         return Err(format!("at most {MOST_CHANNELS} input channels"));
     }
