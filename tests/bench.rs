@@ -21,7 +21,7 @@ const PEAKS: Peaks = Peaks {
 
 fn measured(gpu: &Gpu, op: &str, shape: &str) -> Vec<Row> {
     let subject = bench::of_shape(op, shape).unwrap();
-    bench::run(gpu, &[subject], Some(op), &PEAKS, |_| {}).unwrap()
+    bench::run(gpu, &[subject], Some(op), None, &PEAKS, |_| {}).unwrap()
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn ladders<'a>(gpu: &Gpu, subjects: &'a [Subject]) -> Result<Vec<Ladder<'a>>> {
     Ok(found)
 }
 
-/// Measure every rung of every family of `subjects` whose name contains `filter`: first its error on one sample, then its time.
+/// Measure every rung whose name contains `rungs`, of every family of `subjects` whose name contains `filter`: first its error on one sample, then its time.
 /// A rung that the device can't run, or whose result is wrong, is a row that says why.
 ///
 /// # Errors
@@ -88,6 +88,7 @@ pub fn run(
     gpu: &Gpu,
     subjects: &[Subject],
     filter: Option<&str>,
+    rungs: Option<&str>,
     peaks: &Peaks,
     mut each: impl FnMut(&Row),
 ) -> Result<Vec<Row>> {
@@ -101,7 +102,8 @@ pub fn run(
         if reference.as_ref().is_none_or(|(of, _)| *of != subject) {
             reference = Some((subject, Reference::new(ladder.subject)?));
         }
-        for rung in ladder.family.rungs {
+        let wanted = |name: &str| rungs.is_none_or(|part| name.contains(part));
+        for rung in ladder.family.rungs.iter().filter(|r| wanted(r.name)) {
             let mut row = Row {
                 op: ladder.family.name,
                 rung: rung.name,

@@ -19,6 +19,9 @@ use std::path::PathBuf;
 pub struct BenchArgs {
     /// Only kernel families whose name contains this, e.g. conv2d or conv2d.forward
     op: Option<String>,
+    /// Only rungs whose name contains this, e.g. windows (the naive ones take long)
+    #[arg(long)]
+    rung: Option<String>,
     /// Sizes of the op instead of a model's, e.g. n=8,c=64,k=128,h=93,w=65
     #[arg(long, requires = "op", value_name = "SIZES")]
     shape: Option<String>,
@@ -80,14 +83,21 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     };
     say(&heading(gpu.name(), &gpu.driver(), &peaks));
     let mut problem = String::new();
-    let rows = bench::run(&gpu, &subjects, args.op.as_deref(), &peaks, |row| {
-        let this = format!("{} {}", row.op, row.shape);
-        if this != problem {
-            say(&format!("{}: {}", row.op, row.shape));
-            problem = this;
-        }
-        say(&line(row));
-    })?;
+    let rows = bench::run(
+        &gpu,
+        &subjects,
+        args.op.as_deref(),
+        args.rung.as_deref(),
+        &peaks,
+        |row| {
+            let this = format!("{} {}", row.op, row.shape);
+            if this != problem {
+                say(&format!("{}: {}", row.op, row.shape));
+                problem = this;
+            }
+            say(&line(row));
+        },
+    )?;
     if let Some(path) = &args.readme {
         let table = bench::table(&rows, gpu.name(), &gpu.driver(), &peaks);
         bench::rewrite(path, &table)?;
