@@ -58,7 +58,11 @@ fn the_variance_survives_a_large_mean_on_every_rung() {
                 (f64::from(got_mean) - mean).abs(),
                 (f64::from(got_variance) - variance).abs(),
             );
-            assert!(mean_error < 9.8e-4, "{}: mean off by {mean_error}", rung.name);
+            assert!(
+                mean_error < 9.8e-4,
+                "{}: mean off by {mean_error}",
+                rung.name
+            );
             assert!(
                 variance_error < 1e-3,
                 "{}: variance off by {variance_error}",

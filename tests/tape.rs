@@ -74,7 +74,10 @@ fn gradients(net: &Net) -> [(Vec<f64>, Vec<f32>); 2] {
 fn calls_of_backward_add_up() {
     let mut sum = net();
     let [a, b] = sum.losses.clone();
-    let total = sum.tape.apply(gtzan_gpu::ops::Add, &[&a, &b]).expect("a sum");
+    let total = sum
+        .tape
+        .apply(gtzan_gpu::ops::Add, &[&a, &b])
+        .expect("a sum");
     sum.tape.backward(&total).expect("backward");
     let expected = gradients(&sum);
 

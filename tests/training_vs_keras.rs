@@ -54,7 +54,11 @@ fn naive() -> Choices {
 fn twenty_losses_follow_keras_form_adam_in_f64() {
     let gpu = gpu();
     for (feed, choices, what) in [
-        (Feed::Resident { samples: 4 }, Choices::default(), "resident"),
+        (
+            Feed::Resident { samples: 4 },
+            Choices::default(),
+            "resident",
+        ),
         (Feed::Streamed, Choices::default(), "streamed"),
         (Feed::Resident { samples: 4 }, naive(), "naive rungs"),
     ] {

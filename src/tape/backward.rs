@@ -7,7 +7,6 @@ use crate::tensor::{Tensor, TensorId};
 use std::sync::Arc;
 
 impl Tape {
-
     /// Append the gradient nodes of a scalar loss, for every parameter and variable that it depends on.
     ///
     /// A second call adds to the gradients of the first, as if the sum of both losses had been differentiated (PyTorch's
@@ -179,7 +178,6 @@ impl Tape {
         }
         Ok(())
     }
-
 
     /// The gradient of a parameter or variable, after [`Tape::backward`].
     pub fn gradient(&self, tensor: &Tensor) -> Option<&Tensor> {

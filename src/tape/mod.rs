@@ -315,7 +315,6 @@ impl Tape {
             .collect()
     }
 
-
     /// The same tape without its gradient and update nodes.
     pub fn forward_only(&self) -> Tape {
         let mut tape = self.clone();
