@@ -33,7 +33,7 @@ pub struct BufferPlan {
 /// Where a tensor lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Index into [`MemoryPlan::buffers`].
+    /// Index into [`super::MemoryPlan::buffers`].
     pub buffer: usize,
     /// Offset in bytes.
     pub offset: u64,
@@ -50,7 +50,7 @@ pub struct ProgramPlan {
     pub places: Vec<Option<Place>>,
     /// First and last dispatch of every root tensor.
     pub lives: Vec<Option<(usize, usize)>>,
-    /// The program's uniform buffer (index into [`MemoryPlan::buffers`]) with all kernels' params.
+    /// The program's uniform buffer (index into [`super::MemoryPlan::buffers`]) with all kernels' params.
     pub uniforms: usize,
     /// Offset of each dispatch's params in it.
     pub params: Vec<u64>,
