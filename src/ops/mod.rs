@@ -17,6 +17,7 @@ mod l2_penalty;
 mod lowering;
 mod metrics;
 mod pooling;
+pub(crate) mod product;
 pub mod random;
 mod reduce;
 mod reference;

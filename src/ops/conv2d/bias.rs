@@ -5,17 +5,12 @@ use super::source::Source;
 use super::weight;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Io, Lowering, Problem, Window};
+use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
 use crate::tensor::Tensor;
-
-/// Lanes of the subgroups that the kernel is written for.
-const LANES: u32 = 8;
 
 /// Whether the rung can run a problem here.
 pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    if c.class != DeviceClass::Software || c.subgroup_size != Some(LANES) {
-        return Err("made for CPU drivers with subgroups of exactly 8".into());
-    }
+    crate::ops::product::windows(c)?;
     let pooled = p.get("epilogue") == super::Epilogue::ReluMaxPool2 as usize;
     let half = if pooled { 2 } else { 1 };
     if (p.get("oh") / half) * (p.get("ow") / half) > Window::ELEMENTS {

@@ -141,6 +141,40 @@ pub(super) fn cases() -> Vec<Case> {
             7,
             [3, 3],
         ),
+        // A contraction in several ranges, rows in several bands.
+        case(
+            "several ranges of channels",
+            valid([1, 2], Relu),
+            [1, 130, 4, 5],
+            6,
+            [3, 3],
+        )
+        .kinks(),
+        case(
+            "several bands of rows",
+            conv([2, 1], Padding::Same, ReluMaxPool2),
+            [2, 2, 150, 130],
+            3,
+            [5, 2],
+        )
+        .kinks(),
+        // Planes beyond the 64 KiB of a uniform window.
+        case(
+            "large planes, pool",
+            same(ReluMaxPool2),
+            [1, 1, 131, 130],
+            5,
+            [3, 3],
+        )
+        .kinks(),
+        case(
+            "large planes, 3 channels",
+            same(Relu),
+            [1, 3, 67, 251],
+            3,
+            [3, 3],
+        )
+        .kinks(),
         case(
             "larger than a tile",
             same(Relu),

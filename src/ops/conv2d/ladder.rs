@@ -4,7 +4,7 @@
 
 use super::geometry::Geometry;
 use super::tiles::same_3x3;
-use super::{bias, naive, subgroup, tiled, weight, winograd, work};
+use super::{bias, im2col, naive, patch, subgroup, tiled, weight, winograd, work};
 use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
@@ -34,17 +34,33 @@ pub static FORWARD: Family = Family {
             rounding: 1.0,
         },
         Rung {
-            name: "5_winograd_f2_windows",
+            name: "5_patch_windows",
+            supports: patch::supports,
+            rounding: 1.0,
+        },
+        Rung {
+            name: "6_im2col_windows",
+            supports: im2col::supports,
+            rounding: 1.0,
+        },
+        Rung {
+            name: "7_winograd_f2_windows",
             supports: winograd::f2_windows,
             rounding: winograd::F2.rounding,
         },
         Rung {
-            name: "6_winograd_f4_windows",
+            name: "8_winograd_f4_windows",
             supports: winograd::f4_windows,
             rounding: winograd::F4.rounding,
         },
     ],
-    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
+    software: &[
+        "5_patch_windows",
+        "8_winograd_f4_windows",
+        "6_im2col_windows",
+        "4_subgroup",
+        "2_registers",
+    ],
     hardware: &["3_shared"],
     work: work::forward,
 };
@@ -74,17 +90,27 @@ pub static BACKWARD_INPUT: Family = Family {
             rounding: 1.0,
         },
         Rung {
-            name: "5_winograd_f2_windows",
+            name: "6_im2col_windows",
+            supports: im2col::supports,
+            rounding: 1.0,
+        },
+        Rung {
+            name: "7_winograd_f2_windows",
             supports: winograd::f2_windows,
             rounding: winograd::F2.rounding,
         },
         Rung {
-            name: "6_winograd_f4_windows",
+            name: "8_winograd_f4_windows",
             supports: winograd::f4_windows,
             rounding: winograd::F4.rounding,
         },
     ],
-    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
+    software: &[
+        "8_winograd_f4_windows",
+        "6_im2col_windows",
+        "4_subgroup",
+        "2_registers",
+    ],
     hardware: &["3_shared"],
     work: work::backward_input,
 };
@@ -114,17 +140,33 @@ pub static BACKWARD_WEIGHT: Family = Family {
             rounding: 1.0,
         },
         Rung {
-            name: "5_winograd_f2_windows",
+            name: "5_gather_windows",
+            supports: patch::supports,
+            rounding: 1.0,
+        },
+        Rung {
+            name: "6_im2col_windows",
+            supports: im2col::supports,
+            rounding: 1.0,
+        },
+        Rung {
+            name: "7_winograd_f2_windows",
             supports: winograd::f2_windows,
             rounding: winograd::F2.rounding,
         },
         Rung {
-            name: "6_winograd_f4_windows",
+            name: "8_winograd_f4_windows",
             supports: winograd::f4_windows,
             rounding: winograd::F4.rounding,
         },
     ],
-    software: &["6_winograd_f4_windows", "4_subgroup", "2_registers"],
+    software: &[
+        "5_gather_windows",
+        "8_winograd_f4_windows",
+        "6_im2col_windows",
+        "4_subgroup",
+        "2_registers",
+    ],
     hardware: &["3_shared"],
     work: work::backward_weight,
 };
@@ -164,8 +206,10 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "2_registers" => tiled::forward(&tiled::registers(), g, io, l),
         "3_shared" => tiled::forward(&tiled::shared(), g, io, l),
         "4_subgroup" => subgroup::forward(g, io, l),
-        "5_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
-        "6_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
+        "5_patch_windows" => patch::forward(g, io, l),
+        "6_im2col_windows" => im2col::forward(g, io, l),
+        "7_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
+        "8_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -178,8 +222,9 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
         "2_registers" => tiled::backward_input(&tiled::registers(), g, io, dx, l),
         "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
         "4_subgroup" => subgroup::backward_input(g, io, dx, l),
-        "5_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
-        "6_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
+        "6_im2col_windows" => im2col::backward_input(g, io, dx, l),
+        "7_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
+        "8_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -192,8 +237,10 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
         "2_registers" => weight::registers(g, io, dw, l),
         "3_shared" => weight::shared(g, io, dw, l),
         "4_subgroup" => weight::subgroup(g, io, dw, l),
-        "5_winograd_f2_windows" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
-        "6_winograd_f4_windows" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
+        "5_gather_windows" => patch::backward_weight(g, io, dw, l),
+        "6_im2col_windows" => im2col::backward_weight(g, io, dw, l),
+        "7_winograd_f2_windows" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
+        "8_winograd_f4_windows" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

@@ -3,8 +3,10 @@
 mod bias;
 mod cases;
 mod geometry;
+mod im2col;
 mod ladder;
 mod naive;
+mod patch;
 mod reference;
 mod source;
 mod subgroup;
@@ -52,6 +54,16 @@ pub enum Epilogue {
     /// ReLU, then the maximum of each 2x2 window (stride 2, floor). The convolution itself, four times as large as y, is
     /// never in memory; argmax says for backward where each maximum was.
     ReluMaxPool2 = 2,
+}
+
+impl Epilogue {
+    /// Rows (and columns) of the convolution that become one of the output.
+    fn rows(self) -> usize {
+        match self {
+            Self::ReluMaxPool2 => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// Cross-correlation with zero padding and bias (what every framework calls convolution):

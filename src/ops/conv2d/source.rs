@@ -49,12 +49,21 @@ impl<'a> Source<'a> {
 
     /// A window on `planes` that starts with plane `index`, and where in it.
     pub fn window(&self, index: usize) -> (Window, u32) {
-        Window::at(self.planes, index * self.plane())
+        self.window_at(index * self.plane())
     }
 
     /// The same for the mask; for argmax the position is in bytes.
     pub fn mask_window(&self, index: usize) -> (Window, u32) {
-        let first = index * self.plane();
+        self.mask_window_at(index * self.plane())
+    }
+
+    /// A window on `planes` that starts with element `first`, and where in it.
+    pub fn window_at(&self, first: usize) -> (Window, u32) {
+        Window::at(self.planes, first)
+    }
+
+    /// The same for the mask; for argmax the position is in bytes.
+    pub fn mask_window_at(&self, first: usize) -> (Window, u32) {
         if self.epilogue != Epilogue::ReluMaxPool2 {
             return Window::at(self.mask, first);
         }

@@ -1,12 +1,11 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
-use super::{
-    Epilogue, LANES, Panels, Placed, Tiles, Variant, WINDOW, chunk_size, group, product, window,
-};
+use super::{Epilogue, Tiles, Variant, chunk_size, group};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::source::Source;
+use crate::ops::product::{Factor, LANES, Panels, Placed, WINDOW, product, window};
 use crate::ops::{Io, Lowering, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -153,13 +152,24 @@ fn correlate(
             // Products are stored so that one window shows some positions of a few filter quads.
             let at = (position / shown * k4 * shown + position % shown) * padded;
             let place = Placed {
+                tensor: &m,
                 first: at,
                 row_stride: shown * padded,
                 quads: k4,
                 columns: padded,
                 add: false,
             };
-            product(position, c4, (&u, &rows), (&v, &columns), &m, &place, l)?;
+            let a = Factor {
+                tensor: &u,
+                panels: &rows,
+                first: position * rows.size(),
+            };
+            let b = Factor {
+                tensor: &v,
+                panels: &columns,
+                first: position * columns.size(),
+            };
+            product(c4, a, b, &place, l)?;
         }
         let step = WINDOW / (shown * padded);
         for quad in (0..k4).step_by(step) {
@@ -224,7 +234,7 @@ fn transform_weight(
         turned: u32::from(target.turned),
         panel: rows.width as u32,
         panel_stride: rows.stride as u32,
-        position_stride: rows.position_stride() as u32,
+        position_stride: rows.size() as u32,
     };
     let grid = [target.channels.div_ceil(64) as u32, c4 as u32, 1];
     l.dispatch((variant.weight)(), &[target.weight, u], params, grid)
@@ -262,7 +272,7 @@ fn transform_tiles(
             first_tile: first_tile as u32,
             panel: columns.width as u32,
             panel_stride: columns.stride as u32,
-            position_stride: columns.position_stride() as u32,
+            position_stride: columns.size() as u32,
             shift: g_windows.each_ref().map(|w| w.1),
             mask_shift: m_windows.each_ref().map(|w| w.1),
         };
@@ -284,7 +294,7 @@ fn transform_tiles(
 }
 
 /// Bytes of argmax from one u32 each.
-fn pack_codes(
+pub(in super::super) fn pack_codes(
     codes: &Tensor,
     count: usize,
     argmax: &Tensor,

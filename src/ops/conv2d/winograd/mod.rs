@@ -8,16 +8,15 @@
 mod correlate;
 mod weight;
 
-pub(super) use correlate::{backward_input, forward};
+pub(super) use correlate::{backward_input, forward, pack_codes};
 pub(super) use weight::backward_weight;
 
 use super::Epilogue;
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Kernel, Lowering, Problem, Window};
-use crate::tensor::{Spec, Tensor};
-use bytemuck::{Pod, Zeroable};
+use crate::ops::product::{LANES, Panels, WINDOW};
+use crate::ops::{Capabilities, Kernel, Problem, Window};
 
 /// One size of tiles: its numbers and kernels.
 #[derive(Debug)]
@@ -67,13 +66,6 @@ pub(super) static F4: Variant = Variant {
     filter: || kernel!("winograd/f4_filter"),
 };
 
-/// vec4s in a window.
-const WINDOW: usize = Window::BYTES as usize / 16;
-/// Row panels and column panels that one product reads.
-const PANELS: usize = 4;
-/// Lanes of a subgroup; panels are whole multiples of it.
-const LANES: usize = 8;
-
 /// Input channels times filters below which transforms outweigh products.
 const LEAST_CHANNELS: usize = 256;
 
@@ -103,12 +95,7 @@ pub(super) fn f4_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
 
 fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), String> {
     shape(p)?;
-    if c.class != DeviceClass::Software {
-        return Err("made for CPU drivers; a GPU does not gather from uniform blocks".into());
-    }
-    if c.subgroup_size != Some(LANES as u32) {
-        return Err("needs subgroups of exactly 8".into());
-    }
+    crate::ops::product::windows(c)?;
     if p.get("c") * p.get("k") < LEAST_CHANNELS {
         return Err("with few channels the transforms cost more than the products save".into());
     }
@@ -136,44 +123,6 @@ fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), Strin
     Ok(())
 }
 
-/// Rows or columns of a product, cut into panels that each fit a window.
-#[derive(Debug, Clone, Copy)]
-struct Panels {
-    /// Rows (columns) of one panel.
-    width: usize,
-    /// Blocks of [`PANELS`] panels: one product per pair of blocks.
-    blocks: usize,
-    /// From one panel to the next, in vec4s.
-    stride: usize,
-}
-
-impl Panels {
-    /// `k4` vec4s along the contraction.
-    fn new(count: usize, k4: usize) -> Self {
-        let fits = WINDOW / k4 / LANES * LANES;
-        let width = (count.div_ceil(PANELS * LANES) * LANES).min(fits);
-        Self {
-            width,
-            blocks: count.div_ceil(PANELS * width),
-            stride: (width * k4).next_multiple_of(16),
-        }
-    }
-
-    /// From one position to the next, in vec4s.
-    fn position_stride(&self) -> usize {
-        self.blocks * PANELS * self.stride
-    }
-
-    /// Rows (columns) of all blocks, padding included.
-    fn padded(&self) -> usize {
-        self.blocks * PANELS * self.width
-    }
-
-    fn workspace(&self, name: &str, positions: usize, l: &mut Lowering) -> Tensor {
-        l.workspace(name, Spec::f32([positions * self.position_stride() * 4]))
-    }
-}
-
 /// Tiles of a plane.
 #[derive(Debug, Clone, Copy)]
 struct Tiles {
@@ -195,74 +144,6 @@ impl Tiles {
     }
 }
 
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct ProductParams {
-    k4: u32,
-    quads: u32,
-    a_panel: u32,
-    b_panel: u32,
-    first: u32,
-    row_stride: u32,
-    first_quad: u32,
-    columns: u32,
-}
-
-/// A window that starts at vec4 `first`, a multiple of 16.
-fn window(tensor: &Tensor, first: usize) -> Window {
-    Window::at(tensor, 4 * first).0
-}
-
-/// Where a product goes in its matrix of vec4s over rows.
-struct Placed {
-    first: usize,
-    row_stride: usize,
-    quads: usize,
-    columns: usize,
-    add: bool,
-}
-
-/// One position's product, over all blocks of row panels and column panels.
-fn product(
-    position: usize,
-    k4: usize,
-    (a, rows): (&Tensor, &Panels),
-    (b, columns): (&Tensor, &Panels),
-    m: &Tensor,
-    place: &Placed,
-    l: &mut Lowering,
-) -> Result<()> {
-    let panel = |t: &Tensor, p: &Panels, index: usize| {
-        window(t, position * p.position_stride() + index * p.stride)
-    };
-    for (i, j) in (0..rows.blocks).flat_map(|i| (0..columns.blocks).map(move |j| (i, j))) {
-        let first_column = j * PANELS * columns.width;
-        let params = ProductParams {
-            k4: k4 as u32,
-            quads: place.quads as u32,
-            a_panel: rows.width as u32,
-            b_panel: columns.width as u32,
-            first: (place.first + first_column) as u32,
-            row_stride: place.row_stride as u32,
-            first_quad: (i * PANELS * rows.width / 4) as u32,
-            columns: (place.columns - first_column) as u32,
-        };
-        let windows = (0..PANELS)
-            .map(|p| panel(a, rows, i * PANELS + p))
-            .chain((0..PANELS).map(|p| panel(b, columns, j * PANELS + p)));
-        let kernel = kernel!("winograd/product_windows");
-        let grid = [columns.width / LANES, rows.width / LANES, 1].map(|v| v as u32);
-        l.dispatch_windows(
-            kernel.with("ACCUMULATE", u32::from(place.add)),
-            &[m],
-            windows.collect(),
-            params,
-            grid,
-        )?;
-    }
-    Ok(())
-}
-
 /// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes
 /// and that `fit` the windows; at least one group.
 fn chunk_size(
@@ -281,7 +162,7 @@ fn chunk_size(
 }
 
 /// Samples that only whole chunks of keep argmax in whole words, at `output` elements per sample.
-fn group(output: usize, pooled: bool) -> usize {
+pub(super) fn group(output: usize, pooled: bool) -> usize {
     if pooled && !output.is_multiple_of(4) {
         4
     } else {
@@ -303,16 +184,5 @@ mod tests {
         assert_eq!(chunk_size(3, 4, 1 << 20, 1 << 20, any), 3);
         assert_eq!(chunk_size(9, 4, 1 << 20, 64 << 20, any), 9);
         assert_eq!(chunk_size(64, 1, 1, 1 << 20, |s| s <= 10), 10);
-    }
-
-    #[test]
-    fn panels_fit_windows_and_cover_everything() {
-        for k4 in [1, 2, 16, 33, 512] {
-            for count in [1, 8, 31, 64, 408, 1000] {
-                let p = Panels::new(count, k4);
-                assert!(p.width > 0 && p.width.is_multiple_of(LANES));
-                assert!(p.width * k4 <= WINDOW && p.padded() >= count);
-            }
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! The gradient of w: a sum over tiles.
 
-use super::{LANES, Panels, Placed, Tiles, Variant, WINDOW, chunk_size, product};
+use super::{Tiles, Variant, chunk_size};
 use crate::error::Result;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::source::Source;
+use crate::ops::product::{Factor, LANES, Panels, Placed, WINDOW, product};
 use crate::ops::{Io, Lowering, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -60,14 +61,24 @@ pub(in super::super) fn backward_weight(
         }
         for position in 0..positions {
             let place = Placed {
+                tensor: &du,
                 first: position * k4 * g.c,
                 row_stride: g.c,
                 quads: k4,
                 columns: g.c,
                 add: first > 0,
             };
-            let t4 = samples * quads;
-            product(position, t4, (&d, &rows), (&v, &columns), &du, &place, l)?;
+            let a = Factor {
+                tensor: &d,
+                panels: &rows,
+                first: position * rows.size(),
+            };
+            let b = Factor {
+                tensor: &v,
+                panels: &columns,
+                first: position * columns.size(),
+            };
+            product(samples * quads, a, b, &place, l)?;
         }
     }
     let params = [g.k as u32, g.c as u32, 0, 0];
@@ -107,7 +118,7 @@ fn transform_tiles4(
             first_quad: first_quad as u32,
             panel: panels.width as u32,
             panel_stride: panels.stride as u32,
-            position_stride: panels.position_stride() as u32,
+            position_stride: panels.size() as u32,
             shift,
             ph,
             pw,

@@ -1,4 +1,4 @@
-// Matrix product of one Winograd position: m[i,j] = Σ_k a[k,i] · b[k,j], k packed in vec4s: four multiply-adds per accumulator update.
+// Matrix product: m[i,j] = Σ_k a[k,i] · b[k,j], k packed in vec4s: four multiply-adds per accumulator update.
 // a0..a3: row panels [K/4][panel] vec4, b0..b3: column panels [K/4][panel] vec4, each a uniform window; m: vec4 over four rows.
 // One workgroup (one subgroup of 8): 8 rows of each row panel x 8 columns of each column panel; one invocation: 32 rows x 4 columns.
 // Lane i loads row i of a panel once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).

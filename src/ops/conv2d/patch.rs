@@ -1,0 +1,259 @@
+//! Convolutions of few input channels, such as a network's first: so little arithmetic per output that packing, transforms and
+//! products are all overhead. Planes come in through uniform windows, in bands of rows where a plane does not fit one.
+
+use super::Epilogue;
+use super::geometry::Geometry;
+use super::source::Source;
+use super::tiles::same_3x3;
+use super::weight;
+use super::winograd::{group, pack_codes};
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::product::{LANES, windows};
+use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+/// Input channels that the kernels take: one window each.
+const MOST_CHANNELS: usize = 4;
+/// Windows on dy, one filter each.
+const FILTERS: usize = 4;
+/// Elements of dy that one workgroup adds up at least.
+const PART: usize = 1024;
+
+/// Whether the kernels can run a problem here.
+pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    same_3x3(p, c)?;
+    windows(c)?;
+    if p.get("c") > MOST_CHANNELS {
+        return Err(format!("at most {MOST_CHANNELS} input channels"));
+    }
+    if 4 * p.get("w") > Window::ELEMENTS {
+        return Err("four rows must fit a window".into());
+    }
+    if p.get("k") * p.get("c") * 9 > Window::ELEMENTS {
+        return Err("the weight must fit a window".into());
+    }
+    Ok(())
+}
+
+/// Rows `first..end` of the output (of 2x2 blocks of it in forward), and the rows of x that they read.
+struct Band {
+    first: usize,
+    end: usize,
+    /// First row of x.
+    top: usize,
+}
+
+/// All `rows`, of which each covers `size` rows of x, in bands whose rows of x fit a window.
+fn bands(rows: usize, size: usize, w: usize) -> impl Iterator<Item = Band> {
+    let most = ((Window::ELEMENTS / w).saturating_sub(2) / size).max(1);
+    let most = rows.div_ceil(rows.div_ceil(most));
+    (0..rows).step_by(most).map(move |first| Band {
+        first,
+        end: rows.min(first + most),
+        top: (size * first).saturating_sub(1),
+    })
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct ForwardParams {
+    h: u32,
+    w: u32,
+    ph: u32,
+    pw: u32,
+    blocks: u32,
+    blocks_x: u32,
+    first_row: u32,
+    skip: u32,
+    filters: u32,
+    sample: u32,
+    first_code: u32,
+    weight: u32,
+    shift: [u32; 4],
+}
+
+/// y (and argmax): 2x2 blocks of outputs.
+pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let x = Source::x(g, io);
+    let pooled = g.epilogue == Epilogue::ReluMaxPool2;
+    let (rows, blocks_x) = match pooled {
+        true => (g.ph, g.pw),
+        false => (g.oh.div_ceil(2), g.ow.div_ceil(2)),
+    };
+    let output = g.k * g.ph * g.pw;
+    let group = group(output, pooled).min(g.n);
+    let codes = match pooled {
+        true => group * output,
+        false => 1,
+    };
+    let codes = l.workspace("argmax, unpacked", Spec::u32([codes]));
+    let (weights, weight) = Window::at(io.x(1), 0);
+    for n in 0..g.n {
+        for band in bands(rows, 2, g.w) {
+            let skip = band.top * g.w;
+            let blocks = (band.end - band.first) * blocks_x;
+            let channel = |c: usize| x.window_at((n * g.c + c.min(g.c - 1)) * g.h * g.w + skip);
+            let planes = [0, 1, 2, 3].map(channel);
+            let params = ForwardParams {
+                h: g.h as u32,
+                w: g.w as u32,
+                ph: g.ph as u32,
+                pw: g.pw as u32,
+                blocks: blocks as u32,
+                blocks_x: blocks_x as u32,
+                first_row: band.first as u32,
+                skip: skip as u32,
+                filters: g.k as u32,
+                sample: n as u32,
+                first_code: (n % group * output) as u32,
+                weight,
+                shift: planes.each_ref().map(|p| p.1),
+            };
+            let kernel = kernel!("conv2d/forward_5_patch_windows")
+                .with("EPILOGUE", g.epilogue as u32)
+                .with("CHANNELS", g.c as u32);
+            let windows = std::iter::once(weights.clone()).chain(planes.map(|p| p.0));
+            let grid = [blocks.div_ceil(LANES), g.k.div_ceil(LANES), 1].map(|v| v as u32);
+            l.dispatch_windows(
+                kernel,
+                &[io.x(2), io.y(0), &codes],
+                windows.collect(),
+                params,
+                grid,
+            )?;
+        }
+        let samples = n % group + 1;
+        if pooled && (samples == group || n + 1 == g.n) {
+            pack_codes(
+                &codes,
+                samples * output,
+                io.y(1),
+                (n + 1 - samples) * output,
+                l,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct WeightParams {
+    h: u32,
+    w: u32,
+    ph: u32,
+    pw: u32,
+    first: u32,
+    end: u32,
+    length: u32,
+    parts: u32,
+    filters: u32,
+    channels: u32,
+    first_filter: u32,
+    step: u32,
+    channel: u32,
+    first_partial: u32,
+    x_shift: u32,
+    skip: u32,
+    dy_shift: [u32; 4],
+    mask_shift: [u32; 4],
+}
+
+/// dw: every element of dy reads the nine pixels of x that it meets.
+pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+    let (x, dy) = (Source::x(g, io), Source::dy(g, io));
+    let size = g.epilogue.rows();
+    let parts = |band: &Band| ((band.end - band.first) * g.pw).div_ceil(PART);
+    let per_sample: usize = bands(g.ph, size, g.w).map(|b| parts(&b)).sum();
+    let partials = weight::partials(g.n * per_sample, dw, l);
+    for n in 0..g.n {
+        let mut first_partial = n * per_sample;
+        for band in bands(g.ph, size, g.w) {
+            gather(g, [&x, &dy], n, &band, first_partial, &partials, l)?;
+            first_partial += parts(&band);
+        }
+    }
+    weight::sum(g.n * per_sample, &partials, dw, l)
+}
+
+/// The partial sums of one band of one sample.
+fn gather(
+    g: &Geometry,
+    [x, dy]: [&Source; 2],
+    n: usize,
+    band: &Band,
+    first_partial: usize,
+    partials: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let skip = band.top * g.w;
+    let (first, end) = (band.first * g.pw, band.end * g.pw);
+    let parts = (end - first).div_ceil(PART);
+    let step = (Window::ELEMENTS - (end - first)) / dy.plane() + 1;
+    let step = step.min(g.k.div_ceil(FILTERS));
+    for channel in 0..g.c {
+        let (plane, x_shift) = x.window_at((n * g.c + channel) * g.h * g.w + skip);
+        for first_filter in (0..g.k).step_by(FILTERS * step) {
+            let start = |i: usize| {
+                let filter = (first_filter + i * step).min(g.k - 1);
+                (n * g.k + filter) * dy.plane() + first
+            };
+            let gradients = [0, 1, 2, 3].map(|i| dy.window_at(start(i)));
+            let masks = [0, 1, 2, 3].map(|i| dy.mask_window_at(start(i)));
+            let params = WeightParams {
+                h: g.h as u32,
+                w: g.w as u32,
+                ph: g.ph as u32,
+                pw: g.pw as u32,
+                first: first as u32,
+                end: end as u32,
+                length: (end - first).div_ceil(parts) as u32,
+                parts: parts as u32,
+                filters: g.k as u32,
+                channels: g.c as u32,
+                first_filter: first_filter as u32,
+                step: step as u32,
+                channel: channel as u32,
+                first_partial: first_partial as u32,
+                x_shift,
+                skip: skip as u32,
+                dy_shift: gradients.each_ref().map(|w| w.1),
+                mask_shift: masks.each_ref().map(|w| w.1),
+            };
+            let windows = std::iter::once(plane.clone())
+                .chain(gradients.map(|w| w.0))
+                .chain(masks.map(|w| w.0));
+            let kernel = kernel!("conv2d/backward_weight_5_gather_windows")
+                .with("EPILOGUE", g.epilogue as u32);
+            let grid = [parts as u32, step as u32, 1];
+            l.dispatch_windows(kernel, &[partials], windows.collect(), params, grid)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_cover_all_rows_and_what_they_read_fits_a_window() {
+        for (rows, size, w) in [
+            (93, 2, 130),
+            (187, 1, 130),
+            (1, 2, 4000),
+            (1000, 2, 2000),
+            (5, 1, 7),
+        ] {
+            let mut next = 0;
+            for band in bands(rows, size, w) {
+                assert_eq!(band.first, next);
+                assert!(band.top * w + Window::ELEMENTS >= (size * band.end + 1) * w);
+                next = band.end;
+            }
+            assert_eq!(next, rows);
+        }
+    }
+}
