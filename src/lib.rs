@@ -70,6 +70,7 @@ pub mod ops;
 pub mod plan;
 pub mod reference;
 pub mod report;
+pub mod sync_check;
 pub mod synth;
 pub mod tape;
 pub mod tensor;

@@ -29,27 +29,44 @@ fn assert_follows(losses: &[f64], expected: &[f64], tolerance: f64, what: &str) 
     }
 }
 
-/// Free runs may be this far from the f64 trace, relative, at their worst step.
+/// Free runs may be this far from the f64 trace, relative, at their worst step: with the default rungs, and with the naive ones.
 ///
-/// Up to the 7th step and from the 9th they stay within 5e-4; the 8th is an amplifier. One weight, `conv3.weight[104]`, starts
-/// with a gradient of 5.4e-7, below the rounding noise of f32 (7e-7 in this tensor; PyTorch's is 4.2e-7 on this weight), and
-/// Adam's first step divides by its size: its direction is a matter of rounding in any framework. Keras ends 1.8e-4 off at that
-/// step, PyTorch 1.1e-4. What does not depend on luck, a step from given weights, is bounded 100 times tighter below.
-const FREE_RUN: f64 = 1e-3;
+/// The worst is the 8th, an amplifier; all others stay within 3.5e-4. One weight, `conv3.weight[104]`, starts with a gradient of
+/// 5.4e-7, which is below the rounding noise of f32 in this tensor, and Adam's first step is as large for it as for any other:
+/// the loss of step 8 moves by 1e-3 per 1e-6 of error in that gradient. About half of the error comes from the nine additions
+/// per element in the first convolution; batch norm's averages, once the largest part, carry their rounding errors along.
+/// What does not depend on luck, a step from given weights, is bounded 250 times tighter below.
+const FREE_RUN: f64 = 5e-4;
+
+/// The same for one forced rung among default ones. Where a convolution adds all its products up in one accumulator (rungs
+/// 2_registers and 3_shared) the draw is less fortunate: 7.1e-4.
+const FREE_RUN_ANY_RUNG: f64 = 1e-3;
+
+/// The first rung of every family.
+fn naive() -> Choices {
+    let mut choices = Choices::default();
+    for family in registry().iter().flat_map(|entry| entry.families) {
+        choices.force(family.name, family.rungs[0].name);
+    }
+    choices
+}
 
 #[test]
 fn twenty_losses_follow_keras_form_adam_in_f64() {
     let gpu = gpu();
-    for (feed, micro) in [(Feed::Resident { samples: 4 }, 1), (Feed::Streamed, 1)] {
-        let g = tiny_settings(4 / micro, micro, feed);
-        let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &Choices::default());
+    for (feed, choices, what) in [
+        (
+            Feed::Resident { samples: 4 },
+            Choices::default(),
+            "resident",
+        ),
+        (Feed::Streamed, Choices::default(), "streamed"),
+        (Feed::Resident { samples: 4 }, naive(), "naive rungs"),
+    ] {
+        let g = tiny_settings(4, 1, feed);
+        let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &choices);
         let got = losses(&mut engine, 4, 20);
-        assert_follows(
-            &got,
-            &trace("loss_keras_form_adam_f64"),
-            FREE_RUN,
-            &format!("{feed:?}"),
-        );
+        assert_follows(&got, &trace("loss_keras_form_adam_f64"), FREE_RUN, what);
     }
 }
 
@@ -82,7 +99,7 @@ fn every_rung_follows_the_same_losses() {
         assert_follows(
             &got,
             &trace("loss_keras_form_adam_f64"),
-            FREE_RUN,
+            FREE_RUN_ANY_RUNG,
             &format!("{family}:{rung}"),
         );
     }

@@ -1,7 +1,7 @@
 // Batch norm, gradients of gamma and beta: dbeta[c] = sum of g, dgamma[c] = sum of g * (x - mean[c]) / sqrt(variance[c] + epsilon).
 // dy, x: [N,C,S] with S = H*W (1 for [N,C]); mean, variance, dgamma, dbeta: [C]; g = dy through the dropout mask; real samples only.
-// One invocation: one channel. One workgroup: 64 channels, no shared memory.
-// Traffic: reads dy and x once, 4 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
+// One invocation: one channel. One workgroup: 64 channels, no shared memory. Sums are compensated.
+// Traffic: reads dy and x once, 18 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
 // Next rung: a workgroup per (n,c) row, whose invocations read neighbouring vec4s and add up in a tree. For S = 1 this one is coalesced.
 
 struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
@@ -59,6 +59,24 @@ fn dropout(i: u32) -> f32 {
     return select(0.0, params.scale, u[index % 4u] >= params.threshold);
 }
 
+// A sum and what rounding took from it: high + low carries about twice the digits of one f32.
+struct Sum { high: f32, low: f32 }
+
+var<private> zero: u32; // a reserved word of step
+
+// x itself. Compilers may treat floats as real numbers, for which low below is 0, and would delete it; they can't see through this,
+// because only the host knows that the reserved words of Step are 0.
+fn opaque(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ zero);
+}
+
+// a + v with the rounding error of the addition in low (TwoSum, Knuth 1969; as a sum: Ogita, Rump & Oishi 2005).
+fn add(a: Sum, v: f32) -> Sum {
+    let high = opaque(a.high + v);
+    let of_v = opaque(high - a.high); // the part of v that arrived
+    return Sum(high, a.low + ((a.high - (high - of_v)) + (v - of_v)));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
@@ -66,17 +84,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if c >= params.channels {
         return;
     }
+    zero = step.reserved[0];
     let average = mean[c];
-    var sum = 0.0;
-    var product = 0.0;
+    var sum = Sum(0.0, 0.0);
+    var product = Sum(0.0, 0.0);
     for (var n = 0u; n < step.valid; n++) {
         let row = (n * params.channels + c) * params.spatial;
         for (var i = row; i < row + params.spatial; i++) {
             let g = dy[i] * dropout(i);
-            sum += g;
-            product += g * (x[i] - average);
+            sum = add(sum, g);
+            product = add(product, g * (x[i] - average));
         }
     }
-    dbeta[c] = sum;
-    dgamma[c] = product / sqrt(variance[c] + params.epsilon);
+    dbeta[c] = sum.high + sum.low;
+    dgamma[c] = (product.high + product.low) / sqrt(variance[c] + params.epsilon);
 }

@@ -1,18 +1,42 @@
 // Batch norm, gradients of gamma and beta, second stage: sums of the rows' partial sums; dgamma also divided by sqrt(variance + epsilon).
-// partial: [N,C,2] (sum of g, sum of g * (x - mean)) of each row; variance, dgamma, dbeta: [C].
+// partial: [N,C,2,2] (sum of g, sum of g * (x - mean)) of each row, as (high, low); variance, dgamma, dbeta: [C].
 // One invocation: one channel. One workgroup: 64 of them, reading neighbouring partials.
-// Traffic: reads 8 bytes per row: nothing beside the first stage.
+// Traffic: reads 16 bytes per row: nothing beside the first stage.
 // Next rung: none.
 
 struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
               alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
 
-@group(0) @binding(0) var<storage, read> partial: array<vec2<f32>>;
+@group(0) @binding(0) var<storage, read> partial: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> variance: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dgamma: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dbeta: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read> step: Step;
+@group(0) @binding(5) var<uniform> params: Params;
+
+// A sum and what rounding took from it: high + low carries about twice the digits of one f32.
+struct Sum { high: f32, low: f32 }
+
+var<private> zero: u32; // a reserved word of step
+
+// x itself. Compilers may treat floats as real numbers, for which low below is 0, and would delete it; they can't see through this,
+// because only the host knows that the reserved words of Step are 0.
+fn opaque(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ zero);
+}
+
+// a + v with the rounding error of the addition in low (TwoSum, Knuth 1969; as a sum: Ogita, Rump & Oishi 2005).
+fn add(a: Sum, v: f32) -> Sum {
+    let high = opaque(a.high + v);
+    let of_v = opaque(high - a.high); // the part of v that arrived
+    return Sum(high, a.low + ((a.high - (high - of_v)) + (v - of_v)));
+}
+
+// Two sums together.
+fn join(a: Sum, b: Sum) -> Sum {
+    return add(Sum(a.high, a.low + b.low), b.high);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -21,10 +45,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if c >= params.channels {
         return;
     }
-    var sum = vec2<f32>(0.0);
+    zero = step.reserved[0];
+    var sum = Sum(0.0, 0.0);
+    var product = Sum(0.0, 0.0);
     for (var n = 0u; n < params.samples; n++) {
-        sum += partial[n * params.channels + c];
+        let row = partial[n * params.channels + c];
+        sum = join(sum, Sum(row.x, row.y));
+        product = join(product, Sum(row.z, row.w));
     }
-    dbeta[c] = sum.x;
-    dgamma[c] = sum.y / sqrt(variance[c] + params.epsilon);
+    dbeta[c] = sum.high + sum.low;
+    dgamma[c] = (product.high + product.low) / sqrt(variance[c] + params.epsilon);
 }

@@ -1,7 +1,7 @@
 // Batch norm, statistics: mean[c] = average of x[n,c,s] over real n and all s; variance[c] = average of (x - mean)^2 (biased).
 // x: [N,C,S] with S = H*W (1 for [N,C]); mean, variance: [C].
-// One invocation: one channel, in two passes, for E[x^2] - E[x]^2 would cancel when the mean is large. One workgroup: 64 channels.
-// Traffic: reads x twice, 3 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
+// One invocation: one channel, in two passes, for E[x^2] - E[x]^2 would cancel when the mean is large; sums are compensated. One workgroup: 64 channels.
+// Traffic: reads x twice, 17 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
 // Next rung: a workgroup per (n,c) row, whose invocations read neighbouring floats and add up in a tree. For S = 1 this one is coalesced and best.
 
 struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
@@ -14,6 +14,24 @@ struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilo
 @group(0) @binding(3) var<storage, read> step: Step;
 @group(0) @binding(4) var<uniform> params: Params;
 
+// A sum and what rounding took from it: high + low carries about twice the digits of one f32.
+struct Sum { high: f32, low: f32 }
+
+var<private> zero: u32; // a reserved word of step
+
+// x itself. Compilers may treat floats as real numbers, for which low below is 0, and would delete it; they can't see through this,
+// because only the host knows that the reserved words of Step are 0.
+fn opaque(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ zero);
+}
+
+// a + v with the rounding error of the addition in low (TwoSum, Knuth 1969; as a sum: Ogita, Rump & Oishi 2005).
+fn add(a: Sum, v: f32) -> Sum {
+    let high = opaque(a.high + v);
+    let of_v = opaque(high - a.high); // the part of v that arrived
+    return Sum(high, a.low + ((a.high - (high - of_v)) + (v - of_v)));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
@@ -21,23 +39,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if c >= params.channels {
         return;
     }
+    zero = step.reserved[0];
     let count = f32(max(step.valid * params.spatial, 1u)); // a micro-batch may be all padding
-    var sum = 0.0;
+    var sum = Sum(0.0, 0.0);
     for (var n = 0u; n < step.valid; n++) {
         let row = (n * params.channels + c) * params.spatial;
         for (var s = 0u; s < params.spatial; s++) {
-            sum += x[row + s];
+            sum = add(sum, x[row + s]);
         }
     }
-    let average = sum / count;
-    var squares = 0.0;
+    let average = (sum.high + sum.low) / count;
+    var squares = Sum(0.0, 0.0);
     for (var n = 0u; n < step.valid; n++) {
         let row = (n * params.channels + c) * params.spatial;
         for (var s = 0u; s < params.spatial; s++) {
             let d = x[row + s] - average;
-            squares += d * d;
+            squares = add(squares, d * d);
         }
     }
     mean[c] = average;
-    variance[c] = squares / count;
+    variance[c] = (squares.high + squares.low) / count;
 }

@@ -1,5 +1,5 @@
-// Batch norm, statistics of one row: partial[n,c] = (average of x[n,c,:], sum of squared distances from it); 0 in padding rows.
-// x: [N,C,S] viewed as vec4s, S = H*W; partial: [N,C,2]. statistics_combine joins the rows of a channel.
+// Batch norm, statistics of one row: partial[n,c] = (sum of x[n,c,:], sum of squared distances from its average); 0 in padding rows.
+// x: [N,C,S] viewed as vec4s, S = H*W; partial: [N,C,2,2], each sum compensated (high, low). statistics_combine joins the rows of a channel.
 // One invocation: every 64th vec4 of a row. One workgroup: one row (n,c); a tree in workgroup memory adds up its 64 sums, twice.
 // Traffic: reads x twice, the second time from cache; coalesced, so the memory's full rate on a GPU. A row need not start on a vec4.
 // Next rung: keeps the values in registers between the two passes and needs one barrier: for drivers where memory and barriers are dear.
@@ -9,19 +9,42 @@ struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, 
 struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> partial: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read_write> partial: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> step: Step;
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, 64>;
+// A sum and what rounding took from it: high + low carries about twice the digits of one f32.
+struct Sum { high: f32, low: f32 }
+
+var<private> zero: u32; // a reserved word of step
+
+// x itself. Compilers may treat floats as real numbers, for which low below is 0, and would delete it; they can't see through this,
+// because only the host knows that the reserved words of Step are 0.
+fn opaque(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) ^ zero);
+}
+
+// a + v with the rounding error of the addition in low (TwoSum, Knuth 1969; as a sum: Ogita, Rump & Oishi 2005).
+fn add(a: Sum, v: f32) -> Sum {
+    let high = opaque(a.high + v);
+    let of_v = opaque(high - a.high); // the part of v that arrived
+    return Sum(high, a.low + ((a.high - (high - of_v)) + (v - of_v)));
+}
+
+// Two sums together.
+fn join(a: Sum, b: Sum) -> Sum {
+    return add(Sum(a.high, a.low + b.low), b.high);
+}
+
+var<workgroup> sums: array<Sum, 64>;
 
 // The sum of v over the workgroup, in an order that never changes.
-fn tree(v: f32, lane: u32) -> f32 {
+fn tree(v: Sum, lane: u32) -> Sum {
     sums[lane] = v;
     workgroupBarrier();
     for (var half = 32u; half > 0u; half /= 2u) {
         if lane < half {
-            sums[lane] += sums[lane + half];
+            sums[lane] = join(sums[lane], sums[lane + half]);
         }
         workgroupBarrier();
     }
@@ -32,6 +55,7 @@ fn tree(v: f32, lane: u32) -> f32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    zero = step.reserved[0];
     let row = group.y * params.channels + group.x;
     let start = row * params.spatial;
     let end = start + params.spatial;
@@ -39,23 +63,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let last = select(start / 4u, (end + 3u) / 4u, real); // no vec4 at all in a padding row
     let corners = vec4<u32>(0u, 1u, 2u, 3u);
 
-    var sum = vec4<f32>(0.0);
+    var sum = Sum(0.0, 0.0);
     for (var q = start / 4u + lane; q < last; q += 64u) {
         let i = 4u * q + corners;
         let inside = (i >= vec4<u32>(start)) & (i < vec4<u32>(end)); // the first and last vec4 belong to two rows
-        sum += select(vec4<f32>(0.0), x[q], inside);
+        // Four values are summed as they are, which costs little accuracy; fours are joined with compensation.
+        sum = add(sum, dot(select(vec4<f32>(0.0), x[q], inside), vec4<f32>(1.0)));
     }
-    let average = tree((sum.x + sum.y) + (sum.z + sum.w), lane) / f32(params.spatial);
+    let total = tree(sum, lane);
+    let average = (total.high + total.low) / f32(params.spatial);
 
-    sum = vec4<f32>(0.0);
+    sum = Sum(0.0, 0.0);
     for (var q = start / 4u + lane; q < last; q += 64u) {
         let i = 4u * q + corners;
         let inside = (i >= vec4<u32>(start)) & (i < vec4<u32>(end));
         let d = select(vec4<f32>(0.0), x[q] - average, inside);
-        sum += d * d;
+        sum = add(sum, dot(d, d));
     }
-    let squares = tree((sum.x + sum.y) + (sum.z + sum.w), lane);
+    let squares = tree(sum, lane);
     if lane == 0u {
-        partial[row] = vec2<f32>(average, squares);
+        partial[row] = vec4<f32>(total.high, total.low, squares.high, squares.low);
     }
 }

@@ -1,14 +1,21 @@
 //! `gtzan-gpu gradcheck`.
 
 use super::{console, print_json};
+use crate::bench::profile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gradcheck::{FD_TOLERANCE, Row};
-use crate::ops::registry;
+use crate::nn::Model;
+use crate::ops::{Choices, registry};
+use crate::sync_check::{self, Report};
 use clap::Args;
 use serde::Serialize;
 
 /// Options of `gradcheck`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gtzan-gpu gradcheck                          every op, every rung of its kernels
+  gtzan-gpu gradcheck conv2d                   one op
+  gtzan-gpu gradcheck --sync-check small       a whole training step, looked at op by op")]
 pub struct GradcheckArgs {
     /// Only ops whose name contains this
     op: Option<String>,
@@ -17,13 +24,20 @@ pub struct GradcheckArgs {
     /// Finite differences against the CPU reference only; needs no GPU
     #[arg(long)]
     reference: bool,
+    /// Instead of single ops, run a training step of a model op by op, in the planned memory and with every tensor in a
+    /// buffer of its own: names the first tensor that differs, and the first NaN or infinity
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["op", "reference"])]
+    sync_check: Option<String>,
+    /// Samples per step of --sync-check
+    #[arg(long, default_value_t = 4, requires = "sync_check")]
+    batch_size: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct OpReport<'a> {
     ok: bool,
     adapter: Option<&'a str>,
     results: &'a [Row],
@@ -34,6 +48,9 @@ struct Report<'a> {
 /// # Errors
 /// When an op's name is unknown, the device fails, or a check fails.
 pub fn run(args: &GradcheckArgs) -> Result<()> {
+    if let Some(model) = &args.sync_check {
+        return sync_check(args, model);
+    }
     if let Some(op) = &args.op
         && !registry().iter().any(|e| e.name.contains(op.as_str()))
     {
@@ -63,7 +80,7 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
     })?;
     let failed: Vec<&Row> = rows.iter().filter(|r| !r.ok).collect();
     if args.json {
-        print_json(&Report {
+        print_json(&OpReport {
             ok: failed.is_empty(),
             adapter: gpu.as_ref().map(|g| g.name()),
             results: &rows,
@@ -90,6 +107,59 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
             ),
         )),
     }
+}
+
+#[derive(Serialize)]
+struct StepReport<'a> {
+    ok: bool,
+    adapter: &'a str,
+    model: &'a str,
+    batch_size: usize,
+    #[serde(flatten)]
+    found: &'a Report,
+}
+
+/// A training step on random data with fresh weights, with the rungs that training would use.
+fn sync_check(args: &GradcheckArgs, model: &str) -> Result<()> {
+    super::batch_size(args.batch_size)?;
+    let network = Model::load(model)?;
+    let gpu = args.device.open()?;
+    let choices = Choices::default();
+    let mut engine = profile::random_engine(&gpu, &network, args.batch_size, &choices)?;
+    let found = sync_check::training_step(&mut engine, 1e-3)?;
+    if args.json {
+        print_json(&StepReport {
+            ok: found.ok(),
+            adapter: gpu.name(),
+            model,
+            batch_size: args.batch_size,
+            found: &found,
+        })?;
+    } else {
+        console::line(&format!(
+            "{model} at batch {} on {}: {} tensors of a training step, each as its op left it, in the planned memory and on its own",
+            args.batch_size,
+            gpu.name(),
+            found.tensors
+        ));
+        if found.ok() {
+            console::line("the same bits in both, and no NaN or infinity");
+        }
+    }
+    let problem = match (&found.first_difference, &found.first_non_finite) {
+        (None, None) => return Ok(()),
+        (Some(f), _) => format!(
+            "{} of {} depends on where tensors lie in memory: the plan overlaps it with something, or a kernel reads what nothing wrote",
+            f.tensor, f.op
+        ),
+        (None, Some(f)) => format!(
+            "{} of {} holds a NaN or an infinity at element {}; nothing before it does",
+            f.tensor,
+            f.op,
+            f.element.unwrap_or(0)
+        ),
+    };
+    Err(Error::new(ErrorKind::Device, problem))
 }
 
 fn table_row(r: &Row) -> String {

@@ -11,4 +11,4 @@ mod session;
 pub use device::{AdapterChoice, Described, Gpu, adapters, describe_adapters};
 pub use memory::{default_budget, device_memory};
 pub use profiler::{Clock, Span, Stopwatch, Timings, median};
-pub use session::{Session, StepInputs};
+pub use session::{Session, StepInputs, Written};

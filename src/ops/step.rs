@@ -27,7 +27,8 @@ pub struct Step {
     pub learning_rate: f32,
     /// Learning rate with Adam's bias correction: `lr * sqrt(1 - beta2^t) / (1 - beta1^t)`.
     pub alpha: f32,
-    /// Unused; keeps the size a multiple of 16 bytes.
+    /// Always 0, which no shader compiler can know: kernels that sum with compensation hide intermediate values behind the first
+    /// of them. They also keep the size a multiple of 16 bytes.
     pub reserved: [u32; 7],
 }
 

@@ -5,10 +5,12 @@ mod blocks;
 pub mod budget;
 pub mod cost;
 mod liveness;
+mod parts;
 pub mod recompute;
 mod schedule;
 pub mod summary;
 
+pub use parts::{BufferPlan, Category, Place, Placement, ProgramPlan};
 pub use schedule::{Chosen, Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
@@ -19,102 +21,6 @@ use crate::tensor::TensorId;
 use arena::Packing;
 use blocks::Blocks;
 use std::collections::HashMap;
-
-/// What a buffer's bytes are counted as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Category {
-    /// Parameters and running statistics.
-    Weights,
-    /// Gradients of the parameters.
-    Gradients,
-    /// The optimizer's moments.
-    Optimizer,
-    /// Tensors of the model between their first write and last read, and kernels' scratch among them.
-    Arenas,
-    /// Step state, kernel parameters, metrics.
-    Control,
-    /// Host-visible upload and readback buffers.
-    Staging,
-    /// The data set, or the current batch when it is streamed.
-    Dataset,
-}
-
-/// A buffer to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BufferPlan {
-    /// Unique name.
-    pub name: String,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// What it counts as.
-    pub category: Category,
-}
-
-/// Where a tensor lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Index into [`MemoryPlan::buffers`].
-    pub buffer: usize,
-    /// Offset in bytes.
-    pub offset: u64,
-    /// Bytes that a binding covers.
-    pub bytes: u64,
-}
-
-/// One program's part of the plan.
-#[derive(Debug, Clone)]
-pub struct ProgramPlan {
-    /// e.g. `train`.
-    pub name: String,
-    /// Place of every root tensor that a dispatch touches.
-    pub places: Vec<Option<Place>>,
-    /// First and last dispatch of every root tensor.
-    pub lives: Vec<Option<(usize, usize)>>,
-    /// The program's uniform buffer (index into [`MemoryPlan::buffers`]) with all kernels' params.
-    pub uniforms: usize,
-    /// Offset of each dispatch's params in it.
-    pub params: Vec<u64>,
-    /// Bytes of arena tensors alive during each dispatch.
-    pub live_bytes: Vec<u64>,
-    /// Bytes of workspaces alive at the peak.
-    pub workspace_at_peak: u64,
-}
-
-impl ProgramPlan {
-    /// Peak of live bytes: what a perfect placement would need.
-    pub fn lower_bound(&self) -> u64 {
-        self.live_bytes.iter().copied().max().unwrap_or(0)
-    }
-
-    /// The (first) dispatch at that peak.
-    pub fn peak(&self) -> usize {
-        let bound = self.lower_bound();
-        self.live_bytes
-            .iter()
-            .position(|&b| b == bound)
-            .unwrap_or(0)
-    }
-}
-
-/// How tensors are placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placement {
-    /// In shared arenas; the argument is how many orders the packer tries.
-    Arenas(usize),
-    /// Every tensor in a buffer of its own, never reused: for comparing every tensor with the reference.
-    Separate,
-}
-
-impl Placement {
-    /// A rough packing, for plans that are only compared.
-    pub const QUICK: Self = Self::Arenas(16);
-}
-
-impl Default for Placement {
-    fn default() -> Self {
-        Self::Arenas(1000)
-    }
-}
 
 /// The plan for one or more programs (training, evaluation) over the same persistent buffers.
 #[derive(Debug, Clone)]

@@ -2,6 +2,9 @@
 //!
 //! A row is the H*W elements of one sample and channel. The reductions work by rows and join the rows of a channel in a small
 //! second stage, so that a channel is spread over N workgroups and the order of additions never changes.
+//!
+//! All these sums carry their rounding errors along. What batch norm takes off every element is an average: an error in it is
+//! not averaged out but repeated in every element, and a weight's gradient adds them all up.
 
 use super::BatchNorm;
 use crate::error::Result;
@@ -164,9 +167,9 @@ impl Params {
         grid_1d(elements as usize, WORKGROUP)
     }
 
-    /// A pair of numbers per row, in workspace.
+    /// Two compensated sums per row, in workspace.
     fn partial(&self, l: &mut Lowering) -> Tensor {
-        let shape = [self.samples as usize, self.channels as usize, 2];
+        let shape = [self.samples as usize, self.channels as usize, 4];
         l.workspace("partial sums", Spec::f32(shape))
     }
 
@@ -254,7 +257,7 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
         let kernel = p.with_dropout(kernel);
         l.dispatch(kernel, &tensors, p, p.row_grid())?;
         let kernel = kernel!("batch_norm/backward_combine");
-        let tensors = [&partial, variance, &dgamma, &dbeta];
+        let tensors = [&partial, variance, &dgamma, &dbeta, &control];
         l.dispatch(kernel, &tensors, p, p.channel_grid())?;
     } else {
         let kernel = p.with_naive_dropout(kernel!("batch_norm/backward_1_naive"));

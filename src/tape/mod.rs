@@ -4,8 +4,15 @@
 //! change in place and say so). The tape is plain data: [`crate::plan`] places it in memory, `gpu` replays it, and
 //! [`crate::reference`] runs it on the CPU.
 
+mod backward;
+mod layout;
+mod node;
+
+pub use layout::{ALIGNMENT, Init, initial_values};
+pub use node::Node;
+
 use crate::error::{Error, Result};
-use crate::ops::{AnyOp, Fill, Io, Pass, util};
+use crate::ops::{AnyOp, Io, Pass};
 use crate::tensor::{DType, Shape, Spec, Tensor, TensorId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,73 +75,6 @@ pub struct Value {
     pub requires_grad: bool,
     /// How a parameter or a state tensor starts.
     pub init: Init,
-}
-
-/// How a parameter or state tensor starts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Init {
-    /// All one value.
-    Constant(f32),
-    /// Glorot (Xavier) uniform: `U(-l, l)` with `l = sqrt(6 / (fan_in + fan_out))` (Glorot & Bengio 2010; the default of Keras).
-    GlorotUniform {
-        /// Inputs that meet in one output.
-        fan_in: usize,
-        /// Outputs that one input reaches.
-        fan_out: usize,
-    },
-}
-
-/// One op application, in one direction.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// The op.
-    pub op: Arc<dyn AnyOp>,
-    /// The direction.
-    pub pass: Pass,
-    /// Its tensors.
-    pub io: Io,
-    /// The layer or purpose, e.g. `block1/conv2d`.
-    pub label: String,
-    /// When it runs.
-    pub phase: Phase,
-}
-
-impl Node {
-    /// Tensors that the node reads, those it changes in place included.
-    pub fn reads(&self) -> Vec<&Tensor> {
-        let written = usize::from(self.pass == Pass::Recompute);
-        let y = match self.pass {
-            Pass::Forward => &[][..],
-            _ => &self.io.y[written.min(self.io.y.len())..],
-        };
-        self.io
-            .x
-            .iter()
-            .chain(y)
-            .flatten()
-            .chain(&self.io.dy)
-            .collect()
-    }
-
-    /// Tensors that the node writes whole.
-    pub fn writes(&self) -> Vec<&Tensor> {
-        match self.pass {
-            Pass::Forward => self.io.y.iter().flatten().collect(),
-            Pass::Recompute => self.io.y.iter().take(1).flatten().collect(),
-            Pass::Backward => self.io.dx.iter().flatten().collect(),
-        }
-    }
-
-    /// Tensors that the node changes in place.
-    pub fn mutates(&self) -> Vec<&Tensor> {
-        match self.pass {
-            Pass::Forward => {
-                let io = &self.io;
-                self.op.mutates().iter().map(|&i| io.x(i)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// A recorded computation. See the [module](self).
@@ -339,174 +279,6 @@ impl Tape {
         });
     }
 
-    /// Append the gradient nodes of a scalar loss, for every parameter and variable that it depends on.
-    ///
-    /// # Errors
-    /// When `loss` is not a scalar or depends on nothing trainable.
-    pub fn backward(&mut self, loss: &Tensor) -> Result<()> {
-        if loss.numel() != 1 {
-            return Err(Error::shape(
-                "backward",
-                format!("the loss must be one number, it is {}", loss.shape()),
-            ));
-        }
-        self.forward_nodes.get_or_insert(self.nodes.len());
-        let one = self.apply(
-            util::Constant {
-                value: 1.0,
-                shape: loss.shape().clone(),
-            },
-            &[],
-        )?;
-        self.backward_from(loss, &one)
-    }
-
-    /// Append the gradient nodes of `output` under the upstream gradient `dy`.
-    ///
-    /// # Errors
-    /// When shapes differ or `output` depends on nothing trainable.
-    pub fn backward_from(&mut self, output: &Tensor, dy: &Tensor) -> Result<()> {
-        if output.shape() != dy.shape() {
-            return Err(Error::shape(
-                "backward",
-                format!(
-                    "the upstream gradient is {}, the output {}",
-                    dy.shape(),
-                    output.shape()
-                ),
-            ));
-        }
-        if !self.values[output.id.index()].requires_grad {
-            return Err(Error::shape(
-                "backward",
-                format!(
-                    "{} depends on no parameter",
-                    self.values[output.id.index()].name
-                ),
-            ));
-        }
-        self.forward_nodes.get_or_insert(self.nodes.len());
-        let scope = std::mem::take(&mut self.scope);
-        self.gradients.insert(output.id, dy.clone());
-        for index in (0..self.nodes.len()).rev() {
-            let node = self.nodes[index].clone();
-            if node.pass != Pass::Forward || node.io.y.is_empty() {
-                continue;
-            }
-            let Some(dy) = self.gradients.get(&node.io.y(0).id).cloned() else {
-                continue;
-            };
-            let dy = self.reshape(&dy, node.io.y(0).shape().clone())?;
-            self.scope = node
-                .label
-                .rsplit_once('/')
-                .map(|(s, _)| s.to_owned())
-                .unwrap_or_default();
-            self.backward_node(&node, dy)?;
-        }
-        self.scope = scope;
-        Ok(())
-    }
-
-    fn backward_node(&mut self, node: &Node, dy: Tensor) -> Result<()> {
-        let wanted: Vec<usize> = node
-            .op
-            .differentiable()
-            .iter()
-            .copied()
-            .filter(|&i| self.values[node.io.x(i).id.index()].requires_grad)
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        if node.op.gradient_is_dy() {
-            for i in wanted {
-                let x = node.io.x(i).clone();
-                self.contribute(&x, dy.clone(), false)?;
-            }
-            return Ok(());
-        }
-        let mut dx = vec![None; node.io.x.len()];
-        for &i in &wanted {
-            dx[i] = Some(self.new_gradient(node.io.x(i)));
-        }
-        let saved = node.op.saved();
-        let keep = |all: &[Option<Tensor>], named: &[usize]| -> Vec<Option<Tensor>> {
-            let pick = |(i, t): (usize, &Option<Tensor>)| t.clone().filter(|_| named.contains(&i));
-            all.iter().enumerate().map(pick).collect()
-        };
-        let io = Io {
-            x: keep(&node.io.x, saved.inputs),
-            y: keep(&node.io.y, saved.outputs),
-            dy: Some(dy),
-            dx: dx.clone(),
-        };
-        self.push_node(node.op.clone(), Pass::Backward, io);
-        for i in wanted {
-            if let Some(gradient) = dx[i].take() {
-                let x = node.io.x(i).clone();
-                self.contribute(&x, gradient, true)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The first gradient of a parameter or variable is written straight to its final place; later ones are added to it.
-    fn new_gradient(&mut self, x: &Tensor) -> Tensor {
-        let value = &self.values[x.id.index()];
-        let (name, first) = (
-            format!("d({})", value.name),
-            !self.gradients.contains_key(&x.id),
-        );
-        let role = match value.role {
-            Role::Parameter if first => Role::Gradient,
-            Role::Input if first => Role::Output,
-            _ => Role::Activation,
-        };
-        let scope = std::mem::take(&mut self.scope);
-        let tensor = self.push_value(&name, x.spec.clone(), role, false);
-        self.scope = scope;
-        tensor
-    }
-
-    /// Add `gradient` to what is already known of the gradient of `x`. `fresh`: it was made for `x` alone by `new_gradient`.
-    fn contribute(&mut self, x: &Tensor, gradient: Tensor, fresh: bool) -> Result<()> {
-        let gradient = self.reshape(&gradient, x.shape().clone())?;
-        let leaf = matches!(
-            self.values[x.id.index()].role,
-            Role::Parameter | Role::Input
-        );
-        match self.gradients.get(&x.id).cloned() {
-            None if leaf && !fresh => {
-                let slot = self.new_gradient(x);
-                let io = Io {
-                    x: vec![Some(gradient)],
-                    y: vec![Some(slot.clone())],
-                    ..Io::default()
-                };
-                self.push_node(Arc::new(util::Copy), Pass::Forward, io);
-                self.gradients.insert(x.id, slot);
-            }
-            None => {
-                self.gradients.insert(x.id, gradient);
-            }
-            Some(sum) if leaf => {
-                self.apply_all(Arc::new(util::AddAssign), &[&sum, &gradient])?;
-            }
-            Some(sum) => {
-                let sum = self.reshape(&sum, x.shape().clone())?;
-                let total = self.apply(super::ops::Add, &[&sum, &gradient])?;
-                self.gradients.insert(x.id, total);
-            }
-        }
-        Ok(())
-    }
-
-    /// The gradient of a parameter or variable, after [`Tape::backward`].
-    pub fn gradient(&self, tensor: &Tensor) -> Option<&Tensor> {
-        self.gradients.get(&tensor.id)
-    }
-
     /// All tensors, by id.
     pub fn values(&self) -> &[Value] {
         &self.values
@@ -543,24 +315,6 @@ impl Tape {
             .collect()
     }
 
-    /// Offsets in bytes of all parameters within the flat buffers, and the flat buffers' size.
-    pub fn flat_layout(&self) -> (HashMap<TensorId, u64>, u64) {
-        layout(&self.tensors(Role::Parameter))
-    }
-
-    /// Offsets in bytes of all state tensors within the state buffer, and its size.
-    pub fn state_layout(&self) -> (HashMap<TensorId, u64>, u64) {
-        layout(&self.tensors(Role::State))
-    }
-
-    /// The parameter that a gradient tensor belongs to.
-    pub fn parameter_of(&self, gradient: TensorId) -> Option<TensorId> {
-        self.gradients
-            .iter()
-            .find(|(p, g)| g.id == gradient && self.values[p.index()].role == Role::Parameter)
-            .map(|(p, _)| *p)
-    }
-
     /// The same tape without its gradient and update nodes.
     pub fn forward_only(&self) -> Tape {
         let mut tape = self.clone();
@@ -589,41 +343,4 @@ impl Tape {
             spec: original.spec.clone(),
         }
     }
-}
-
-/// Largest alignment that WebGPU devices ask of storage-buffer offsets.
-pub const ALIGNMENT: u64 = 256;
-
-fn layout(tensors: &[Tensor]) -> (HashMap<TensorId, u64>, u64) {
-    let mut offset = 0;
-    let mut offsets = HashMap::new();
-    for t in tensors {
-        offsets.insert(t.id, offset);
-        offset += t.spec.bytes().next_multiple_of(ALIGNMENT);
-    }
-    (offsets, offset)
-}
-
-/// Values for all parameters and states of a fresh model: deterministic in `seed`, by name, so that adding a layer does not
-/// change the others.
-pub fn initial_values(tape: &Tape, seed: u64) -> HashMap<TensorId, Vec<f32>> {
-    use rand::SeedableRng;
-    let mut values = HashMap::new();
-    for role in [Role::Parameter, Role::State] {
-        for tensor in tape.tensors(role) {
-            let value = tape.value(tensor.id);
-            let n = tensor.numel();
-            let data = match value.init {
-                Init::Constant(c) => vec![c; n],
-                Init::GlorotUniform { fan_in, fan_out } => {
-                    let hash = blake3::hash(format!("{seed}/{}", value.name).as_bytes());
-                    let mut rng = rand_chacha::ChaCha8Rng::from_seed(*hash.as_bytes());
-                    let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
-                    Fill::Uniform(-limit, limit).values(n, &mut rng)
-                }
-            };
-            values.insert(tensor.id, data);
-        }
-    }
-    values
 }
