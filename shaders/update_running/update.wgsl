@@ -1,4 +1,5 @@
-// Running statistics: running_mean += rate * (mean - running_mean), and the same for the variance; rate = 1 - momentum.
+// Running statistics: running_mean += rate * (mean - running_mean), and the same for the variance; rate = 1 - momentum, in the
+// warm-up 9 / (9 + step) as long as that is more.
 // All four: [C]. Nothing happens when the micro-batch is all padding.
 // One invocation: one channel. One workgroup: 64 of them, no shared memory.
 // Traffic: 24 bytes per channel; the launch is all that it costs.
@@ -6,6 +7,8 @@
 
 struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
               alpha: f32, reserved: array<u32, 7> }
+override WARM_UP: bool = false;
+
 struct Params { channels: u32, rate: f32, pad0: u32, pad1: u32 }
 
 @group(0) @binding(0) var<storage, read_write> running_mean: array<f32>;
@@ -20,7 +23,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(local_invocation_index) lane: u32) {
     let c = (group.y * groups.x + group.x) * 64u + lane;
     if c < params.channels && step.valid > 0u {
-        running_mean[c] += params.rate * (mean[c] - running_mean[c]);
-        running_variance[c] += params.rate * (variance[c] - running_variance[c]);
+        let rate = select(params.rate, max(params.rate, 9.0 / (9.0 + f32(step.step))), WARM_UP);
+        running_mean[c] += rate * (mean[c] - running_mean[c]);
+        running_variance[c] += rate * (variance[c] - running_variance[c]);
     }
 }

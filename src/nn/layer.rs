@@ -114,6 +114,9 @@ pub enum Layer {
         /// Added to the variance.
         #[serde(default = "epsilon")]
         epsilon: f32,
+        /// Let the running statistics follow faster in the first steps; see [`crate::ops::UpdateRunning`].
+        #[serde(default = "warm_up")]
+        warm_up: bool,
     },
     /// Zeroes this share of values in training, scales the rest up.
     Dropout {
@@ -146,6 +149,9 @@ fn one() -> Pair {
 }
 fn momentum() -> f32 {
     0.99
+}
+fn warm_up() -> bool {
+    true
 }
 fn epsilon() -> f32 {
     1e-3
@@ -186,7 +192,9 @@ impl Layer {
                 ("avg_pool2d: window", *window),
                 ("avg_pool2d: stride", stride.unwrap_or(*window)),
             ]),
-            Layer::BatchNorm { momentum, epsilon } => {
+            Layer::BatchNorm {
+                momentum, epsilon, ..
+            } => {
                 let sensible =
                     (0.0..=1.0).contains(momentum) && *epsilon > 0.0 && epsilon.is_finite();
                 if !sensible {

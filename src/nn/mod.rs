@@ -91,21 +91,35 @@ impl Model {
     ///
     /// # Errors
     /// When the rate is not at least 0 and below 1.
-    pub fn with_dropout(mut self, rate: f32) -> Result<Self> {
-        Layer::Dropout { rate }.check()?;
-        fn set(layers: &mut [Layer], new: f32) {
-            for layer in layers {
-                match layer {
-                    Layer::Dropout { rate } => *rate = new,
-                    Layer::Residual { layer, shortcut } => {
-                        set(layer, new);
-                        set(shortcut, new);
-                    }
-                    _ => {}
-                }
+    pub fn with_dropout(mut self, new: f32) -> Result<Self> {
+        Layer::Dropout { rate: new }.check()?;
+        each(&mut self.layers, &mut |layer| {
+            if let Layer::Dropout { rate } = layer {
+                *rate = new;
             }
-        }
-        set(&mut self.layers, rate);
+        });
         Ok(self)
+    }
+
+    /// The same model with batch norm's running statistics kept as Keras keeps them: without a warm-up.
+    pub fn with_keras_statistics(mut self) -> Self {
+        each(&mut self.layers, &mut |layer| {
+            if let Layer::BatchNorm { warm_up, .. } = layer {
+                *warm_up = false;
+            }
+        });
+        self
+    }
+}
+
+/// Call `change` with every layer, those of residual blocks included.
+fn each(layers: &mut [Layer], change: &mut impl FnMut(&mut Layer)) {
+    for layer in layers {
+        if let Layer::Residual { layer, shortcut } = layer {
+            each(layer, change);
+            each(shortcut, change);
+        } else {
+            change(layer);
+        }
     }
 }

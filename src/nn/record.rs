@@ -127,7 +127,17 @@ impl<'t> Recorder<'t> {
                 self.row("flatten", "flatten", &y, 0, 0);
                 Ok((y, false))
             }
-            Layer::BatchNorm { momentum, epsilon } => self.batch_norm(*momentum, *epsilon, next, x),
+            Layer::BatchNorm {
+                momentum,
+                epsilon,
+                warm_up,
+            } => {
+                let update = UpdateRunning {
+                    momentum: *momentum,
+                    warm_up: *warm_up,
+                };
+                self.batch_norm(update, *epsilon, next, x)
+            }
             Layer::Dropout { rate } => {
                 let dropout = self.dropout(*rate);
                 let y = match dropout {
@@ -264,7 +274,7 @@ impl<'t> Recorder<'t> {
 
     fn batch_norm(
         &mut self,
-        momentum: f32,
+        update: UpdateRunning,
         epsilon: f32,
         next: Option<&Layer>,
         x: &Tensor,
@@ -301,7 +311,6 @@ impl<'t> Recorder<'t> {
             .apply_all(std::sync::Arc::new(op), &[x, &gamma, &beta, &mean, &var])
             .map_err(|e| e.context(&name))?;
         if training {
-            let update = UpdateRunning { momentum };
             self.tape.apply_all(
                 std::sync::Arc::new(update),
                 &[&mean, &var, &outputs[1], &outputs[2]],

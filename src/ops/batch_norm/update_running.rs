@@ -15,12 +15,31 @@ use bytemuck::{Pod, Zeroable};
 pub struct UpdateRunning {
     /// Part of the old value that stays, in `[0, 1]`.
     pub momentum: f32,
+    /// Keep less of the old value in the first steps: `step / (step + 9)`, as long as that is below momentum, so that the
+    /// average follows the weights while they change fast, and evaluation is not of the network as it was initialised
+    /// (TensorFlow's `ExponentialMovingAverage` with `num_updates`). Keras' batch norm has no such warm-up.
+    pub warm_up: bool,
+}
+
+impl UpdateRunning {
+    /// Part of the batch's value that comes in at `step`, from 1.
+    fn rate(&self, step: u32) -> f64 {
+        let rate = f64::from(1.0 - self.momentum);
+        if self.warm_up {
+            rate.max(9.0 / (9.0 + f64::from(step)))
+        } else {
+            rate
+        }
+    }
 }
 
 impl Default for UpdateRunning {
-    /// Keras' momentum of 0.99.
+    /// Keras' momentum of 0.99, without a warm-up.
     fn default() -> Self {
-        Self { momentum: 0.99 }
+        Self {
+            momentum: 0.99,
+            warm_up: false,
+        }
     }
 }
 
@@ -83,14 +102,15 @@ impl Op for UpdateRunning {
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.x(3), &control];
         let grid = grid_1d(channels, WORKGROUP);
-        l.dispatch(kernel!("update_running/update"), &tensors, params, grid)
+        let kernel = kernel!("update_running/update").with("WARM_UP", u32::from(self.warm_up));
+        l.dispatch(kernel, &tensors, params, grid)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {
         let rate = if step.valid == 0 {
             T::zero()
         } else {
-            T::lit(f64::from(1.0 - self.momentum))
+            T::lit(self.rate(step.step))
         };
         let blend = |old: &Array<T>, new: &Array<T>| Array {
             shape: old.shape.clone(),
@@ -106,15 +126,20 @@ impl Op for UpdateRunning {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, c: usize| {
+    let case = |name, warm_up, c: usize| {
         let mean = (Spec::f32([c]), Fill::Normal(1.0));
         let variance = (Spec::f32([c]), Fill::Uniform(0.5, 2.0));
         let inputs = vec![mean.clone(), variance.clone(), mean, variance];
-        Case::new(name, UpdateRunning::default(), inputs)
+        let op = UpdateRunning {
+            warm_up,
+            ..UpdateRunning::default()
+        };
+        Case::new(name, op, inputs)
     };
     vec![
-        case("one channel", 1),
-        case("prime, two workgroups", 71),
-        case("all padding", 5).valid(0),
+        case("one channel", false, 1),
+        case("prime, two workgroups", false, 71),
+        case("warm-up", true, 5),
+        case("all padding", false, 5).valid(0),
     ]
 }
