@@ -9,6 +9,7 @@ mod predictor;
 mod recipe;
 mod settings;
 mod task;
+mod tensor_file;
 mod trainer;
 
 pub use callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};

@@ -38,7 +38,8 @@ pub struct TrainArgs {
     /// Folder of the run [default: runs/MODEL-N, N counting up]
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// Go on with the run in this folder; of its settings only --epochs, --vram and --threads may change
+    /// Go on with the run in this folder; of its settings only --epochs, --vram, --threads and
+    /// --strict may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "config", "data", "init", "synthetic"])]
     pub resume: Option<PathBuf>,
     /// TOML file of these options; the command line wins
@@ -155,14 +156,25 @@ impl TrainArgs {
         Ok(s)
     }
 
-    /// What may change when a run goes on.
+    /// Options over the settings of a run that goes on.
     ///
     /// # Errors
-    /// When an option makes no sense.
+    /// When an option makes no sense, or would make it another run.
     pub fn apply_resumable(&self, s: &mut Settings) -> Result<()> {
-        s.epochs = self.epochs.unwrap_or(s.epochs);
-        s.vram = self.vram.clone().or(s.vram.take());
-        s.threads = self.threads.or(s.threads);
+        let before = s.clone();
+        self.apply(s);
+        let same = Settings {
+            epochs: before.epochs,
+            vram: before.vram.clone(),
+            threads: before.threads,
+            strict: before.strict,
+            ..s.clone()
+        };
+        if same != before {
+            return Err(Error::usage(
+                "--resume goes on with the run's own settings: only --epochs, --vram, --threads and --strict may differ; start a new run for others",
+            ));
+        }
         check(s)
     }
 
