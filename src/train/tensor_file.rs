@@ -65,7 +65,9 @@ pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, HashMap<String, 
         weights.push((name, shape, bytemuck::pod_collect_to_vec(view.data())));
     }
     if let Some(stated) = metadata.remove(CHECKSUM) {
-        let tensors = weights.iter().map(|(n, s, d)| (n.as_str(), s, d.as_slice()));
+        let tensors = weights
+            .iter()
+            .map(|(n, s, d)| (n.as_str(), s, d.as_slice()));
         if stated != checksum(tensors, &metadata) {
             return Err(Error::file(
                 path,
@@ -110,7 +112,12 @@ mod tests {
         let shape = Shape::from([2, 3]);
         let data = [1.0f32, -2.0, 3.5, 0.0, 7.25, 1e-9];
         let metadata = HashMap::from([("format".to_owned(), "test".to_owned())]);
-        write(&path, &[("a", &shape, &data), ("b", &shape, &data)], metadata).unwrap();
+        write(
+            &path,
+            &[("a", &shape, &data), ("b", &shape, &data)],
+            metadata,
+        )
+        .unwrap();
         let whole = std::fs::read(&path).unwrap();
         let (tensors, metadata) = read(&path, "a test").unwrap();
         assert_eq!(tensors.len(), 2);
@@ -124,7 +131,11 @@ mod tests {
                     continue;
                 };
                 // What may change without a word is nothing that is read: a space of the header's padding.
-                assert_eq!(found, (tensors.clone(), metadata.clone()), "byte {at}, bit {bit}");
+                assert_eq!(
+                    found,
+                    (tensors.clone(), metadata.clone()),
+                    "byte {at}, bit {bit}"
+                );
             }
         }
         for length in 0..whole.len() {

@@ -85,10 +85,12 @@ impl<'a, 'g> Trainer<'a, 'g> {
     ) -> Result<Self> {
         engine.initialise(settings.seed)?;
         if let Some(weights) = init {
-            engine.set_weights(weights).map_err(|e| match &settings.init {
-                Some(path) => e.context(path.display()),
-                None => e,
-            })?;
+            engine
+                .set_weights(weights)
+                .map_err(|e| match &settings.init {
+                    Some(path) => e.context(path.display()),
+                    None => e,
+                })?;
         }
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&[0.0; 4])?;

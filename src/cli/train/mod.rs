@@ -76,10 +76,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         e.advise(format!("{saved}; afterwards go on with: {go_on}"))
     })?;
     if outcome.interrupted {
-        console::line(&format!(
-            "{}; saved; go on with: {go_on}",
-            outcome.ending
-        ));
+        console::line(&format!("{}; saved; go on with: {go_on}", outcome.ending));
         return Err(Error::new(
             crate::ErrorKind::Interrupted,
             format!("interrupted; everything so far is in {}", run.display()),

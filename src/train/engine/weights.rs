@@ -106,9 +106,7 @@ impl Engine<'_> {
     pub fn moments(&mut self) -> Result<[Vec<f32>; 2]> {
         let mut all = [Vec::new(), Vec::new()];
         for (which, into) in [Flat::Moment1, Flat::Moment2].into_iter().zip(&mut all) {
-            let bytes = self
-                .session
-                .read_buffer(flat_buffer(which).0)?;
+            let bytes = self.session.read_buffer(flat_buffer(which).0)?;
             *into = bytemuck::pod_collect_to_vec(&bytes);
         }
         Ok(all)
