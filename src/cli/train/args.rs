@@ -99,7 +99,7 @@ pub struct TrainArgs {
     /// Tracks at most, spread over the genres
     #[arg(long)]
     limit: Option<usize>,
-    /// Tracks per genre of the synthetic set [default: 40]
+    /// Tracks per genre of the synthetic set [default: 60]
     #[arg(long)]
     synthetic_tracks: Option<usize>,
     /// End with an error at the first bad file
