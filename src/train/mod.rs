@@ -14,7 +14,7 @@ mod trainer;
 
 pub use callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
-pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, compile, means};
+pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, check_weights, compile, means};
 pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;
