@@ -229,7 +229,7 @@ pub fn read_config(path: &Path) -> Result<Settings> {
     toml::from_str(&text).map_err(|e| {
         let line = e
             .span()
-            .map_or(1, |s| text[..s.start].lines().count().max(1));
+            .map_or(1, |s| text[..s.start].matches('\n').count() + 1);
         Error::usage(format!(
             "{}, line {line}: {}",
             path.display(),
@@ -263,6 +263,9 @@ fn check(s: &Settings) -> Result<()> {
             "--weight-decay {} must be 0 or more",
             s.weight_decay
         ));
+    }
+    if s.dropout.is_some_and(|rate| !(0.0..1.0).contains(&rate)) {
+        return wrong("--dropout must be at least 0 and below 1".into());
     }
     if s.clip_norm.is_some_and(|c| !(c > 0.0 && c.is_finite())) {
         return wrong("--clip-norm must be above 0".into());
