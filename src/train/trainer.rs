@@ -196,8 +196,12 @@ impl<'a, 'g> Trainer<'a, 'g> {
     ) -> Result<Outcome> {
         while self.progress.epoch < self.settings.epochs && self.progress.ending.is_none() {
             if !self.epoch(interrupted, on)? {
+                let p = &self.progress;
                 return Ok(Outcome {
-                    ending: format!("interrupted in epoch {}", self.progress.epoch + 1),
+                    ending: match p.step_in_epoch {
+                        0 => format!("interrupted after epoch {}", p.epoch),
+                        steps => format!("interrupted after step {steps} of epoch {}", p.epoch + 1),
+                    },
                     interrupted: true,
                 });
             }

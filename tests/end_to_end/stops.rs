@@ -100,7 +100,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     assert!(sent.success());
     let out = child.wait_with_output().expect("waited");
     assert_eq!(out.status.code(), Some(130));
-    let stdout = String::from_utf8_lossy(&out.stdout);
-    assert!(stdout.contains("--resume run"), "{stdout}");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(stderr.contains("--resume run"), "{stderr}");
     assert!(place.path("run/checkpoint.safetensors").exists());
 }

@@ -31,7 +31,6 @@ pub fn run(args: TrainArgs) -> Result<()> {
         Some(run) => resume_settings(run, &args)?,
         None => (args.settings()?, None),
     };
-    let interrupted = catch_interrupts();
     let gpu = args.device.open()?;
     show::device(&gpu);
     let model = load_model(&settings)?;
@@ -65,6 +64,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
         }
     };
     let mut display = show::Display::new(&task, &settings);
+    // Not earlier: until here there is nothing to save, and Ctrl-C simply ends the program.
+    let interrupted = catch_interrupts();
     let outcome = trainer.run(&interrupted, &mut |event| display.event(event));
     display.finish();
     let go_on = format!("gtzan-gpu train --resume {}", run.display());
@@ -76,10 +77,9 @@ pub fn run(args: TrainArgs) -> Result<()> {
         e.advise(format!("{saved}; afterwards go on with: {go_on}"))
     })?;
     if outcome.interrupted {
-        console::line(&format!("{}; saved; go on with: {go_on}", outcome.ending));
         return Err(Error::new(
             crate::ErrorKind::Interrupted,
-            format!("interrupted; everything so far is in {}", run.display()),
+            format!("{}; all is saved; go on with: {go_on}", outcome.ending),
         ));
     }
     console::line(&outcome.ending);
