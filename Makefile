@@ -4,7 +4,7 @@
 # make bench   times every kernel of every ladder on this machine
 
 CARGO ?= cargo
-EPOCHS ?= 8
+EPOCHS ?= 7
 RUN ?= runs/demo
 
 .PHONY: help setup build demo test check bench
