@@ -119,23 +119,24 @@ mod tests {
         )
         .unwrap();
         let whole = std::fs::read(&path).unwrap();
-        let (tensors, metadata) = read(&path, "a test").unwrap();
-        assert_eq!(tensors.len(), 2);
-        assert_eq!(metadata.len(), 1);
+        let sorted = || {
+            read(&path, "a test").map(|(mut tensors, metadata)| {
+                tensors.sort_by(|a, b| a.0.cmp(&b.0));
+                (tensors, metadata)
+            })
+        };
+        let (tensors, metadata) = sorted().unwrap();
+        assert_eq!((tensors.len(), metadata.len()), (2, 1));
         for at in 0..whole.len() {
             for bit in [0, 5] {
                 let mut bytes = whole.clone();
                 bytes[at] ^= 1 << bit;
                 std::fs::write(&path, &bytes).unwrap();
-                let Ok(found) = read(&path, "a test") else {
-                    continue;
-                };
-                // What may change without a word is nothing that is read: a space of the header's padding.
-                assert_eq!(
-                    found,
-                    (tensors.clone(), metadata.clone()),
-                    "byte {at}, bit {bit}"
-                );
+                // What passes has lost the checksum's own name and nothing that is read.
+                if let Ok((found, about)) = sorted() {
+                    assert_eq!(found, tensors, "byte {at}, bit {bit}");
+                    assert_eq!(about.get("format"), metadata.get("format"), "byte {at}");
+                }
             }
         }
         for length in 0..whole.len() {
