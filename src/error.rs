@@ -91,6 +91,14 @@ impl Error {
         }
     }
 
+    /// The same error with what to do next behind it.
+    pub fn advise(self, advice: impl fmt::Display) -> Self {
+        Self {
+            kind: self.kind,
+            message: format!("{}; {advice}", self.message),
+        }
+    }
+
     /// Exit status of the program: 2 for a usage error, 130 after Ctrl-C, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self.kind {

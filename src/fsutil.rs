@@ -65,6 +65,10 @@ pub fn write_error(path: &Path, error: &io::Error) -> Error {
             "can't be written, the disk is full; free some space or choose another folder"
                 .to_string()
         }
+        io::ErrorKind::FileTooLarge => {
+            "can't be written, it is larger than the system allows here (`ulimit -f`); raise the limit or choose another folder"
+                .to_string()
+        }
         io::ErrorKind::ReadOnlyFilesystem => {
             "can't be written, the file system is read-only; choose another folder".to_string()
         }

@@ -11,7 +11,11 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let what = match error.kind() {
+                gtzan_gpu::ErrorKind::Interrupted => "",
+                _ => "error: ",
+            };
+            eprintln!("{what}{error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -317,7 +317,7 @@ fn written_au_files_read_back() {
     let error =
         au::write_pcm16(folder.path().join("none/x.au"), &samples, SAMPLE_RATE).unwrap_err();
     assert!(
-        error.to_string().contains("none/x.au: can't write it"),
+        error.to_string().contains("none/x.au: can't be written"),
         "{error}"
     );
 }

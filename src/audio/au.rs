@@ -9,12 +9,13 @@
 //! | 4 | sample rate in Hz |
 //! | 5 | channels, interleaved |
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::mono::Mono;
 use super::pcm::{Encoding, Endian};
 use crate::error::{Error, Result};
+use crate::fsutil::atomic_write;
 
 /// Bytes of the six header words.
 const HEADER: u64 = 24;
@@ -161,7 +162,6 @@ pub fn write_pcm16_annotated(
     annotation: &str,
 ) -> Result<()> {
     let path = path.as_ref();
-    let io = |e: std::io::Error| Error::file(path, format!("can't write it ({e})"));
     let size = u32::try_from(samples.len() as u64 * 2).map_err(|_| {
         Error::file(
             path,
@@ -187,17 +187,5 @@ pub fn write_pcm16_annotated(
         // `as` saturates, so 1.0 becomes 32767 and anything louder clips instead of wrapping.
         bytes.extend_from_slice(&((sample * 32_768.0).round() as i16).to_be_bytes());
     }
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default; this one becomes an ordinary file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(io)?;
-    file.write_all(&bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    atomic_write(path, &bytes)
 }

@@ -64,7 +64,7 @@ impl Model {
         let model: Self = toml::from_str(text).map_err(|e| {
             let line = e
                 .span()
-                .map_or(1, |s| text[..s.start].lines().count().max(1));
+                .map_or(1, |s| text[..s.start].matches('\n').count() + 1);
             let message = e.message().replace('\n', " ");
             Error::model(format!("{origin}, line {line}: {message}"))
         })?;

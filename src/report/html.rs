@@ -98,7 +98,7 @@ fn tiles(report: &RunReport) -> Vec<Value> {
         tiles.push(tile(label, percent(value), format!("epoch {}", best.epoch)));
     }
     if let Some(matrix) = &report.evaluation {
-        let note = format!("on {} segments", count(matrix.total()));
+        let note = format!("on {} tracks", count(matrix.total()));
         tiles.push(tile("Macro F1", fixed(matrix.report().macro_f1), note));
     }
     if let Some(last) = history.rows.last() {

@@ -17,7 +17,6 @@ mod sounds;
 mod stage;
 mod theory;
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,6 +26,7 @@ use serde_json::json;
 use crate::audio::{SAMPLE_RATE, au};
 use crate::dataset::Progress;
 use crate::error::{Error, Result};
+use crate::fsutil::{atomic_write, create_dir};
 use dice::Dice;
 use stage::Stage;
 
@@ -100,11 +100,8 @@ pub fn write_folder(
             "{tracks} tracks of {seconds} s: there must be at least one, of 0.1 to 3600 s"
         )));
     }
-    let made = |path: &Path| {
-        fs::create_dir_all(path).map_err(|e| Error::file(path, format!("can't be made: {e}")))
-    };
     for genre in GENRES {
-        made(&dir.join(genre))?;
+        create_dir(dir.join(genre))?;
     }
     let about = json!({
         "what": "synthetic music composed by gtzan-gpu: not real recordings",
@@ -114,8 +111,7 @@ pub fn write_folder(
         "seconds": seconds,
     });
     let marker = dir.join(MARKER);
-    fs::write(&marker, format!("{about:#}\n"))
-        .map_err(|e| Error::file(&marker, format!("can't be written: {e}")))?;
+    atomic_write(&marker, format!("{about:#}\n").as_bytes())?;
 
     let total = tracks * GENRES.len();
     let done = AtomicUsize::new(0);

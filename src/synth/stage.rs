@@ -77,9 +77,9 @@ impl Studio {
         let centres = (0..23).map(|band| 50.0 * 2f64.powf(f64::from(band) / 3.0));
         Self {
             equaliser: centres
-                .map(|hz| (hz * dice.range(0.9..1.1), dice.range(-9.0..9.0)))
+                .map(|hz| (hz * dice.range(0.9..1.1), dice.range(-4.0..4.0)))
                 .collect(),
-            tilt: dice.range(-12.0..8.0),
+            tilt: dice.range(-7.0..5.0),
             bandwidth: (dice.range(15.0..120.0), dice.range(4000.0..10_500.0)),
             echo: (0.0, 0.0, 0.0),
             room: (room * dice.range(0.4..1.0)) as f32,

@@ -2,9 +2,8 @@
 
 use super::callbacks::Callbacks;
 use super::engine::Weights;
-use super::model_file::{from_bytes, to_bytes};
+use super::tensor_file;
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write;
 use crate::report::EpochRow;
 use crate::tensor::Shape;
 use serde::{Deserialize, Serialize};
@@ -30,6 +29,8 @@ pub struct Progress {
     pub seconds: f64,
     /// Why the run ended, when it has.
     pub ending: Option<String>,
+    /// [`Task::fingerprint`](super::Task::fingerprint) of the data.
+    pub task: String,
 }
 
 /// A run at one moment.
@@ -82,7 +83,7 @@ impl Checkpoint {
         for (name, (_, shape, data)) in best.iter().zip(&self.best) {
             tensors.push((name, shape, data));
         }
-        atomic_write(path, &to_bytes(path, &tensors, metadata)?)
+        tensor_file::write(path, &tensors, metadata)
     }
 
     /// Read from `path`.
@@ -90,9 +91,7 @@ impl Checkpoint {
     /// # Errors
     /// When the file is missing, damaged, or no checkpoint of this program.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|e| Error::file(path, format!("can't be read as a checkpoint: {e}")))?;
-        let (tensors, metadata) = from_bytes(path, &bytes)?;
+        let (tensors, metadata) = tensor_file::read(path, "a checkpoint")?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(Error::file(
                 path,

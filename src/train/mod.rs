@@ -9,11 +9,12 @@ mod predictor;
 mod recipe;
 mod settings;
 mod task;
+mod tensor_file;
 mod trainer;
 
 pub use callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
-pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, compile, means};
+pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, check_weights, compile, means};
 pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;

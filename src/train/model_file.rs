@@ -1,14 +1,13 @@
 //! `model.safetensors`: weights under PyTorch's names and layouts, and in its metadata all that predicting needs.
 
-use super::engine::Weights;
+use super::engine::{Weights, check_weights};
+use super::graph::{Feed, GraphSettings, evaluation_tape};
+use super::tensor_file;
 use crate::dataset::{Normaliser, Segments};
 use crate::error::{Error, Result};
 use crate::features::Definition;
-use crate::fsutil::atomic_write;
 use crate::nn::Model;
 use crate::tensor::Shape;
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -77,17 +76,15 @@ impl ModelFile {
             .iter()
             .map(|(n, s, d)| (n.as_str(), s, d.as_slice()))
             .collect();
-        atomic_write(path, &to_bytes(path, &tensors, metadata)?)
+        tensor_file::write(path, &tensors, metadata)
     }
 
     /// Read from `path`.
     ///
     /// # Errors
-    /// When the file is missing, damaged, or no model of this program.
+    /// When the file is missing, damaged, no model of this program, or its weights are not its architecture's.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|e| Error::file(path, format!("can't be read as a model: {e}")))?;
-        let (weights, metadata) = from_bytes(path, &bytes)?;
+        let (weights, metadata) = tensor_file::read(path, "a model")?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(Error::file(
                 path,
@@ -119,7 +116,25 @@ impl ModelFile {
                 "normalisation and features differ in rows; the file is damaged",
             ));
         }
+        let tape = evaluation_tape(&file.model, &file.inputs(1), 1)
+            .map_err(|e| e.context(path.display()))?;
+        check_weights(&tape, &file.weights).map_err(|e| e.context(path.display()))?;
         Ok(file)
+    }
+
+    /// Settings of a graph that predicts batches of `batch`.
+    pub(super) fn inputs(&self, batch: usize) -> GraphSettings {
+        GraphSettings {
+            rows: self.features.rows,
+            frames: self.features.frames,
+            classes: self.labels.len(),
+            micro_batch: batch,
+            micro_batches: 1,
+            feed: Feed::Streamed,
+            label_smoothing: 0.0,
+            weight_decay: 0.0,
+            clip_norm: None,
+        }
     }
 }
 
@@ -128,52 +143,9 @@ impl ModelFile {
 /// # Errors
 /// When the file is missing or damaged.
 pub fn read_weights(path: &Path) -> Result<Weights> {
-    let bytes = std::fs::read(path)
-        .map_err(|e| Error::file(path, format!("can't be read as weights: {e}")))?;
-    Ok(from_bytes(path, &bytes)?.0)
+    Ok(tensor_file::read(path, "weights")?.0)
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::file(path, format!("damaged metadata: {e}")))
-}
-
-/// Named f32 tensors and metadata as the bytes of a safetensors file.
-pub(super) fn to_bytes(
-    path: &Path,
-    tensors: &[(&str, &Shape, &[f32])],
-    metadata: HashMap<String, String>,
-) -> Result<Vec<u8>> {
-    let mut views = Vec::with_capacity(tensors.len());
-    for (name, shape, data) in tensors {
-        let view = TensorView::new(
-            Dtype::F32,
-            shape.dims().to_vec(),
-            bytemuck::cast_slice(data),
-        )
-        .map_err(|e| Error::file(path, format!("{name}: {e}")))?;
-        views.push((*name, view));
-    }
-    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::file(path, e))
-}
-
-/// The f32 tensors and the metadata of a safetensors file.
-pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(Weights, HashMap<String, String>)> {
-    let damaged = |e: safetensors::SafeTensorError| {
-        Error::file(path, format!("not a safetensors file, or damaged ({e})"))
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let mut weights = Vec::new();
-    for (name, view) in file.tensors() {
-        if view.dtype() != Dtype::F32 {
-            return Err(Error::file(
-                path,
-                format!("{name} is {:?}, expected F32", view.dtype()),
-            ));
-        }
-        let shape = Shape::new(view.shape().to_vec());
-        weights.push((name, shape, bytemuck::pod_collect_to_vec(view.data())));
-    }
-    Ok((weights, metadata))
 }

@@ -1,7 +1,6 @@
 //! A saved model on the GPU, for predicting.
 
 use super::engine::{Engine, Samples, compile};
-use super::graph::{Feed, GraphSettings};
 use super::model_file::ModelFile;
 use crate::dataset::Normaliser;
 use crate::error::Result;
@@ -32,17 +31,7 @@ impl<'g> Predictor<'g> {
         batch_size: usize,
         choices: &Choices,
     ) -> Result<Self> {
-        let g = GraphSettings {
-            rows: file.features.rows,
-            frames: file.features.frames,
-            classes: file.labels.len(),
-            micro_batch: batch_size,
-            micro_batches: 1,
-            feed: Feed::Streamed,
-            label_smoothing: 0.0,
-            weight_decay: 0.0,
-            clip_norm: None,
-        };
+        let g = file.inputs(batch_size);
         let (programs, plan) = compile(&file.model, &g, None, TABLE, gpu.capabilities(), choices)?;
         let mut engine = Engine::new(gpu, programs, plan, &g, Arc::default(), batch_size, 0)?;
         engine.set_weights(&file.weights)?;

@@ -91,7 +91,7 @@ impl Default for Settings {
             features: Definition::Segment,
             shuffle: true,
             limit: None,
-            synthetic_tracks: 40,
+            synthetic_tracks: 60,
             strict: false,
             early_stopping: 15,
             plateau_patience: 5,

@@ -32,6 +32,9 @@ pub struct Task {
     pub synthetic: bool,
     /// One line for people.
     pub description: String,
+    /// Hash of genres, tracks, segments, labels and split: equal for the same data and settings. Feature values are left out,
+    /// since they differ in their last bits from machine to machine.
+    pub fingerprint: String,
 }
 
 /// The rule that `--split`, `--folds` and `--val-fraction` name together.
@@ -104,6 +107,7 @@ impl Task {
             train.len(),
             validation.len()
         );
+        let fingerprint = fingerprint(&dataset, &[&train, &validation]);
         let frames = dataset.frames;
         let mut x = dataset.take_x();
         normaliser.apply(&mut x, frames)?;
@@ -123,8 +127,29 @@ impl Task {
             normaliser,
             synthetic: dataset.synthetic,
             description,
+            fingerprint,
         })
     }
+}
+
+fn fingerprint(dataset: &Dataset, sides: &[&Vec<usize>]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut line = |text: &str| {
+        hasher.update(text.as_bytes());
+        hasher.update(b"\n");
+    };
+    line(&format!("{} x {}", dataset.rows, dataset.frames));
+    dataset.genres.iter().for_each(|g| line(g));
+    for track in &dataset.tracks {
+        line(&format!("{} {}", track.genre, track.name));
+    }
+    for sample in &dataset.samples {
+        line(&format!("{} {}", sample.track, sample.segment));
+    }
+    for side in sides {
+        line(&format!("{side:?}"));
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// Average the probabilities of samples that belong to one track: returns (one sample of each track, its mean

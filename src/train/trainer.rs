@@ -7,7 +7,7 @@ use super::model_file::ModelFile;
 use super::settings::Settings;
 use super::task::{Task, argmax, per_track};
 use crate::dataset::epoch_order;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fsutil::{atomic_write, remove_leftovers};
 use crate::nn::Model;
 use crate::report::{ConfusionMatrix, EpochRow, History};
@@ -50,6 +50,9 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
+/// The file that a run goes on from.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
 /// How often the totals are read back for the progress bar.
 const READ_EVERY: Duration = Duration::from_millis(1000);
 
@@ -63,6 +66,8 @@ pub struct Trainer<'a, 'g> {
     run: PathBuf,
     progress: Progress,
     best: Weights,
+    /// Epochs in the checkpoint on disk.
+    saved: u32,
 }
 
 impl<'a, 'g> Trainer<'a, 'g> {
@@ -80,7 +85,12 @@ impl<'a, 'g> Trainer<'a, 'g> {
     ) -> Result<Self> {
         engine.initialise(settings.seed)?;
         if let Some(weights) = init {
-            engine.set_weights(weights)?;
+            engine
+                .set_weights(weights)
+                .map_err(|e| match &settings.init {
+                    Some(path) => e.context(path.display()),
+                    None => e,
+                })?;
         }
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&[0.0; 4])?;
@@ -97,6 +107,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             history: Vec::new(),
             seconds: 0.0,
             ending: None,
+            task: task.fingerprint.clone(),
         };
         let mut trainer = Self {
             engine,
@@ -106,6 +117,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             run: run.to_owned(),
             progress,
             best: Vec::new(),
+            saved: 0,
         };
         trainer.save_checkpoint()?;
         Ok(trainer)
@@ -123,8 +135,17 @@ impl<'a, 'g> Trainer<'a, 'g> {
         run: &Path,
         checkpoint: Checkpoint,
     ) -> Result<Self> {
-        engine.set_weights(&checkpoint.weights)?;
-        engine.set_moments(&checkpoint.moments)?;
+        let path = run.join(CHECKPOINT);
+        if checkpoint.progress.task != task.fingerprint {
+            return Err(Error::file(
+                run,
+                "the data is not what the run was trained on (other tracks, genres or segments); give it back what it had, or start a new run",
+            ));
+        }
+        engine
+            .set_weights(&checkpoint.weights)
+            .and_then(|()| engine.set_moments(&checkpoint.moments))
+            .map_err(|e| e.context(path.display()))?;
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&checkpoint.totals)?;
         let trainer = Self {
@@ -133,6 +154,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             settings,
             model,
             run: run.to_owned(),
+            saved: checkpoint.progress.epoch,
             progress: checkpoint.progress,
             best: checkpoint.best,
         };
@@ -152,6 +174,11 @@ impl<'a, 'g> Trainer<'a, 'g> {
         &self.progress
     }
 
+    /// Epochs that the checkpoint on disk holds, whatever happens next.
+    pub fn saved_epochs(&self) -> u32 {
+        self.saved
+    }
+
     /// The engine.
     pub fn engine(&mut self) -> &mut Engine<'g> {
         &mut self.engine
@@ -169,8 +196,12 @@ impl<'a, 'g> Trainer<'a, 'g> {
     ) -> Result<Outcome> {
         while self.progress.epoch < self.settings.epochs && self.progress.ending.is_none() {
             if !self.epoch(interrupted, on)? {
+                let p = &self.progress;
                 return Ok(Outcome {
-                    ending: format!("interrupted in epoch {}", self.progress.epoch + 1),
+                    ending: match p.step_in_epoch {
+                        0 => format!("interrupted after epoch {}", p.epoch),
+                        steps => format!("interrupted after step {steps} of epoch {}", p.epoch + 1),
+                    },
                     interrupted: true,
                 });
             }
@@ -320,7 +351,9 @@ impl<'a, 'g> Trainer<'a, 'g> {
             best: self.best.clone(),
             totals: self.engine.totals()?,
         };
-        checkpoint.save(&self.run.join("checkpoint.safetensors"))
+        checkpoint.save(&self.run.join(CHECKPOINT))?;
+        self.saved = self.progress.epoch;
+        Ok(())
     }
 
     /// The history so far.

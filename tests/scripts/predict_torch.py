@@ -1,14 +1,15 @@
-"""Runs a trained `model.safetensors` in PyTorch, to check the engine's predictions against an independent one.
+"""Runs a trained `model.safetensors` in PyTorch: a second opinion on every probability, and a template for using it there.
 
     pip install torch safetensors numpy
-    gtzan-gpu features clip.wav --out features.safetensors
-    python tests/scripts/predict_torch.py runs/demo/model.safetensors features.safetensors
-    python tests/scripts/predict_torch.py MODEL FEATURES --compare predictions.json
+    gtzan-gpu features genres --segments all --out features.safetensors
+    python tests/scripts/predict_torch.py runs/seed-1/model.safetensors features.safetensors
 
-FEATURES is a safetensors file whose tensor `x` holds the features before normalisation, (segments, rows, frames) or
-(rows, frames). The probabilities of every segment and their mean over the file are printed as JSON. With --compare,
-the mean is checked against what `gtzan-gpu predict --json` printed for the same file (an entry of that list, the first
-unless --entry says otherwise); the exit status is 1 where a probability differs by more than --tolerance.
+FEATURES is what `gtzan-gpu features` writes: `x` (samples, rows, frames) before normalisation, the `track` of every
+sample, the tracks' names. Each track's mean probabilities are printed as JSON. With --compare FILE they are checked
+against what the engine printed, and the exit status is 1 where they differ:
+
+    gtzan-gpu predict  runs/seed-1 genres/*/*.au --json                > predicted.json   each probability, within --tolerance
+    gtzan-gpu evaluate runs/seed-1 genres --segments all --json        > evaluated.json   the confusion matrix
 
 The twin below is the architecture of the models `seed` and `small`, for inference: convolution blocks
 (conv 3x3 "same" -> ReLU -> max-pool 2 -> batch norm), global average pooling, then dense -> ReLU -> batch norm -> dense
@@ -19,6 +20,7 @@ import argparse
 import json
 import re
 import sys
+from pathlib import PurePath
 
 import numpy as np
 import torch
@@ -73,52 +75,82 @@ def load(path):
     return twin.eval(), metadata
 
 
-def normalised(path, metadata):
-    """Features of the file as (segments, 1, rows, frames), (x - mean) / std per row."""
+def read_features(path, metadata):
+    """Normalised samples (n, 1, rows, frames), x -> (x - mean) / std per row; each one's track, class and the tracks' names."""
     with safe_open(path, framework="np") as file:
-        x = file.get_tensor("x").astype(np.float32)
-    rows, frames = metadata["features"]["rows"], metadata["features"]["frames"]
-    if x.shape[-2:] != (rows, frames):
-        sys.exit(f"{path}: x is {x.shape}, the model wants (segments, {rows}, {frames})")
-    x = x.reshape(-1, rows, frames)
+        about = json.loads((file.metadata() or {}).get("gtzan-gpu", "null"))
+        if about is None:
+            sys.exit(f"{path}: not written by `gtzan-gpu features`")
+        x, y, track = (file.get_tensor(name) for name in ("x", "y", "track"))
+    expected = (metadata["features"]["rows"], metadata["features"]["frames"])
+    if x.shape[1:] != expected:
+        sys.exit(f"{path}: samples are {x.shape[1:]}, the model takes {expected}")
     mean, std = (np.asarray(metadata["normalisation"][key], dtype=np.float32) for key in ("mean", "std"))
-    # One value for everything or one per feature row.
     x = (x - mean.reshape(-1, 1)) / std.reshape(-1, 1)
-    return torch.from_numpy(x[:, None])
+    classes = [metadata["labels"].index(about["genres"][k]) for k in y]
+    return torch.from_numpy(x[:, None]), track, classes, about["tracks"]
 
 
-def compare(labels, mean, path, entry, tolerance):
-    """Checks the mean probabilities against an entry of `predict --json`; returns the largest difference."""
-    with open(path, encoding="utf-8") as file:
-        predictions = json.load(file)[entry]["predictions"]
-    worst = max(abs(p["probability"] - float(mean[labels.index(p["genre"])])) for p in predictions)
-    verdict = "equal" if worst <= tolerance else "DIFFERENT"
-    print(f"{verdict}: largest difference {worst:.2e} over {len(predictions)} genres, tolerance {tolerance:.0e}", file=sys.stderr)
-    return worst
+def compare_predictions(answers, means, labels, tolerance):
+    """`predict --json`: a track's file carries its name. The largest difference decides."""
+    by_name = {name.split("/")[-1]: row for name, row in means.items()}
+    differences, unknown = [], 0
+    for answer in answers:
+        row = by_name.get(PurePath(answer["file"]).stem)
+        if row is None:
+            unknown += 1
+            continue
+        differences += [abs(p["probability"] - float(row[labels.index(p["genre"])])) for p in answer["predictions"]]
+    worst = max(differences, default=float("nan"))
+    # Not `worst > tolerance`, which a NaN would pass.
+    equal = worst <= tolerance
+    verdict = "equal" if equal else "DIFFERENT"
+    missing = f"; {unknown} files not among the features" if unknown else ""
+    say(f"{verdict}: largest difference {worst:.1e} over {len(differences)} probabilities, tolerance {tolerance:.0e}{missing}")
+    return equal
+
+
+def compare_confusion(evaluation, means, truth, labels):
+    """`evaluate --json`: the confusion matrix, rows true, columns predicted."""
+    confusion = np.zeros((len(labels), len(labels)), dtype=int)
+    for name, row in means.items():
+        confusion[truth[name], int(row.argmax())] += 1
+    equal = confusion.tolist() == evaluation["confusion"]
+    say(f"{'equal' if equal else 'DIFFERENT'}: confusion matrix of {len(means)} tracks, accuracy {confusion.trace() / len(means):.4f}")
+    return equal
+
+
+def say(text):
+    print(text, file=sys.stderr)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", help="model.safetensors of a run")
-    parser.add_argument("features", help="safetensors file with the tensor x")
-    parser.add_argument("--compare", metavar="JSON", help="what `gtzan-gpu predict --json` printed")
-    parser.add_argument("--entry", type=int, default=0, help="which of its files (default 0)")
+    parser.add_argument("features", help="what `gtzan-gpu features` wrote")
+    parser.add_argument("--compare", metavar="JSON", action="append", default=[], help="what `predict --json` or `evaluate --json` printed")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     arguments = parser.parse_args()
     twin, metadata = load(arguments.model)
-    with torch.inference_mode():
-        probabilities = twin(normalised(arguments.features, metadata)).softmax(-1)
-    mean = probabilities.mean(0)
     labels = metadata["labels"]
-    print(json.dumps({
-        "labels": labels,
-        "mean": [round(float(p), 7) for p in mean],
-        "segments": [[round(float(p), 7) for p in row] for row in probabilities],
-    }))
-    if arguments.compare:
-        worst = compare(labels, mean, arguments.compare, arguments.entry, arguments.tolerance)
-        # Not `worst > tolerance`, which a NaN would pass.
-        sys.exit(0 if worst <= arguments.tolerance else 1)
+    x, track, classes, names = read_features(arguments.features, metadata)
+    with torch.inference_mode():
+        rows = torch.cat([twin(part).softmax(-1) for part in x.split(32)]).numpy()
+    means = {name: rows[track == i].mean(0) for i, name in enumerate(names) if (track == i).any()}
+    truth = {names[t]: k for t, k in zip(track, classes)}
+    print(json.dumps([
+        {"track": name, "predictions": {label: round(float(p), 7) for label, p in zip(labels, row)}}
+        for name, row in means.items()
+    ]))
+    equal = True
+    for path in arguments.compare:
+        with open(path, encoding="utf-8") as file:
+            printed = json.load(file)
+        if isinstance(printed, list):
+            equal &= compare_predictions(printed, means, labels, arguments.tolerance)
+        else:
+            equal &= compare_confusion(printed, means, truth, labels)
+    sys.exit(0 if equal else 1)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ pub struct TrainArgs {
     /// Folder of the run [default: runs/MODEL-N, N counting up]
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// Go on with the run in this folder; of its settings only --epochs, --vram and --threads may change
+    /// Go on with the run in this folder; of its settings only --epochs, --vram, --threads and
+    /// --strict may change
     #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "config", "data", "init", "synthetic"])]
     pub resume: Option<PathBuf>,
     /// TOML file of these options; the command line wins
@@ -98,7 +99,7 @@ pub struct TrainArgs {
     /// Tracks at most, spread over the genres
     #[arg(long)]
     limit: Option<usize>,
-    /// Tracks per genre of the synthetic set [default: 40]
+    /// Tracks per genre of the synthetic set [default: 60]
     #[arg(long)]
     synthetic_tracks: Option<usize>,
     /// End with an error at the first bad file
@@ -155,14 +156,25 @@ impl TrainArgs {
         Ok(s)
     }
 
-    /// What may change when a run goes on.
+    /// Options over the settings of a run that goes on.
     ///
     /// # Errors
-    /// When an option makes no sense.
+    /// When an option makes no sense, or would make it another run.
     pub fn apply_resumable(&self, s: &mut Settings) -> Result<()> {
-        s.epochs = self.epochs.unwrap_or(s.epochs);
-        s.vram = self.vram.clone().or(s.vram.take());
-        s.threads = self.threads.or(s.threads);
+        let before = s.clone();
+        self.apply(s);
+        let same = Settings {
+            epochs: before.epochs,
+            vram: before.vram.clone(),
+            threads: before.threads,
+            strict: before.strict,
+            ..s.clone()
+        };
+        if same != before {
+            return Err(Error::usage(
+                "--resume goes on with the run's own settings: only --epochs, --vram, --threads and --strict may differ; start a new run for others",
+            ));
+        }
         check(s)
     }
 
@@ -217,7 +229,7 @@ pub fn read_config(path: &Path) -> Result<Settings> {
     toml::from_str(&text).map_err(|e| {
         let line = e
             .span()
-            .map_or(1, |s| text[..s.start].lines().count().max(1));
+            .map_or(1, |s| text[..s.start].matches('\n').count() + 1);
         Error::usage(format!(
             "{}, line {line}: {}",
             path.display(),
@@ -251,6 +263,9 @@ fn check(s: &Settings) -> Result<()> {
             "--weight-decay {} must be 0 or more",
             s.weight_decay
         ));
+    }
+    if s.dropout.is_some_and(|rate| !(0.0..1.0).contains(&rate)) {
+        return wrong("--dropout must be at least 0 and below 1".into());
     }
     if s.clip_norm.is_some_and(|c| !(c > 0.0 && c.is_finite())) {
         return wrong("--clip-norm must be above 0".into());

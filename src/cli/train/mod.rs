@@ -31,7 +31,6 @@ pub fn run(args: TrainArgs) -> Result<()> {
         Some(run) => resume_settings(run, &args)?,
         None => (args.settings()?, None),
     };
-    let interrupted = catch_interrupts();
     let gpu = args.device.open()?;
     show::device(&gpu);
     let model = load_model(&settings)?;
@@ -65,17 +64,22 @@ pub fn run(args: TrainArgs) -> Result<()> {
         }
     };
     let mut display = show::Display::new(&task, &settings);
-    let outcome = trainer.run(&interrupted, &mut |event| display.event(event))?;
+    // Not earlier: until here there is nothing to save, and Ctrl-C simply ends the program.
+    let interrupted = catch_interrupts();
+    let outcome = trainer.run(&interrupted, &mut |event| display.event(event));
     display.finish();
+    let go_on = format!("gtzan-gpu train --resume {}", run.display());
+    let outcome = outcome.map_err(|e| {
+        let saved = match trainer.saved_epochs() {
+            0 => "the run's start is saved".to_owned(),
+            n => format!("everything up to epoch {n} is saved"),
+        };
+        e.advise(format!("{saved}; afterwards go on with: {go_on}"))
+    })?;
     if outcome.interrupted {
-        console::line(&format!(
-            "{}; saved; go on with: gtzan-gpu train --resume {}",
-            outcome.ending,
-            run.display()
-        ));
         return Err(Error::new(
             crate::ErrorKind::Interrupted,
-            format!("interrupted; everything so far is in {}", run.display()),
+            format!("{}; all is saved; go on with: {go_on}", outcome.ending),
         ));
     }
     console::line(&outcome.ending);
@@ -91,6 +95,11 @@ pub fn run(args: TrainArgs) -> Result<()> {
             ending: &outcome.ending,
         },
     )
+    .map_err(|e| {
+        e.advise(format!(
+            "the trained model is saved; afterwards write the rest with: {go_on}"
+        ))
+    })
 }
 
 /// Ctrl-C asks for an orderly end; a second one ends the program at once.

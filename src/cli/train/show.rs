@@ -50,7 +50,9 @@ pub struct Display {
     bar: Option<ProgressBar>,
     epochs: u32,
     batch_size: usize,
+    /// When the steps that the bar counts began, and how many were done by then.
     began: Instant,
+    before: Option<usize>,
     numbers: String,
 }
 
@@ -66,6 +68,7 @@ impl Display {
             epochs: settings.epochs,
             batch_size: settings.batch_size,
             began: Instant::now(),
+            before: None,
             numbers: String::new(),
         }
     }
@@ -87,15 +90,15 @@ impl Display {
     }
 
     fn steps(&mut self, epoch: u32, done: usize, steps: usize, so_far: Option<(f64, f64)>) {
-        let began = &mut self.began;
         let bar = self.bar.get_or_insert_with(|| {
-            *began = Instant::now();
             console::bar(steps as u64, &format!("epoch {epoch}/{}", self.epochs))
         });
+        // The first step that is told of may be in the middle of an epoch, when a run goes on.
+        let before = *self.before.get_or_insert(done.saturating_sub(1));
         if let Some((loss, accuracy)) = so_far {
             self.numbers = format!("loss {loss:.4} accuracy {accuracy:.3}");
         }
-        let ms = began.elapsed().as_secs_f64() * 1e3 / done.max(1) as f64;
+        let ms = self.began.elapsed().as_secs_f64() * 1e3 / (done - before).max(1) as f64;
         bar.set_message(format!(
             "{ms:.0} ms/step, {:.0} samples/s {}",
             self.batch_size as f64 * 1e3 / ms.max(1e-3),
@@ -108,6 +111,8 @@ impl Display {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+        self.began = Instant::now();
+        self.before = None;
         self.numbers.clear();
     }
 }

@@ -26,6 +26,7 @@ use tempfile::NamedTempFile;
 use super::{Dataset, Sample, Source, Track};
 use crate::error::{Error, Result};
 use crate::features::Definition;
+use crate::fsutil::write_error;
 
 /// What a file holds, before it is checked.
 #[derive(Debug, Default)]
@@ -255,14 +256,14 @@ pub(super) fn write_atomically(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut temporary = builder
         .tempfile_in(&dir)
-        .map_err(|e| failed(e.to_string()))?;
+        .map_err(|e| write_error(path, &e))?;
     fill(&mut temporary).map_err(&failed)?;
     // `fill` may have gone by the path, so the file is opened again for syncing.
     std::fs::File::open(temporary.path())
         .and_then(|f| f.sync_all())
-        .map_err(|e| failed(e.to_string()))?;
+        .map_err(|e| write_error(path, &e))?;
     temporary
         .persist(path)
-        .map_err(|e| failed(e.error.to_string()))?;
+        .map_err(|e| write_error(path, &e.error))?;
     Ok(())
 }

@@ -65,7 +65,8 @@ pub fn accuracy(history: &History) -> Svg {
         // Bold text is a good tenth wider.
         let half = 1.12 * text_width(&label) / 2.0;
         let x = at[0].clamp(LEFT + half + 4.0, RIGHT - half);
-        let y = if value > 0.5 {
+        // On the side where the other curve is not.
+        let y = if best.accuracy > value && value > 0.2 {
             at[1] + 24.0
         } else {
             at[1] - 14.0

@@ -1,0 +1,99 @@
+//! Files of arrays go both ways.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gtzan_gpu::dataset::{Dataset, Options, Sample, Segments, Source};
+use gtzan_gpu::features::Definition;
+use tempfile::TempDir;
+
+use crate::{folder, open};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/dataset")
+        .join(name)
+}
+
+#[test]
+fn files_that_numpy_and_safetensors_wrote_are_read() {
+    let expected: Vec<f32> = (0..72).map(|i| (i as f32 - 30.0) / 8.0).collect();
+    for name in [
+        "good.npz",
+        "good_nchw_f64.npz",
+        "good_big_endian.npz",
+        "x.npy",
+        "good.safetensors",
+    ] {
+        let set = open(&fixture(name), &Options::default());
+        assert_eq!((set.len(), set.rows, set.frames), (6, 3, 4), "{name}");
+        assert!(set.x() == expected, "{name}");
+        assert_eq!(set.labels(), [0, 0, 1, 1, 2, 2], "{name}");
+        assert_eq!(set.definition, None, "{name}");
+        assert_eq!(set.source, Source::File(fixture(name)));
+        let (tracks, genres) = match name {
+            "good.npz" => (5, ["a", "b", "c"]),
+            "good_nchw_f64.npz" => (4, ["0", "1", "2"]),
+            _ => (6, ["0", "1", "2"]),
+        };
+        assert_eq!(set.tracks.len(), tracks, "{name}");
+        assert_eq!(set.genres, genres, "{name}");
+    }
+    let named = open(&fixture("good.npz"), &Options::default());
+    assert_eq!(named.tracks[3].name, "c/fünf");
+    assert_eq!(
+        named.samples[1],
+        Sample {
+            track: 0,
+            segment: 1
+        }
+    );
+    let limited = open(
+        &fixture("good.npz"),
+        &Options {
+            limit: Some(3),
+            ..Options::default()
+        },
+    );
+    assert_eq!(limited.labels(), [0, 0, 1, 2]);
+    assert!(limited.sample(2) == named.sample(2));
+}
+
+#[test]
+fn a_saved_set_comes_back() {
+    let dir = folder();
+    let out = TempDir::new().unwrap();
+    let options = Options {
+        segments: Segments::All,
+        ..Options::default()
+    };
+    let set = open(dir.path(), &options);
+    for name in ["set.safetensors", "set.npz", "train_x.npy"] {
+        let path = out.path().join(name);
+        set.save(&path).unwrap();
+        let back = open(&path, &Options::default());
+        assert!(back.x() == set.x(), "{name}");
+        assert_eq!(back.labels(), set.labels(), "{name}");
+        assert_eq!(back.samples, set.samples, "{name}");
+        if !name.ends_with("npy") {
+            assert_eq!(back.genres, set.genres, "{name}");
+            let names = |d: &Dataset| d.tracks.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
+            assert_eq!(names(&back), names(&set), "{name}");
+        }
+    }
+    let back = open(&out.path().join("set.safetensors"), &Options::default());
+    assert_eq!(back.definition, Some(Definition::Segment));
+    // The same set gives the same bytes.
+    let again = out.path().join("again.safetensors");
+    set.save(&again).unwrap();
+    assert_eq!(
+        fs::read(again).unwrap(),
+        fs::read(out.path().join("set.safetensors")).unwrap()
+    );
+    assert!(
+        set.save(&out.path().join("set.csv"))
+            .unwrap_err()
+            .to_string()
+            .contains(".safetensors, .npz or .npy")
+    );
+}

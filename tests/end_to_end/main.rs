@@ -1,0 +1,10 @@
+//! The program as a user runs it: train, stop, go on, evaluate, predict; and what goes wrong, with its sentence.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod mistakes;
+mod options;
+mod place;
+mod runs;
+mod songs;
+mod stops;

@@ -1,0 +1,226 @@
+//! What goes wrong, with its sentence, and that nothing is lost by it.
+
+use crate::place::{Place, tensors, train};
+
+#[test]
+fn mistakes_get_a_sentence_and_lose_nothing() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "1", "--run", "run"]));
+    let before = tensors(&place.path("run/checkpoint.safetensors"));
+    let error = place.fails(&train(&["--epochs", "1", "--run", "run"]), 1);
+    assert!(
+        error.contains("run: exists already") && error.contains("--resume"),
+        "{error}"
+    );
+    assert_eq!(tensors(&place.path("run/checkpoint.safetensors")), before);
+
+    assert!(
+        place
+            .fails(&["train", "--resume", "nowhere"], 1)
+            .contains("nowhere")
+    );
+    assert!(
+        place
+            .fails(&["train", "nothing-here", "--run", "a"], 1)
+            .contains("nothing-here")
+    );
+    assert!(
+        !place.path("a").exists(),
+        "a mistake left a run's folder behind"
+    );
+    assert!(
+        place
+            .fails(&["train", "set.safetensors", "--batch-size", "0"], 2)
+            .contains("--batch-size 0")
+    );
+    assert!(
+        place
+            .fails(&["train", "set.safetensors", "--model", "deepest"], 2)
+            .contains("deepest")
+    );
+    assert!(
+        place
+            .fails(&["train", "set.safetensors", "--vram", "lots"], 2)
+            .contains("lots")
+    );
+    assert!(
+        place
+            .fails(&train(&["--run", "b", "--device", "no-such-gpu"]), 2)
+            .contains("no-such-gpu")
+    );
+    let error = place.fails(&train(&["--run", "c", "--vram", "20kB"]), 1);
+    assert!(error.contains("smallest"), "{error}");
+
+    std::fs::write(place.path("run/checkpoint.safetensors"), b"garbage").expect("written");
+    let error = place.fails(&["train", "--resume", "run"], 1);
+    assert!(
+        error.contains("checkpoint.safetensors") && error.contains("damaged"),
+        "{error}"
+    );
+    std::fs::write(place.path("broken.safetensors"), b"0123456789").expect("written");
+    assert!(
+        place
+            .fails(&["evaluate", "broken.safetensors", "set.safetensors"], 1)
+            .contains("broken.safetensors")
+    );
+
+    let other = std::fs::read_to_string(place.path("toy.toml"))
+        .expect("the model")
+        .replace("filters=6", "filters=7");
+    std::fs::write(place.path("other.toml"), other).expect("written");
+    let args = [
+        "train",
+        "set.safetensors",
+        "--model",
+        "other.toml",
+        "--init",
+        "run/model.safetensors",
+        "--run",
+        "d",
+    ];
+    let error = place.fails(&args, 1);
+    assert!(
+        error.contains("architecture") && error.contains("conv1"),
+        "{error}"
+    );
+}
+
+/// Checkpoints and models that a disk or a tool has spoiled.
+#[test]
+fn damaged_files_are_refused_by_name() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "1", "--run", "run"]));
+    for file in ["checkpoint.safetensors", "model.safetensors"] {
+        let path = place.path("run").join(file);
+        let whole = std::fs::read(&path).expect("the file");
+        let mut flipped = whole.clone();
+        let middle = whole.len() * 2 / 3;
+        flipped[middle] ^= 4;
+        for bytes in [&whole[..whole.len() / 2], &flipped, &[]] {
+            std::fs::write(&path, bytes).expect("written");
+            let error = if file.starts_with("model") {
+                place.fails(&["evaluate", "run", "set.safetensors"], 1)
+            } else {
+                place.fails(&["train", "--resume", "run", "--epochs", "2"], 1)
+            };
+            assert!(error.contains(file) && error.contains("damaged"), "{error}");
+            assert!(std::fs::read(&path).expect("the file") == bytes, "touched");
+        }
+        std::fs::write(&path, &whole).expect("written");
+    }
+    place.ok(&["train", "--resume", "run", "--epochs", "2"]);
+}
+
+/// A model file whose weights are not its architecture's.
+#[test]
+fn another_architecture_is_refused_by_name() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "1", "--run", "run"]));
+    let path = place.path("run/model.safetensors");
+    let bytes = std::fs::read(&path).expect("the model");
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
+    let mut metadata = header.metadata().clone().expect("metadata");
+    let other = metadata["architecture"].replace("filters = 6", "filters = 7");
+    assert_ne!(other, metadata["architecture"]);
+    metadata.insert("architecture".into(), other);
+    metadata.remove("checksum");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("tensors");
+    let changed = safetensors::serialize(file.tensors(), Some(metadata)).expect("bytes");
+    std::fs::write(place.path("other.safetensors"), changed).expect("written");
+    let error = place.fails(&["evaluate", "other.safetensors", "set.safetensors"], 1);
+    for part in ["other.safetensors", "conv1.weight", "another architecture"] {
+        assert!(error.contains(part), "{error}");
+    }
+
+    // A run whose model, or whose data, was changed behind its back.
+    let toy = std::fs::read_to_string(place.path("toy.toml")).expect("the model");
+    std::fs::write(
+        place.path("toy.toml"),
+        toy.replace("filters=6", "filters=7"),
+    )
+    .expect("written");
+    let error = place.fails(&["train", "--resume", "run", "--epochs", "2"], 1);
+    for part in [
+        "checkpoint.safetensors",
+        "conv1.weight",
+        "another architecture",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    std::fs::write(place.path("toy.toml"), toy).expect("written");
+    crate::common::write_arrays(&place.path("set.safetensors"), 13, 3);
+    let error = place.fails(&["train", "--resume", "run", "--epochs", "2"], 1);
+    assert!(
+        error.contains("the data is not what the run was trained on"),
+        "{error}"
+    );
+    crate::common::write_arrays(&place.path("set.safetensors"), 12, 3);
+    let error = place.fails(&["train", "--resume", "run", "--dropout", "0"], 2);
+    assert!(error.contains("--resume"), "{error}");
+    // The run's own settings may be said again.
+    place.ok(&[
+        "train",
+        "--resume",
+        "run",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "4",
+    ]);
+}
+
+/// A disk that is full when an epoch ends; here, a limit on the size of files between those of the first two checkpoints
+/// (the second holds the best weights as well).
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_that_cannot_be_written_loses_nothing() {
+    use std::process::Command;
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "3", "--run", "whole"]));
+    let size = std::fs::metadata(place.path("whole/checkpoint.safetensors"))
+        .expect("a file")
+        .len();
+    // Weights, two moments and the best weights: a quarter less has no room for the last. In blocks of 512 bytes.
+    let blocks = size * 7 / 8 / 512;
+    let program = env!("CARGO_BIN_EXE_gtzan-gpu");
+    let args = train(&["--epochs", "3", "--run", "run"]).join(" ");
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {program} {args}");
+    let out = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.path(""))
+        .env("XDG_CACHE_HOME", place.path("cache"))
+        .output()
+        .expect("a shell");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{stderr}");
+    let error = stderr
+        .lines()
+        .find(|l| l.starts_with("error: "))
+        .expect("an error");
+    for part in [
+        "run/checkpoint.safetensors",
+        "can't be written",
+        "is saved",
+        "go on with: gtzan-gpu train --resume run",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    place.ok(&["train", "--resume", "run"]);
+    for file in ["model.safetensors", "checkpoint.safetensors"] {
+        let of = |run: &str| tensors(&place.path(run).join(file));
+        assert!(of("whole") == of("run"), "{file} differs");
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    std::fs::write(place.path("plain"), b"a file").expect("written");
+    let error = place.fails(&train(&["--epochs", "1", "--run", "plain/run"]), 1);
+    assert!(
+        error.contains("plain/run") && error.contains("in the way"),
+        "{error}"
+    );
+    let error = place.fails(&["features", "set.safetensors", "--out", "no/where.npz"], 1);
+    assert!(error.contains("no/where.npz"), "{error}");
+}

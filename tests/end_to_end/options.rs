@@ -1,0 +1,139 @@
+//! Options of `train`: each does what its help says.
+
+use crate::place::{Place, tensors, train};
+
+/// The numbers of `history.csv` but for times: epoch, loss, accuracy, val_loss, val_accuracy, lr.
+fn history(place: &Place, run: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(place.path(run).join("history.csv")).expect("the history");
+    let row = |line: &str| line.split(',').take(6).map(str::to_owned).collect();
+    text.lines().skip(1).map(row).collect()
+}
+
+fn same_weights(place: &Place, a: &str, b: &str) -> bool {
+    let of = |run: &str| tensors(&place.path(run).join("checkpoint.safetensors"));
+    of(a) == of(b)
+}
+
+#[test]
+fn the_saved_config_gives_the_same_run_and_the_command_line_wins() {
+    let place = Place::new();
+    let options = [
+        "--epochs",
+        "2",
+        "--dropout",
+        "0",
+        "--no-shuffle",
+        "--seed",
+        "3",
+        "--val-fraction",
+        "0.3",
+        "--limit",
+        "30",
+        "--learning-rate",
+        "2e-3",
+        "--no-class-weights",
+        "--label-smoothing",
+        "0.1",
+        "--clip-norm",
+        "1.5",
+        "--run",
+        "a",
+    ];
+    place.ok(&train(&options));
+    place.ok(&["train", "--config", "a/config.toml", "--run", "b"]);
+    assert!(same_weights(&place, "a", "b"));
+    assert_eq!(history(&place, "a"), history(&place, "b"));
+    let read = |run: &str| std::fs::read_to_string(place.path(run).join("config.toml"));
+    assert_eq!(read("a").expect("a config"), read("b").expect("a config"));
+    place.ok(&[
+        "train",
+        "--config",
+        "a/config.toml",
+        "--seed",
+        "4",
+        "--run",
+        "c",
+    ]);
+    assert!(!same_weights(&place, "a", "c"));
+    assert!(read("c").expect("a config").contains("seed = 4"));
+
+    std::fs::write(place.path("wrong.toml"), "epochs = 2\nbatch_sise = 4\n").expect("written");
+    let error = place.fails(&["train", "--config", "wrong.toml"], 2);
+    for part in ["wrong.toml", "line 2", "batch_sise", "batch_size"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let error = place.fails(&["train", "--config", "nowhere.toml"], 1);
+    assert!(error.contains("nowhere.toml"), "{error}");
+}
+
+#[test]
+fn init_starts_from_given_weights() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "12", "--run", "first"]));
+    let init = [
+        "--epochs",
+        "1",
+        "--init",
+        "first/model.safetensors",
+        "--run",
+        "second",
+    ];
+    place.ok(&train(&init));
+    place.ok(&train(&["--epochs", "1", "--run", "fresh"]));
+    let loss = |run: &str| -> f64 { history(&place, run)[0][1].parse().expect("a loss") };
+    assert!(
+        loss("second") < 0.5 * loss("fresh"),
+        "{} and {}",
+        loss("second"),
+        loss("fresh")
+    );
+}
+
+#[test]
+fn limit_and_val_fraction_choose_the_tracks() {
+    let place = Place::new();
+    let half = [
+        "--epochs",
+        "1",
+        "--limit",
+        "12",
+        "--val-fraction",
+        "0.5",
+        "--run",
+        "half",
+    ];
+    let out = place.ok(&train(&half));
+    assert!(
+        out.contains("12 tracks of 3 genres; 6 samples train, 6 validate"),
+        "{out}"
+    );
+    let fails = |more: &[&str], part: &str| {
+        let error = place.fails(&train(more), 2);
+        assert!(error.contains(part), "{error}");
+    };
+    fails(&["--val-fraction", "1.5"], "--val-fraction 1.5");
+    fails(&["--limit", "0"], "--limit");
+    fails(&["--dropout", "1"], "dropout");
+    fails(&["--threads", "0"], "--threads");
+}
+
+/// Without shuffling and dropout the seed decides weights and split alone; with them, also order and masks.
+#[test]
+fn shuffle_dropout_and_threads() {
+    let place = Place::new();
+    let run = |name: &str, more: &[&str]| {
+        place.ok(&train(&[&["--epochs", "1", "--run", name], more].concat()));
+    };
+    run("a", &[]);
+    run("b", &["--threads", "1"]);
+    assert!(same_weights(&place, "a", "b"), "threads change the result");
+    run("c", &["--no-shuffle"]);
+    run("d", &["--dropout", "0"]);
+    run("e", &["--dropout", "0.2"]);
+    assert!(!same_weights(&place, "a", "c"));
+    assert!(!same_weights(&place, "a", "d"));
+    assert!(
+        same_weights(&place, "a", "e"),
+        "0.2 is the model's own rate"
+    );
+}

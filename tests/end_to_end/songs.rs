@@ -1,0 +1,118 @@
+//! Audio in, genres out: `predict` and `evaluate` on songs.
+
+use crate::place::Place;
+use gtzan_gpu::audio::au::write_pcm16;
+use serde_json::Value;
+
+/// Two genres of six songs of 0.5 s: low tones and high tones.
+fn songs(place: &Place) {
+    for (genre, base) in [("high", 3000.0), ("low", 200.0)] {
+        std::fs::create_dir_all(place.path("songs").join(genre)).expect("a folder");
+        for i in 0..6 {
+            let hz = base * (1.0 + 0.1 * i as f32);
+            let tone = |n: i32| 0.5 * (n as f32 / 22_050.0 * hz * std::f32::consts::TAU).sin();
+            let samples: Vec<f32> = (0..11_025).map(tone).collect();
+            let path = place.path(&format!("songs/{genre}/{genre}.{i:05}.au"));
+            write_pcm16(&path, &samples, 22_050).expect("written");
+        }
+    }
+    // Pools first, so that the network is a few operations on a few numbers.
+    let model = "name='ears'\n[[layer]]\ntype='max_pool2d'\nwindow=4\n[[layer]]\ntype='conv2d'\nfilters=4\nkernel=3\n\
+        activation='relu'\n[[layer]]\ntype='max_pool2d'\nwindow=4\n[[layer]]\ntype='flatten'\n[[layer]]\ntype='dense'\n\
+        units='classes'\n";
+    std::fs::write(place.path("ears.toml"), model).expect("written");
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn predict_agrees_with_evaluate_and_names_what_it_cannot_read() {
+    let place = Place::new();
+    songs(&place);
+    let args = [
+        "train",
+        "songs",
+        "--model",
+        "ears.toml",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "4",
+        "--run",
+        "run",
+    ];
+    place.ok(&args);
+    let evaluated = json(&place.ok(&["evaluate", "run", "songs", "--json"]));
+    let mut files = Vec::new();
+    for genre in ["high", "low"] {
+        files.extend((0..6).map(|i| format!("songs/{genre}/{genre}.{i:05}.au")));
+    }
+    let mut args = vec!["predict", "run", "--json"];
+    args.extend(files.iter().map(String::as_str));
+    let predicted = json(&place.ok(&args));
+    let mut confusion = [[0u64; 2]; 2];
+    for (file, answer) in files.iter().zip(predicted.as_array().expect("a list")) {
+        assert_eq!(answer["file"], file.as_str());
+        let guesses = answer["predictions"].as_array().expect("a list");
+        let total: f64 = guesses
+            .iter()
+            .filter_map(|p| p["probability"].as_f64())
+            .sum();
+        assert!((total - 1.0).abs() < 1e-5, "{answer}");
+        let column = usize::from(guesses[0]["genre"] == "low");
+        confusion[usize::from(file.contains("low"))][column] += 1;
+    }
+    assert_eq!(evaluated["confusion"], serde_json::json!(confusion));
+
+    std::fs::write(place.path("noise.wav"), b"not a song").expect("written");
+    let error = place.fails(&["predict", "run", "noise.wav"], 1);
+    assert!(error.contains("noise.wav"), "{error}");
+    // The others are predicted all the same.
+    let out = place.run(&["predict", "run", "noise.wav", &files[0], "nowhere.au"]);
+    assert_eq!(out.status.code(), Some(1));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    );
+    assert!(
+        stdout.contains(&files[0]) && !stdout.contains('\u{1b}'),
+        "{stdout}"
+    );
+    for part in ["noise.wav", "nowhere.au", "2 of 3 files"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+}
+
+#[test]
+fn bad_files_and_empty_folders_are_named_and_skipped() {
+    let place = Place::new();
+    songs(&place);
+    std::fs::create_dir(place.path("songs/silence")).expect("a folder");
+    std::fs::write(place.path("songs/low/low.00009.wav"), b"RIFF").expect("written");
+    let args = [
+        "train",
+        "songs",
+        "--model",
+        "ears.toml",
+        "--epochs",
+        "1",
+        "--run",
+        "run",
+    ];
+    let out = place.run(&args);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{stderr}");
+    for part in [
+        "low.00009.wav",
+        "songs/silence",
+        "2 files skipped",
+        "--strict",
+    ] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    let strict: Vec<&str> = args[..6].iter().copied().chain(["--strict"]).collect();
+    let error = place.fails(&strict, 1);
+    assert!(error.contains("songs"), "{error}");
+}

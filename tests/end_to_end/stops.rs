@@ -1,0 +1,106 @@
+//! Runs that stop and go on: resumed, killed, interrupted.
+
+use crate::place::{Place, tensors, train};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+#[test]
+fn resuming_gives_the_same_bits() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "4", "--run", "whole"]));
+    place.ok(&train(&["--epochs", "2", "--run", "parts"]));
+    place.ok(&["train", "--resume", "parts", "--epochs", "4"]);
+    for file in ["model.safetensors", "checkpoint.safetensors"] {
+        let (a, b) = (
+            tensors(&place.path("whole").join(file)),
+            tensors(&place.path("parts").join(file)),
+        );
+        assert!(a == b, "{file} differs");
+    }
+}
+
+/// Killed at moments all over a run, also before it began and while files are written, it goes on to the same bits.
+/// `KILLS=30 cargo test` kills more often.
+#[test]
+fn a_killed_run_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "30", "--run", "whole"]));
+    let epochs = || {
+        let history = std::fs::read_to_string(place.path("killed/history.csv"));
+        history.map_or(0, |h| h.lines().count().saturating_sub(1))
+    };
+    let start = || {
+        let begun = place.path("killed/config.toml").exists();
+        let first = train(&["--epochs", "30", "--run", "killed"]);
+        let args = if begun {
+            vec!["train", "--resume", "killed"]
+        } else {
+            first
+        };
+        place
+            .command(&args)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starts")
+    };
+    let wanted: usize = match std::env::var("KILLS") {
+        Ok(text) => text.parse().expect("KILLS is a number"),
+        Err(_) => 7,
+    };
+    let mut kills = 0;
+    let mut state = 12345u32;
+    for round in 0..wanted {
+        let mut child = start();
+        // After some progress on the run so far, and then a moment that looks random: anywhere in an epoch or between files.
+        let reached = (round * 25 / wanted).saturating_sub(1);
+        while epochs() < reached && child.try_wait().expect("waited").is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        std::thread::sleep(Duration::from_micros(u64::from(state >> 16)));
+        child.kill().expect("killed");
+        kills += usize::from(!child.wait().expect("waited").success());
+    }
+    println!("{kills} of {wanted} kills hit a running program");
+    assert!(
+        kills * 4 >= wanted * 3,
+        "only {kills} kills hit a running program"
+    );
+    assert!(start().wait().expect("waited").success());
+    for file in ["model.safetensors", "checkpoint.safetensors"] {
+        let (a, b) = (
+            tensors(&place.path("whole").join(file)),
+            tensors(&place.path("killed").join(file)),
+        );
+        assert!(a == b, "{file} differs");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_says_how_to_go_on() {
+    let place = Place::new();
+    let child = place
+        .command(&train(&["--epochs", "5000", "--run", "run"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let history = place.path("run/history.csv");
+    for _ in 0..600 {
+        if history.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(sent.success());
+    let out = child.wait_with_output().expect("waited");
+    assert_eq!(out.status.code(), Some(130));
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(stderr.contains("--resume run"), "{stderr}");
+    assert!(place.path("run/checkpoint.safetensors").exists());
+}
