@@ -22,7 +22,7 @@ build: setup
 # and halves as soon as the validation loss rises: a run of few epochs has no time to wait.
 demo: build
 	rm -rf runs/demo
-	$(CARGO) run --release --locked --quiet -- train --synthetic --epochs $(EPOCHS) \
+	$(CARGO) run --release --locked --quiet -- train --synthetic --model demo --epochs $(EPOCHS) \
 	    --learning-rate 3e-3 --plateau-patience 1 --plateau-factor 0.5 --run $(RUN)
 	@echo "The report is $(abspath $(RUN))/report.html: open it in a browser."
 

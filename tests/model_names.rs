@@ -49,7 +49,8 @@ fn the_built_in_models_have_pytorchs_names_and_shapes() {
     };
     for (name, filters) in [
         ("seed", vec![64, 128, 256]),
-        ("small", vec![16, 32, 64, 128]),
+        ("small", vec![32, 64, 128]),
+        ("demo", vec![16, 32, 64, 128]),
     ] {
         let model = Model::load(name).expect("built in");
         let tape = evaluation_tape(&model, &g, 1).expect("a tape");

@@ -21,7 +21,7 @@ use std::path::PathBuf;
   gtzan-gpu plan --model seed --vram 256MiB --fit
   gtzan-gpu plan --model seed --svg plan.svg")]
 pub struct PlanArgs {
-    /// seed, notebook, small, or a TOML file of layers
+    /// seed, notebook, small, demo, or a TOML file of layers
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step

@@ -31,6 +31,8 @@ pub struct Settings {
     pub class_weights: bool,
     /// Replaces the rate of every dropout layer.
     pub dropout: Option<f32>,
+    /// Keep batch norm's running statistics as Keras does, without a warm-up.
+    pub keras_statistics: bool,
     /// Seed of initial weights, split, order and dropout.
     pub seed: u64,
     /// Share of each genre's tracks that validates.
@@ -82,6 +84,7 @@ impl Default for Settings {
             label_smoothing: 0.0,
             class_weights: true,
             dropout: None,
+            keras_statistics: false,
             seed: 42,
             val_fraction: 0.2,
             split: "stratified".into(),

@@ -309,8 +309,8 @@ impl<'a, 'g> Trainer<'a, 'g> {
                     "early stopping after epoch {epoch}: {} epochs without a better validation accuracy; the weights of epoch {} are kept",
                     callbacks.early_stopping.patience, callbacks.early_stopping.best_epoch
                 );
-                self.progress.ending = Some(text.clone());
-                messages.push(text);
+                // Not a message as well: it is what the run ends with.
+                self.progress.ending = Some(text);
             } else if let Some(lr) = callbacks
                 .plateau
                 .epoch(val_loss, self.progress.learning_rate)
@@ -401,5 +401,28 @@ impl<'a, 'g> Trainer<'a, 'g> {
             matrix.add(truth, argmax(&row))?;
         }
         Ok(matrix)
+    }
+
+    /// Share of the training samples that the kept weights get right as in evaluation: without dropout, with the running
+    /// statistics. Not the accuracy of an epoch, which is of the network in training. `None` without a validation side.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn train_accuracy(&mut self) -> Result<Option<f64>> {
+        let (classes, labels) = (self.task.genres.len(), &self.task.samples.labels);
+        let mut right = 0;
+        // The engine evaluates as many samples at a time as validation has.
+        let at_a_time = self.task.validation.len();
+        if at_a_time == 0 {
+            return Ok(None);
+        }
+        for order in self.task.train.chunks(at_a_time) {
+            let evaluation = self.engine.evaluate(order)?;
+            let rows = evaluation.probabilities.chunks(classes);
+            let hit =
+                |(sample, row): &(&u32, &[f32])| argmax(row) == labels[**sample as usize] as usize;
+            right += order.iter().zip(rows).filter(hit).count();
+        }
+        Ok(Some(right as f64 / self.task.train.len().max(1) as f64))
     }
 }

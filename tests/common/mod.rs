@@ -26,7 +26,9 @@ pub fn tiny_model(dropout: f32) -> Model {
          [[layer]]\ntype='batch_norm'\n[[layer]]\ntype='dropout'\nrate={dropout}\n[[layer]]\ntype='dense'\nunits='classes'\n"
     );
     let text = format!("name='tiny'\n{}{}{}{head}", block(4), block(8), block(16));
-    Model::from_toml(&text, "tiny").expect("a valid model")
+    Model::from_toml(&text, "tiny")
+        .expect("a valid model")
+        .with_keras_statistics()
 }
 
 pub fn fixture(name: &str) -> PathBuf {

@@ -45,7 +45,7 @@ pub struct TrainArgs {
     /// TOML file of these options; the command line wins
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// seed, notebook, small, or a TOML file of layers [default: seed]
+    /// seed, notebook, small, demo, or a TOML file of layers [default: seed]
     #[arg(long)]
     model: Option<String>,
     /// Epochs at most [default: 50]
@@ -72,6 +72,9 @@ pub struct TrainArgs {
     /// Rate of every dropout layer [default: the model's own]
     #[arg(long)]
     dropout: Option<f32>,
+    /// Keep batch norm's running statistics as Keras does: without a warm-up, so that they lag for some hundred steps
+    #[arg(long)]
+    keras_statistics: bool,
     /// Seed of weights, split, order and dropout [default: 42]
     #[arg(long)]
     seed: Option<u64>,
@@ -198,6 +201,7 @@ impl TrainArgs {
         set(&mut s.label_smoothing, &self.label_smoothing);
         s.class_weights &= !self.no_class_weights;
         set_option(&mut s.dropout, &self.dropout);
+        s.keras_statistics |= self.keras_statistics;
         set(&mut s.seed, &self.seed);
         set(&mut s.val_fraction, &self.val_fraction);
         set(&mut s.split, &self.split);

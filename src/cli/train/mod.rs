@@ -121,7 +121,10 @@ fn catch_interrupts() -> Arc<AtomicBool> {
 }
 
 fn load_model(s: &Settings) -> Result<Model> {
-    let model = Model::load(&s.model)?;
+    let mut model = Model::load(&s.model)?;
+    if s.keras_statistics {
+        model = model.with_keras_statistics();
+    }
     match s.dropout {
         Some(rate) => model.with_dropout(rate),
         None => Ok(model),

@@ -4,7 +4,7 @@ use super::super::console;
 use crate::bench::profile;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Session};
 use crate::nn::Model;
 use crate::plan::budget::Fitted;
 use crate::plan::summary::{Summary, timeline};
@@ -147,6 +147,47 @@ struct Metrics<'a> {
     version: &'a str,
     synthetic: bool,
     ending: &'a str,
+    train_accuracy: Option<f64>,
+    memory: Memory,
+}
+
+/// What the plan promised, what was created, and what the driver says of it.
+#[derive(Serialize)]
+struct Memory {
+    planned_bytes: u64,
+    created_bytes: u64,
+    /// Bytes that the driver's allocator handed out for buffers, where wgpu can tell.
+    driver_allocated_bytes: Option<u64>,
+    /// Bytes of the blocks that it took them from.
+    driver_reserved_bytes: Option<u64>,
+}
+
+impl Memory {
+    fn of(session: &Session, fitted: &Fitted) -> Self {
+        let reported = session.reported_bytes();
+        Self {
+            planned_bytes: fitted.plan.total_bytes(),
+            created_bytes: session.created_bytes(),
+            driver_allocated_bytes: reported.map(|r| r.0),
+            driver_reserved_bytes: reported.map(|r| r.1),
+        }
+    }
+
+    fn line(&self) -> String {
+        let driver = match (self.driver_allocated_bytes, self.driver_reserved_bytes) {
+            (Some(allocated), Some(reserved)) => format!(
+                "the driver's allocator reports {} in blocks of {}",
+                report::bytes(allocated),
+                report::bytes(reserved)
+            ),
+            _ => "the driver reports nothing".to_owned(),
+        };
+        format!(
+            "memory: {} planned, {} created; {driver}",
+            report::bytes(self.planned_bytes),
+            report::bytes(self.created_bytes)
+        )
+    }
 }
 
 /// A finished run.
@@ -164,6 +205,14 @@ pub struct Finished<'a> {
 pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
     let matrix = trainer.validate()?;
     print_matrix(&matrix);
+    let train_accuracy = trainer.train_accuracy()?;
+    if let Some(accuracy) = train_accuracy {
+        console::line(&format!(
+            "accuracy on the training samples, without dropout: {accuracy:.3}"
+        ));
+    }
+    let memory = Memory::of(trainer.engine().session(), f.fitted);
+    console::line(&memory.line());
     let metrics = Metrics {
         report: matrix.report(),
         seed: f.settings.seed,
@@ -173,6 +222,8 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         synthetic: f.task.synthetic,
         ending: f.ending,
+        train_accuracy,
+        memory,
     };
     let path = f.run.join("metrics.json");
     let json = serde_json::to_string_pretty(&metrics).map_err(|e| Error::file(&path, e))?;
