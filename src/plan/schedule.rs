@@ -95,7 +95,11 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         {
             util::copy(from, to, &mut l)?;
         }
+        let before = l.workspaces.len();
         lower(node, &mut l)?;
+        for (name, _) in &mut l.workspaces[before..] {
+            *name = format!("{}: {name}", node.label);
+        }
     }
     for (name, tensor) in &l.workspaces {
         items.push(Item {
