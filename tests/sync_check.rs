@@ -86,12 +86,12 @@ fn overlap(p: &mut ProgramPlan, arenas: &[usize]) -> bool {
                 continue;
             };
             // b is written while a waits to be read.
-            let waits = la.0 < lb.0 && lb.0 < la.1 && lb.1 > la.1;
+            let waits = la.0 < lb.0 && lb.0 < la.1;
             if pa.buffer == pb.buffer
                 && arenas.contains(&pa.buffer)
                 && waits
                 && pa.bytes >= 256
-                && pb.bytes >= pa.bytes
+                && pb.bytes >= 256
             {
                 let offset = p.places[a].expect("just seen").offset;
                 p.places[b] = Some(gtzan_gpu::plan::Place { offset, ..pb });
