@@ -1,7 +1,7 @@
 // Batch norm, backward, one row: partial[n,c] = (sum of g, sum of g * (x - mean[c])) over row (n,c); 0 in padding rows.
 // dy, x: [N,C,S] viewed as vec4s, S = H*W; mean: [C]; g = dy through the dropout mask; partial: [N,C,2,2], sums as (high, low), which backward_combine joins.
 // One invocation: every 64th vec4 of a row. One workgroup: one row (n,c); a tree in workgroup memory adds up its 64 pairs of sums.
-// Traffic: reads dy and x once, 4 operations per 8 bytes, coalesced: memory-bound, unless dropout's 25 integer operations per element weigh in.
+// Traffic: reads dy and x once, 8 operations per 8 bytes, coalesced: memory-bound, unless dropout's 25 integer operations per element weigh in.
 // Next rung: a workgroup of 8 with four loads of each in flight and one barrier: for drivers where barriers are dear.
 
 struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,

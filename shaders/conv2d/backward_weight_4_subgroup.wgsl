@@ -2,7 +2,7 @@
 // g: [K][chunk][H][QUADS] vec4, x: [C][chunk][H+2][QUADS] vec4 (pack_rows); dw: [SPLITS,K,C,3,3] partial sums (sum_partials adds them up).
 // One invocation (lane): one channel, all taps of 16 filters, 144 sums in registers. One workgroup: one subgroup, 8 channels x 16 filters.
 // Traffic: 2 + 3 vec4 loads per 576 multiply-adds of a lane, 14 FLOP per byte; the taps of a row are the same two vec4s, shifted by renaming components.
-// Next rung: none of this kind.
+// Next rung: loads through uniform windows, many times cheaper on a CPU driver: im2col, Winograd; with few channels backward_weight_5_gather_windows.
 
 struct Params {
     n: u32, c: u32, h: u32, quads: u32,   // samples of this chunk, channels, rows, vec4s of a row

@@ -11,11 +11,12 @@ override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 struct Params {
     h: u32, w: u32, ph: u32, pw: u32,
     first: u32, end: u32,            // elements of a plane of dy in this band
-    length: u32, parts: u32,         // elements of a part; parts of this band
+    length: u32,                     // elements of a part
     filters: u32, channels: u32,
     first_filter: u32, step: u32,    // filter of window 0's first plane; filters from one window to the next
     channel: u32, first_partial: u32,
     x_shift: u32, skip: u32,         // where the band of x starts in its window; elements of the plane in front of it
+    reserved: u32,
     dy_shift: vec4<u32>,             // where the band of dy starts in window i
     mask_shift: vec4<u32>,           // in bytes for argmax
 }

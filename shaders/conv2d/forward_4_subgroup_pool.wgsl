@@ -2,7 +2,7 @@
 // x, w: packed as for forward_4_subgroup; b: [K]; y: [N,K,PH,PW]; codes: [N,K,PH,PW] u32, 2a+b or 255 (pack_codes makes bytes of them).
 // One invocation (lane): 8 pixels of 16 filters in registers; a window is two lanes of both rows. One workgroup: as forward_4_subgroup.
 // Traffic: as forward_4_subgroup, but z, four times as large as y, is never written: a shuffle brings the window's other column.
-// Next rung: none of this kind; see forward_4_subgroup.
+// Next rung: as for forward_4_subgroup; with one input channel, packing is all overhead: forward_5_patch_windows.
 
 struct Params {
     first: u32, n: u32,          // samples first .. first+n of the batch are in this chunk

@@ -1,8 +1,8 @@
-// im2col: columns[t,p] = source[n, c, (i·UP + u - top) / DOWN, (j·UP + v - left) / DOWN] for output position p = (i,j), tap (u,v);
+// im2col: matrix[t,p] = source[n, c, (i·UP + u - top) / DOWN, (j·UP + v - left) / DOWN] for output position p = (i,j), tap (u,v);
 // zero where that is no pixel (Chellapilla, Puri & Simard, "High Performance Convolutional Neural Networks", 2006).
 // Forward: source x, UP the stride, DOWN 1. Gradient of x: source dy read through the epilogue, UP 1, DOWN the stride.
 // g0..g3: planes of four neighbouring channels, m0..m3: their masks (y or argmax), from row `skip / pw` on, all uniform windows;
-// columns: [panel][channel quad, tap][position] vec4 over the four channels.
+// matrix: [panel][channel quad, tap][position] vec4 over the four channels.
 // One invocation: one position, all taps of four channels. One workgroup: 8 positions; y counts channel quads; no shared memory.
 // Traffic: every pixel is read and written KH·KW times: the price of turning any convolution into one fast product.
 // Next rung: Winograd's transform writes 36 vec4s per 16 pixels instead of 144, and saves multiplications too.

@@ -1,4 +1,4 @@
-// im2col for the weight gradient: columns[p,e] = x[n, c, i·STRIDE + u - top, j·STRIDE + v - left] for output position p = (i,j) and
+// im2col for the weight gradient: matrix[p,e] = x[n, c, i·STRIDE + u - top, j·STRIDE + v - left] for output position p = (i,j) and
 // e = (c,u,v), packed over positions instead of channels, because positions are what the weight gradient sums over.
 // x: bands of some planes of one sample, as a uniform window; matrix: [panel][position/4][e] vec4 over four positions in row order.
 // One invocation: four positions of one channel, all taps. One workgroup: 8 such quads; y counts channels; no shared memory.

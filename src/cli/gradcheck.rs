@@ -119,7 +119,7 @@ struct StepReport<'a> {
     found: &'a Report,
 }
 
-/// A training step on random data with fresh weights, with the rungs that training would use.
+/// A training step on random data with fresh weights, with the default rungs.
 fn sync_check(args: &GradcheckArgs, model: &str) -> Result<()> {
     super::batch_size(args.batch_size)?;
     let network = Model::load(model)?;

@@ -45,6 +45,15 @@ impl Window {
     /// 4-byte elements that are certain to be in a window that starts at any element.
     pub const ELEMENTS: usize = ((Self::BYTES - Self::ALIGNMENT) / 4) as usize;
 
+    /// How many pieces of `length` elements, one every `stride` elements, are certain to be in a window that starts with the
+    /// first of them; 0 when not even one is.
+    pub const fn pieces(length: usize, stride: usize) -> usize {
+        match Self::ELEMENTS.checked_sub(length) {
+            Some(rest) => rest / stride + 1,
+            None => 0,
+        }
+    }
+
     /// The window that starts at element `first` of a tensor of 4-byte elements, or up to 63 elements before it;
     /// and where in the window that element is.
     pub fn at(tensor: &Tensor, first: usize) -> (Self, u32) {

@@ -149,6 +149,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn half_a_window_of_columns_fits_whatever_the_contraction() {
+        for k4 in 1..=WINDOW / LANES {
+            let mut before = 0;
+            for count in 1..=WINDOW / 2 {
+                let padded = Panels::new(count, k4).padded();
+                assert!(before <= padded && padded <= WINDOW, "{count} by {k4}");
+                before = padded;
+            }
+        }
+    }
+
+    #[test]
     fn panels_fit_windows_and_cover_everything() {
         for k4 in [1, 2, 16, 33, 144, 512] {
             for count in [1, 8, 31, 64, 128, 408, 1000] {

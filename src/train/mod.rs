@@ -7,6 +7,7 @@ mod graph;
 mod model_file;
 mod predictor;
 mod recipe;
+mod score;
 mod settings;
 mod task;
 mod tensor_file;

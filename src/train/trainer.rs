@@ -5,12 +5,12 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::engine::{Engine, Weights, means};
 use super::model_file::ModelFile;
 use super::settings::Settings;
-use super::task::{Task, argmax, per_track};
+use super::task::Task;
 use crate::dataset::epoch_order;
 use crate::error::{Error, Result};
 use crate::fsutil::{atomic_write, remove_leftovers};
 use crate::nn::Model;
-use crate::report::{ConfusionMatrix, EpochRow, History};
+use crate::report::{EpochRow, History};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,8 +59,8 @@ const READ_EVERY: Duration = Duration::from_millis(1000);
 /// A run in progress.
 #[derive(Debug)]
 pub struct Trainer<'a, 'g> {
-    engine: Engine<'g>,
-    task: &'a Task,
+    pub(super) engine: Engine<'g>,
+    pub(super) task: &'a Task,
     settings: &'a Settings,
     model: &'a Model,
     run: PathBuf,
@@ -379,50 +379,5 @@ impl<'a, 'g> Trainer<'a, 'g> {
             synthetic: self.task.synthetic,
             weights,
         }
-    }
-
-    /// Confusion matrix of the weights on the device over the validation samples: per track, probabilities of a track's
-    /// segments averaged.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn validate(&mut self) -> Result<ConfusionMatrix> {
-        let order = &self.task.validation;
-        let evaluation = self.engine.evaluate(order)?;
-        let classes = self.task.genres.len();
-        let mut matrix = ConfusionMatrix::new(self.task.genres.clone());
-        for (sample, row) in per_track(
-            order,
-            &self.task.track_of,
-            &evaluation.probabilities,
-            classes,
-        ) {
-            let truth = self.task.samples.labels[sample as usize] as usize;
-            matrix.add(truth, argmax(&row))?;
-        }
-        Ok(matrix)
-    }
-
-    /// Share of the training samples that the kept weights get right as in evaluation: without dropout, with the running
-    /// statistics. Not the accuracy of an epoch, which is of the network in training. `None` without a validation side.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn train_accuracy(&mut self) -> Result<Option<f64>> {
-        let (classes, labels) = (self.task.genres.len(), &self.task.samples.labels);
-        let mut right = 0;
-        // The engine evaluates as many samples at a time as validation has.
-        let at_a_time = self.task.validation.len();
-        if at_a_time == 0 {
-            return Ok(None);
-        }
-        for order in self.task.train.chunks(at_a_time) {
-            let evaluation = self.engine.evaluate(order)?;
-            let rows = evaluation.probabilities.chunks(classes);
-            let hit =
-                |(sample, row): &(&u32, &[f32])| argmax(row) == labels[**sample as usize] as usize;
-            right += order.iter().zip(rows).filter(hit).count();
-        }
-        Ok(Some(right as f64 / self.task.train.len().max(1) as f64))
     }
 }

@@ -1,6 +1,7 @@
 //! The memory plan: what it promises, on random graphs and on the real models.
 
 mod budgets;
+mod convolutions;
 mod graphs;
 mod simulate;
 mod splits;

@@ -122,7 +122,8 @@ fn catch_interrupts() -> Arc<AtomicBool> {
 
 fn load_model(s: &Settings) -> Result<Model> {
     let mut model = Model::load(&s.model)?;
-    if s.keras_statistics {
+    // Given weights bring statistics that fit them: nothing to warm up.
+    if s.keras_statistics || s.init.is_some() {
         model = model.with_keras_statistics();
     }
     match s.dropout {

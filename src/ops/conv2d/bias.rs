@@ -26,7 +26,7 @@ pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
 pub(super) fn windows(g: &Geometry, io: &Io, db: &Tensor, l: &mut Lowering) -> Result<()> {
     let dy = Source::dy(g, io);
     let partial = weight::partials(g.n, db, l);
-    let (planes, step) = (g.n * g.k, Window::ELEMENTS / dy.plane());
+    let (planes, step) = (g.n * g.k, Window::pieces(dy.plane(), dy.plane()));
     for first in (0..planes).step_by(step) {
         let (window, shift) = dy.window(first);
         let (mask, mask_shift) = dy.mask_window(first);

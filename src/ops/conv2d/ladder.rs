@@ -9,50 +9,66 @@ use crate::error::Result;
 use crate::ops::select::anything;
 use crate::ops::{Family, Io, Lowering, Rung};
 
+// Rungs of several directions.
+
+const NAIVE: Rung = Rung {
+    name: "1_naive",
+    supports: anything,
+    rounding: 1.0,
+};
+
+const REGISTERS: Rung = Rung {
+    name: "2_registers",
+    supports: same_3x3,
+    rounding: 1.0,
+};
+
+const SHARED: Rung = Rung {
+    name: "3_shared",
+    supports: same_3x3,
+    rounding: 1.0,
+};
+
+const SUBGROUP: Rung = Rung {
+    name: "4_subgroup",
+    supports: subgroup::supports,
+    rounding: 1.0,
+};
+
+const IM2COL: Rung = Rung {
+    name: "6_im2col_windows",
+    supports: im2col::supports,
+    rounding: 1.0,
+};
+
+const F2: Rung = Rung {
+    name: "7_winograd_f2_windows",
+    supports: winograd::f2_windows,
+    rounding: winograd::F2.rounding,
+};
+
+const F4: Rung = Rung {
+    name: "8_winograd_f4_windows",
+    supports: winograd::f4_windows,
+    rounding: winograd::F4.rounding,
+};
+
 /// y (and argmax) from x, w, b.
 pub static FORWARD: Family = Family {
     name: "conv2d.forward",
     rungs: &[
-        Rung {
-            name: "1_naive",
-            supports: anything,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "2_registers",
-            supports: same_3x3,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "3_shared",
-            supports: same_3x3,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "4_subgroup",
-            supports: subgroup::supports,
-            rounding: 1.0,
-        },
+        NAIVE,
+        REGISTERS,
+        SHARED,
+        SUBGROUP,
         Rung {
             name: "5_patch_windows",
             supports: patch::supports,
             rounding: 1.0,
         },
-        Rung {
-            name: "6_im2col_windows",
-            supports: im2col::supports,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "7_winograd_f2_windows",
-            supports: winograd::f2_windows,
-            rounding: winograd::F2.rounding,
-        },
-        Rung {
-            name: "8_winograd_f4_windows",
-            supports: winograd::f4_windows,
-            rounding: winograd::F4.rounding,
-        },
+        IM2COL,
+        F2,
+        F4,
     ],
     software: &[
         "5_patch_windows",
@@ -68,43 +84,7 @@ pub static FORWARD: Family = Family {
 /// dx from w and dy, read through the epilogue.
 pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
-    rungs: &[
-        Rung {
-            name: "1_naive",
-            supports: anything,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "2_registers",
-            supports: same_3x3,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "3_shared",
-            supports: same_3x3,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "4_subgroup",
-            supports: subgroup::supports,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "6_im2col_windows",
-            supports: im2col::supports,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "7_winograd_f2_windows",
-            supports: winograd::f2_windows,
-            rounding: winograd::F2.rounding,
-        },
-        Rung {
-            name: "8_winograd_f4_windows",
-            supports: winograd::f4_windows,
-            rounding: winograd::F4.rounding,
-        },
-    ],
+    rungs: &[NAIVE, REGISTERS, SHARED, SUBGROUP, IM2COL, F2, F4],
     software: &[
         "8_winograd_f4_windows",
         "6_im2col_windows",
@@ -119,21 +99,9 @@ pub static BACKWARD_INPUT: Family = Family {
 pub static BACKWARD_WEIGHT: Family = Family {
     name: "conv2d.backward_weight",
     rungs: &[
-        Rung {
-            name: "1_naive",
-            supports: anything,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "2_registers",
-            supports: same_3x3,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "3_shared",
-            supports: same_3x3,
-            rounding: 1.0,
-        },
+        NAIVE,
+        REGISTERS,
+        SHARED,
         Rung {
             name: "4_subgroup",
             supports: subgroup::supports_weight,
@@ -144,21 +112,9 @@ pub static BACKWARD_WEIGHT: Family = Family {
             supports: patch::supports,
             rounding: 1.0,
         },
-        Rung {
-            name: "6_im2col_windows",
-            supports: im2col::supports,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "7_winograd_f2_windows",
-            supports: winograd::f2_windows,
-            rounding: winograd::F2.rounding,
-        },
-        Rung {
-            name: "8_winograd_f4_windows",
-            supports: winograd::f4_windows,
-            rounding: winograd::F4.rounding,
-        },
+        IM2COL,
+        F2,
+        F4,
     ],
     software: &[
         "5_gather_windows",

@@ -2,6 +2,7 @@
 
 mod bias;
 mod cases;
+mod codes;
 mod geometry;
 mod im2col;
 mod ladder;

@@ -2,11 +2,11 @@
 //! products are all overhead. Planes come in through uniform windows, in bands of rows where a plane does not fit one.
 
 use super::Epilogue;
+use super::codes;
 use super::geometry::Geometry;
 use super::source::Source;
 use super::tiles::same_3x3;
 use super::weight;
-use super::winograd::{group, pack_codes};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::product::{LANES, windows};
@@ -83,7 +83,7 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         false => (g.oh.div_ceil(2), g.ow.div_ceil(2)),
     };
     let output = g.k * g.ph * g.pw;
-    let group = group(output, pooled).min(g.n);
+    let group = codes::samples_per_word(output, pooled).min(g.n);
     let codes = match pooled {
         true => group * output,
         false => 1,
@@ -126,7 +126,7 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         }
         let samples = n % group + 1;
         if pooled && (samples == group || n + 1 == g.n) {
-            pack_codes(
+            codes::pack(
                 &codes,
                 samples * output,
                 io.y(1),
@@ -148,7 +148,6 @@ struct WeightParams {
     first: u32,
     end: u32,
     length: u32,
-    parts: u32,
     filters: u32,
     channels: u32,
     first_filter: u32,
@@ -157,6 +156,7 @@ struct WeightParams {
     first_partial: u32,
     x_shift: u32,
     skip: u32,
+    reserved: u32,
     dy_shift: [u32; 4],
     mask_shift: [u32; 4],
 }
@@ -191,8 +191,7 @@ fn gather(
     let skip = band.top * g.w;
     let (first, end) = (band.first * g.pw, band.end * g.pw);
     let parts = (end - first).div_ceil(PART);
-    let step = (Window::ELEMENTS - (end - first)) / dy.plane() + 1;
-    let step = step.min(g.k.div_ceil(FILTERS));
+    let step = Window::pieces(end - first, dy.plane()).min(g.k.div_ceil(FILTERS));
     for channel in 0..g.c {
         let (plane, x_shift) = x.window_at((n * g.c + channel) * g.h * g.w + skip);
         for first_filter in (0..g.k).step_by(FILTERS * step) {
@@ -210,7 +209,6 @@ fn gather(
                 first: first as u32,
                 end: end as u32,
                 length: (end - first).div_ceil(parts) as u32,
-                parts: parts as u32,
                 filters: g.k as u32,
                 channels: g.c as u32,
                 first_filter: first_filter as u32,
@@ -219,6 +217,7 @@ fn gather(
                 first_partial: first_partial as u32,
                 x_shift,
                 skip: skip as u32,
+                reserved: 0,
                 dy_shift: gradients.each_ref().map(|w| w.1),
                 mask_shift: masks.each_ref().map(|w| w.1),
             };

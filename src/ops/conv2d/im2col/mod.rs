@@ -5,6 +5,7 @@
 //! few small samples.
 
 mod correlate;
+mod pack;
 mod weight;
 
 pub(super) use correlate::{backward_input, forward};
@@ -17,8 +18,8 @@ use crate::ops::{Capabilities, Problem, Window};
 /// few dispatches; more save additions to what earlier products left.
 const RANGE: usize = 256;
 
-/// The longest row that fits all windows and panels.
-const LONGEST_ROW: usize = 2000;
+/// The longest row of which two, as pooling takes them, fit the panels of a product whatever the contraction.
+const LONGEST_ROW: usize = WINDOW / 4;
 
 /// Whether the rung can run a problem here, in any direction.
 pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
@@ -28,7 +29,9 @@ pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
         return Err(format!("at most {} taps", WINDOW / LANES));
     }
     let row = p.get("w").max(p.get("ow"));
-    if row > LONGEST_ROW || (p.get("kh") + 2) * row > Window::ELEMENTS {
+    // The most rows that are read for one step: two rows of outputs in forward.
+    let read = p.get("kh") + p.get("stride_h");
+    if row > LONGEST_ROW || read * row > Window::ELEMENTS {
         return Err("rows are too long for a uniform window".into());
     }
     Ok(())
@@ -78,9 +81,10 @@ fn chunks(
         .rev()
         .map(|r| r * step)
         .find(|&r| fit(1, r));
-    // Bands of equal size, so that none is a remnant.
     let most = most.unwrap_or(step);
-    let band = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(step);
+    // Bands of equal size, so that none is a remnant; unless they begin where more rows are read.
+    let equal = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(step);
+    let band = if fit(1, equal) { equal } else { most };
     let bands = |sample| {
         (0..rows).step_by(band).map(move |first| Chunk {
             samples: sample..sample + 1,

@@ -131,7 +131,7 @@ fn pack_gradient(
     let read = dy_rows(g, &chunk.rows);
     let skip = read.start * g.pw;
     let positions = chunk.rows.len() * g.ow;
-    let step = (Window::ELEMENTS - read.len() * g.pw) / dy.plane() + 1;
+    let step = Window::pieces(read.len() * g.pw, dy.plane());
     for (sample, first_quad) in chunk.placed(positions.div_ceil(4)) {
         for first in (0..g.k).step_by(step) {
             let start = (sample * g.k + first) * dy.plane() + skip;
@@ -176,7 +176,7 @@ fn pack_columns(
     let read = x_rows(g, &chunk.rows);
     let skip = read.start * g.w;
     let positions = chunk.rows.len() * g.ow;
-    let step = (Window::ELEMENTS - read.len() * g.w) / x.plane() + 1;
+    let step = Window::pieces(read.len() * g.w, x.plane());
     for (sample, first_quad) in chunk.placed(positions.div_ceil(4)) {
         for first in (0..g.c).step_by(step) {
             let (window, shift) = x.window_at((sample * g.c + first) * x.plane() + skip);

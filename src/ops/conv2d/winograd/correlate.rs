@@ -1,8 +1,8 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
-use super::{Epilogue, Tiles, Variant, chunk_size, group};
+use super::{Epilogue, Tiles, Variant, chunk_size};
 use crate::error::Result;
-use crate::kernel;
+use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::source::Source;
 use crate::ops::product::{Factor, LANES, Panels, Placed, WINDOW, product, window};
@@ -126,7 +126,7 @@ fn correlate(
 
     let output = target.y.numel() / g.n;
     let per_sample = positions * 16 * (c4 + k4) * tiles.all;
-    let group = group(output, target.argmax.is_some());
+    let group = codes::samples_per_word(output, target.argmax.is_some());
     let chunk = chunk_size(g.n, group, per_sample, l.workspace_cap(), |samples| {
         shown * Panels::new(samples * tiles.all, c4).padded() <= WINDOW
     });
@@ -206,7 +206,7 @@ fn correlate(
             )?;
         }
         if let Some(argmax) = target.argmax {
-            pack_codes(&codes, samples * output, argmax, first * output, l)?;
+            codes::pack(&codes, samples * output, argmax, first * output, l)?;
         }
     }
     Ok(())
@@ -255,7 +255,7 @@ fn transform_tiles(
     let (channels, plane) = (source.channels, source.plane());
     let c4 = channels.div_ceil(4);
     // Window i shows channels i, i + 4, i + 8, … of this dispatch.
-    let step = (Window::ELEMENTS - plane) / (4 * plane) + 1;
+    let step = Window::pieces(plane, 4 * plane);
     for quad in (0..c4).step_by(step) {
         let index = |i: usize| sample * channels + (4 * quad + i).min(channels - 1);
         let g_windows = [0, 1, 2, 3].map(|i| source.window(index(i)));
@@ -289,25 +289,6 @@ fn transform_tiles(
                 1,
             ],
         )?;
-    }
-    Ok(())
-}
-
-/// Bytes of argmax from one u32 each.
-pub(in super::super) fn pack_codes(
-    codes: &Tensor,
-    count: usize,
-    argmax: &Tensor,
-    first: usize,
-    l: &mut Lowering,
-) -> Result<()> {
-    let words = count.div_ceil(4);
-    for at in (0..words).step_by(WINDOW) {
-        let here = WINDOW.min(words - at);
-        let params = [here as u32, (first / 4 + at) as u32, 0, 0];
-        let kernel = kernel!("winograd/pack_codes_windows");
-        let grid = [here.div_ceil(64) as u32, 1, 1];
-        l.dispatch_windows(kernel, &[argmax], vec![window(codes, at)], params, grid)?;
     }
     Ok(())
 }

@@ -8,10 +8,11 @@
 mod correlate;
 mod weight;
 
-pub(super) use correlate::{backward_input, forward, pack_codes};
+pub(super) use correlate::{backward_input, forward};
 pub(super) use weight::backward_weight;
 
 use super::Epilogue;
+use super::codes;
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
@@ -110,7 +111,7 @@ fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), Strin
     }
     let pooled = p.get("epilogue") == Epilogue::ReluMaxPool2 as usize;
     let output = p.get("k") * (p.get("oh") / 2) * (p.get("ow") / 2);
-    let samples = group(output, pooled).min(p.get("n"));
+    let samples = codes::samples_per_word(output, pooled).min(p.get("n"));
     let tile = variant.tile;
     let tiles = p.get("oh").div_ceil(tile) * p.get("ow").div_ceil(tile) * samples;
     let columns = |channels: &str| Panels::new(tiles, p.get(channels).div_ceil(4)).padded();
@@ -159,15 +160,6 @@ fn chunk_size(
         .rev()
         .find(|&s| (s == n || s.is_multiple_of(group)) && fit(s))
         .unwrap_or(least)
-}
-
-/// Samples that only whole chunks of keep argmax in whole words, at `output` elements per sample.
-pub(super) fn group(output: usize, pooled: bool) -> usize {
-    if pooled && !output.is_multiple_of(4) {
-        4
-    } else {
-        1
-    }
 }
 
 #[cfg(test)]

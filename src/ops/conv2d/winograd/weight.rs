@@ -98,7 +98,7 @@ fn transform_tiles4(
     out: &Tensor,
     l: &mut Lowering,
 ) -> Result<()> {
-    let step = Window::ELEMENTS / source.plane();
+    let step = Window::pieces(source.plane(), source.plane());
     for first in (0..source.channels).step_by(step) {
         let index = sample * source.channels + first;
         let (window, shift) = source.window(index);
