@@ -120,7 +120,7 @@ pub struct TrainArgs {
     /// But not below [default: 0]
     #[arg(long)]
     min_lr: Option<f64>,
-    /// Start from the weights in this file (a model.safetensors)
+    /// Start from the weights in this file (a model.safetensors); its running statistics need no warm-up
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     /// Memory budget on the GPU, e.g. 256MiB [default: as much as the plan needs]

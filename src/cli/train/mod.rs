@@ -315,3 +315,25 @@ pub(super) fn feature_options(
         threads,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fresh_weights_warm_their_statistics_up() {
+        let warm = |change: &dyn Fn(&mut Settings)| {
+            let mut s = Settings::default();
+            change(&mut s);
+            let text = load_model(&s).unwrap().to_toml().unwrap();
+            assert_ne!(
+                text.contains("warm_up = true"),
+                text.contains("warm_up = false")
+            );
+            text.contains("warm_up = true")
+        };
+        assert!(warm(&|_| ()));
+        assert!(!warm(&|s| s.keras_statistics = true));
+        assert!(!warm(&|s| s.init = Some("model.safetensors".into())));
+    }
+}
