@@ -1,5 +1,5 @@
 // im2col for the weight gradient, the other factor: rows[p,k] = dy[n,k,p], read through the epilogue, packed over positions.
-// dy: bands of some planes of one sample and mask: y or argmax, both uniform windows; rows: [panel][position/4][filter] vec4 over four
+// dy: bands of some planes of one sample and mask: y or argmax, both uniform windows; rows: [panel][filter][position/4] vec4 over four
 // positions in row order.
 // One invocation: four positions of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
 // Traffic: one read (and one of the mask) and one write per position, for C·KH·KW multiply-adds each.
@@ -13,6 +13,7 @@ struct Params {
     skip: u32, first_filter: u32,      // elements of a plane in front of the band; the window's first filter
     panel: u32, panel_stride: u32,     // filters of a panel; vec4s from one to the next
     shift: u32, mask_shift: u32,       // where the band starts in its window: in elements; for argmax in bytes
+    row_step: u32, reserved0: u32, reserved1: u32, reserved2: u32,  // vec4s from one filter to the next
 }
 
 @group(0) @binding(0) var<storage, read_write> rows: array<vec4<f32>>;
@@ -57,5 +58,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let filter_index = params.first_filter + group.y;
     let panel = filter_index / params.panel;
-    rows[panel * params.panel_stride + (params.first_quad + quad) * params.panel + filter_index - panel * params.panel] = value;
+    rows[panel * params.panel_stride + (filter_index - panel * params.panel) * params.row_step + params.first_quad + quad] = value;
 }

@@ -1,6 +1,6 @@
 // im2col for the weight gradient: matrix[p,e] = x[n, c, i·STRIDE + u - top, j·STRIDE + v - left] for output position p = (i,j) and
 // e = (c,u,v), packed over positions instead of channels, because positions are what the weight gradient sums over.
-// x: bands of some planes of one sample, as a uniform window; matrix: [panel][position/4][e] vec4 over four positions in row order.
+// x: bands of some planes of one sample, as a uniform window; matrix: [panel][e][position/4] vec4 over four positions in row order.
 // One invocation: four positions of one channel, all taps. One workgroup: 8 such quads; y counts channels; no shared memory.
 // Traffic: every pixel is read and written KH·KW times, for K multiply-adds each.
 // Next rung: Winograd's transform, which writes 36 vec4s instead of 144 per 16 pixels.
@@ -14,7 +14,7 @@ struct Params {
     kh: u32, kw: u32, top: i32, left: i32,
     skip: u32, first_channel: u32,     // elements of a plane in front of the band; the window's first channel
     panel: u32, panel_stride: u32,     // columns of a panel; vec4s from one to the next
-    shift: u32, reserved: u32,         // where the band starts in the window
+    shift: u32, row_step: u32,         // where the band starts in the window; vec4s from one e to the next
 }
 
 @group(0) @binding(0) var<storage, read_write> matrix: array<vec4<f32>>;
@@ -46,7 +46,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var column = channel * params.kh * params.kw;
     let block = column / panel;
     column -= block * panel;
-    var at = block * panel_stride + (params.first_quad + quad) * panel;
+    let row_step = params.row_step;
+    var at = block * panel_stride + params.first_quad + quad;
     for (var u = 0; u < kh; u++) {
         let r = top + u;
         let row = alive & (r >= vec4(0)) & (r < h);
@@ -55,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let inside = row & (s >= vec4(0)) & (s < w);
             let e = select(vec4(safe), vec4(start) + vec4<u32>(r * w + s), inside);
             let value = vec4(x[e.x >> 2u][e.x & 3u], x[e.y >> 2u][e.y & 3u], x[e.z >> 2u][e.z & 3u], x[e.w >> 2u][e.w & 3u]);
-            matrix[at + column] = select(vec4(0.0), value, inside);
+            matrix[at + column * row_step] = select(vec4(0.0), value, inside);
             column++;
             if column == panel {
                 column = 0u;

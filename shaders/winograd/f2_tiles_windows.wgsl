@@ -80,6 +80,18 @@ fn put(at: u32, x: Four) {
     v[at + 3u * s] = x.d;
 }
 
+// Loads a part of every cache line that the group will write. A store to a line that is not in the cache waits for it, and stores
+// wait one after the other; loads wait together.
+fn touch(first: u32, lane: u32) -> u32 {
+    let stride = params.position_stride;
+    var seen = 0u;
+    for (var p = lane; p < 16u; p += 8u) {
+        let line = first + p * stride;
+        seen |= bitcast<u32>(v[line].x) | bitcast<u32>(v[line + 4u].x) | bitcast<u32>(v[line + 7u].x);
+    }
+    return seen;
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let tile = group.x * 8u + lane;
@@ -87,6 +99,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let quad = params.first + group.y;
+    let place = params.first_tile + tile;
+    let panel = place / params.panel;
+    var at = panel * params.panel_stride + quad * params.panel + (place - panel * params.panel);
+    // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
+    at += touch(at - lane, lane) & group.z;
     let alive = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u) < vec4(params.channels);
     let first = 4u * group.y * params.ph * params.pw;
     let ty = tile / params.tiles_x;
@@ -96,9 +113,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y1 = column(r, s + 1, first, alive);
     let y2 = column(r, s + 2, first, alive);
     let y3 = column(r, s + 3, first, alive);
-    let place = params.first_tile + tile;
-    let panel = place / params.panel;
-    let at = panel * params.panel_stride + quad * params.panel + (place - panel * params.panel);
     let row = 4u * params.position_stride;
     put(at, transform(Four(y0.a, y1.a, y2.a, y3.a)));
     put(at + row, transform(Four(y0.b, y1.b, y2.b, y3.b)));

@@ -1,6 +1,6 @@
 // Winograd F(4x4,3x3), gradient transform: D = A g Aᵀ for every 4x4 tile g of dy, read through the epilogue: the adjoint of the
 // output transform (Lavin & Gray 2015). Then dU = Σ over tiles of D ⊙ V.
-// dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [36][panel][tile/4][filter] vec4 over tiles.
+// dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [36][panel][filter][tile/4] vec4 over tiles.
 // One invocation: four tiles of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
 // Traffic: 16 reads (32 with the mask) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
 // Next rung: storage buffers in place of windows, for GPUs, which load from them as fast.
@@ -12,8 +12,8 @@ struct Params {
     first: u32, first_quad: u32,   // filter of the window's first plane, tile quad of tile 0
     panel: u32, panel_stride: u32, // filters of a panel
     position_stride: u32, shift: u32,
-    ph: u32, pw: u32,              // plane of dy: half of the convolution's when pooled
-    mask_shift: u32, reserved0: u32, reserved1: u32, reserved2: u32,
+    row_step: u32, ph: u32, pw: u32,  // vec4s from one filter to the next; plane of dy: half of the convolution's when pooled
+    mask_shift: u32, reserved0: u32, reserved1: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> d: array<vec4<f32>>;
@@ -78,12 +78,29 @@ fn put(at: u32, x: Six) {
     d[at + 5u * s] = x.f;
 }
 
+// Loads a part of every cache line that the group will write. A store to a line that is not in the cache waits for it, and stores
+// wait one after the other; loads wait together.
+fn touch(first: u32, lane: u32) -> u32 {
+    let stride = params.position_stride;
+    var seen = 0u;
+    for (var p = lane; p < 36u; p += 8u) {
+        let line = first + p * stride;
+        seen |= bitcast<u32>(d[line].x) | bitcast<u32>(d[line + 4u].x) | bitcast<u32>(d[line + 7u].x);
+    }
+    return seen;
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let quad = group.x * 8u + lane;
     if 4u * quad >= params.tiles {
         return;
     }
+    let filter_index = params.first + group.y;
+    let panel = filter_index / params.panel;
+    var at = panel * params.panel_stride + (filter_index - panel * params.panel) * params.row_step + params.first_quad + quad;
+    // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
+    at += touch(at - lane, lane) & group.z;
     let tile = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u);
     let alive = tile < vec4(params.tiles);
     let ty = tile / params.tiles_x;
@@ -94,9 +111,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y1 = column(r, s + 1u, plane, alive);
     let y2 = column(r, s + 2u, plane, alive);
     let y3 = column(r, s + 3u, plane, alive);
-    let filter_index = params.first + group.y;
-    let panel = filter_index / params.panel;
-    let at = panel * params.panel_stride + (params.first_quad + quad) * params.panel + (filter_index - panel * params.panel);
     let row = 6u * params.position_stride;
     put(at, transform(y0.a, y1.a, y2.a, y3.a));
     put(at + row, transform(y0.b, y1.b, y2.b, y3.b));

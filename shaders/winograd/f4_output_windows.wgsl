@@ -13,7 +13,7 @@ struct Params {
     tiles_x: u32, tiles: u32,          // tiles in a row, in a sample
     samples: u32, first_sample: u32,   // of this chunk
     columns: u32, filters: u32,        // tiles of a row of m, padded; K
-    first_quad: u32, reserved: u32,    // first filter quad
+    first_quad: u32, first_column: u32,  // first filter quad; tile of the chunk that column 0 of m belongs to
 }
 
 @group(0) @binding(0) var<storage, read> b: array<f32>;
@@ -80,14 +80,39 @@ fn pool(at: u32, step: vec4<u32>, inside: bool, w0: vec4<f32>, w1: vec4<f32>, w2
     codes[c] = code.x;
 }
 
+// Loads a part of every cache line of y (and codes) that the group will write, each lane for one of the four filters. A store to a line
+// that is not in the cache waits for it, and stores wait one after the other; loads wait together.
+fn touch(at: u32, lane: u32) -> u32 {
+    let plane = params.ph * params.pw;
+    let line = at + (lane & 3u) * plane;
+    if EPILOGUE == 2u {
+        let row = line + (lane >> 2u) * params.pw;
+        return bitcast<u32>(y[row]) | codes[row - params.first_sample * params.filters * plane];
+    }
+    return bitcast<u32>(y[line]) | bitcast<u32>(y[line + params.ow]) | bitcast<u32>(y[line + 2u * params.ow])
+        | bitcast<u32>(y[line + 3u * params.ow]);
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let column = group.x * 8u + lane;
-    let sample = column / params.tiles;
+    let chunk_tile = params.first_column + column;
+    let sample = chunk_tile / params.tiles;
     if sample >= params.samples {
         return;
     }
-    let tile = column - sample * params.tiles;
+    let tile = chunk_tile - sample * params.tiles;
+    let quad = params.first_quad + group.y;
+    let k = 4u * quad;
+    let ty = tile / params.tiles_x;
+    let tx = tile - ty * params.tiles_x;
+    let plane = ((params.first_sample + sample) * params.filters + k) * params.ph * params.pw;
+    var e = plane + 4u * ty * params.ow + 4u * tx;
+    if EPILOGUE == 2u {
+        e = plane + 2u * ty * params.pw + 2u * tx;
+    }
+    // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
+    e += touch(e, lane) & group.z;
     let n = params.columns;
     let at = group.y * 4u * n + column;
     let c0 = transform(m0[at], m1[at + 2u * n], m3[at], m4[at + 2u * n], m6[at], m7[at + 2u * n]);
@@ -96,8 +121,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let c3 = transform(m0[at + 3u * n], m2[at + n], m3[at + 3u * n], m5[at + n], m6[at + 3u * n], m8[at + n]);
     let c4 = transform(m1[at], m2[at + 2u * n], m4[at], m5[at + 2u * n], m7[at], m8[at + 2u * n]);
     let c5 = transform(m1[at + n], m2[at + 3u * n], m4[at + n], m5[at + 3u * n], m7[at + n], m8[at + 3u * n]);
-    let quad = params.first_quad + group.y;
-    let k = 4u * quad;
     var bias = vec4(0.0);
     if BIAS {
         let last = params.filters - 1u;
@@ -109,13 +132,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let r3 = transform(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d);
     let filters = vec4(k) + vec4(0u, 1u, 2u, 3u);
     let step = select(vec4(0u), vec4(0u, 1u, 2u, 3u) * (params.ph * params.pw), filters < vec4(params.filters));
-    let ty = tile / params.tiles_x;
-    let tx = tile - ty * params.tiles_x;
-    let plane = ((params.first_sample + sample) * params.filters + k) * params.ph * params.pw;
     if EPILOGUE == 2u {
         let i = 2u * ty;
         let j = 2u * tx;
-        let e = plane + i * params.pw + j;
         let down = i + 1u < params.ph;
         let right = j + 1u < params.pw;
         pool(e, step, i < params.ph && j < params.pw, r0.a + bias, r0.b + bias, r1.a + bias, r1.b + bias);
@@ -126,7 +145,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let i = 4u * ty;
     let j = 4u * tx;
-    let e = plane + i * params.ow + j;
     put(e, step, i + 0u < params.oh && j + 0u < params.ow, r0.a + bias);
     put(e + 1u, step, i + 0u < params.oh && j + 1u < params.ow, r0.b + bias);
     put(e + 2u, step, i + 0u < params.oh && j + 2u < params.ow, r0.c + bias);

@@ -1,6 +1,6 @@
 // Winograd F(4x4,3x3), input transform for the weight gradient: V = Bᵀ d B for every 6x6 tile d of x, packed over tiles instead of
 // channels, because tiles are what the weight gradient sums over (Lavin & Gray 2015).
-// x: some planes [H,W] of one sample, as a uniform window; v: [36][panel][tile/4][channel] vec4 over four tiles in row order.
+// x: some planes [H,W] of one sample, as a uniform window; v: [36][panel][channel][tile/4] vec4 over four tiles in row order.
 // One invocation: four tiles of one channel. One workgroup: 8 such quads; y counts channels; no shared memory.
 // Traffic: 36 reads and 36 writes per 16 pixels; loads bound it, so they go through the uniform address space.
 // Next rung: fused into the product, which would transform tiles as it loads them and save v.
@@ -10,7 +10,7 @@ struct Params {
     first: u32, first_quad: u32,   // channel of the window's first plane, tile quad of tile 0
     panel: u32, panel_stride: u32, // channels of a panel
     position_stride: u32, shift: u32,
-    reserved0: u32, reserved1: u32,
+    row_step: u32, reserved: u32,  // vec4s from one channel to the next
 }
 
 @group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;
@@ -53,12 +53,29 @@ fn put(at: u32, x: Six) {
     v[at + 5u * s] = x.f;
 }
 
+// Loads a part of every cache line that the group will write. A store to a line that is not in the cache waits for it, and stores
+// wait one after the other; loads wait together.
+fn touch(first: u32, lane: u32) -> u32 {
+    let stride = params.position_stride;
+    var seen = 0u;
+    for (var p = lane; p < 36u; p += 8u) {
+        let line = first + p * stride;
+        seen |= bitcast<u32>(v[line].x) | bitcast<u32>(v[line + 4u].x) | bitcast<u32>(v[line + 7u].x);
+    }
+    return seen;
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let quad = group.x * 8u + lane;
     if 4u * quad >= params.tiles {
         return;
     }
+    let channel = params.first + group.y;
+    let panel = channel / params.panel;
+    var at = panel * params.panel_stride + (channel - panel * params.panel) * params.row_step + params.first_quad + quad;
+    // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
+    at += touch(at - lane, lane) & group.z;
     let tile = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u);
     let alive = tile < vec4(params.tiles);
     let ty = tile / params.tiles_x;
@@ -71,9 +88,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y3 = column(r, s + 3, first, alive);
     let y4 = column(r, s + 4, first, alive);
     let y5 = column(r, s + 5, first, alive);
-    let channel = params.first + group.y;
-    let panel = channel / params.panel;
-    let at = panel * params.panel_stride + (params.first_quad + quad) * params.panel + (channel - panel * params.panel);
     let row = 6u * params.position_stride;
     put(at, transform(Six(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a)));
     put(at + row, transform(Six(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b)));

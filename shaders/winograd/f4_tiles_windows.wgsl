@@ -87,6 +87,18 @@ fn put(at: u32, x: Six) {
     v[at + 5u * s] = x.f;
 }
 
+// Loads a part of every cache line that the group will write. A store to a line that is not in the cache waits for it, and stores
+// wait one after the other; loads wait together.
+fn touch(first: u32, lane: u32) -> u32 {
+    let stride = params.position_stride;
+    var seen = 0u;
+    for (var p = lane; p < 36u; p += 8u) {
+        let line = first + p * stride;
+        seen |= bitcast<u32>(v[line].x) | bitcast<u32>(v[line + 4u].x) | bitcast<u32>(v[line + 7u].x);
+    }
+    return seen;
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let tile = group.x * 8u + lane;
@@ -94,6 +106,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let quad = params.first + group.y;
+    let place = params.first_tile + tile;
+    let panel = place / params.panel;
+    var at = panel * params.panel_stride + quad * params.panel + (place - panel * params.panel);
+    // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
+    at += touch(at - lane, lane) & group.z;
     let alive = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u) < vec4(params.channels);
     let first = 4u * group.y * params.ph * params.pw;
     let ty = tile / params.tiles_x;
@@ -105,9 +122,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y3 = column(r, s + 3, first, alive);
     let y4 = column(r, s + 4, first, alive);
     let y5 = column(r, s + 5, first, alive);
-    let place = params.first_tile + tile;
-    let panel = place / params.panel;
-    let at = panel * params.panel_stride + quad * params.panel + (place - panel * params.panel);
     let row = 6u * params.position_stride;
     put(at, transform(Six(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a)));
     put(at + row, transform(Six(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b)));

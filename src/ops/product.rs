@@ -2,13 +2,15 @@
 //! are turned into (im2col, Winograd).
 //!
 //! A factor is packed into panels of vec4s along the contraction, each small enough for a window; one dispatch multiplies four
-//! panels of rows with four panels of columns.
+//! panels of rows with four panels of columns. Of many small products of equal sizes (Winograd has one for every position of a
+//! transformed tile) a window shows several, and one dispatch computes them.
 
 use super::{Capabilities, DeviceClass, Lowering, Window};
 use crate::error::Result;
 use crate::kernel;
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// vec4s in a window.
 pub(crate) const WINDOW: usize = Window::BYTES as usize / 16;
@@ -28,28 +30,71 @@ pub(crate) fn windows(c: &Capabilities) -> Result<(), String> {
     Ok(())
 }
 
-/// Rows or columns of a product, cut into panels that each fit a window.
+/// Rows or columns of products, cut into panels that each fit a window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Panels {
     /// Rows (columns) of one panel.
     pub width: usize,
     /// Blocks of [`PANELS`] panels: one product per pair of blocks.
     pub blocks: usize,
-    /// From one panel to the next, in vec4s.
+    /// From one panel to the next, in vec4s: its rows (columns) in all products.
     pub stride: usize,
+    /// In a panel, from one product to the next, in vec4s.
+    pub product_step: usize,
+    /// In a panel, from one row (column) to the next, in vec4s.
+    pub row_step: usize,
+    /// In a panel, from one vec4 along the contraction to the next.
+    pub k_step: usize,
 }
 
 impl Panels {
-    /// `count` rows (columns), with `k4` vec4s along the contraction: at most [`WINDOW`] / [`LANES`].
+    /// `count` rows (columns) of one product, with `k4` vec4s along the contraction, at most [`WINDOW`] / [`LANES`]; neighbouring
+    /// rows (columns) are neighbours in memory. For writers whose lanes run over rows (columns).
     pub fn new(count: usize, k4: usize) -> Self {
-        let fits = WINDOW / k4 / LANES * LANES;
+        Self::up_to(WINDOW, count, k4)
+    }
+
+    /// The same in panels of `width` rows (columns) at most, but [`LANES`] at least.
+    pub fn up_to(width: usize, count: usize, k4: usize) -> Self {
+        let mut panels = Self::sized(width, count, k4);
+        panels.k_step = panels.width;
+        panels
+    }
+
+    /// The same as [`Panels::new`] with neighbours along the contraction: for writers whose lanes run along it. Rows start an odd
+    /// number of cache lines (4 vec4s) apart, so that a subgroup that reads 8 of them does not meet the same sets of a cache.
+    pub fn along(count: usize, k4: usize) -> Self {
+        let row_step = Self::row_step(k4);
+        let mut panels = Self::sized(WINDOW, count, row_step);
+        panels.row_step = row_step;
+        panels
+    }
+
+    /// vec4s of a row of [`Panels::along`].
+    pub fn row_step(k4: usize) -> usize {
+        let lines = k4.div_ceil(4);
+        4 * (lines + usize::from(lines.is_multiple_of(2)))
+    }
+
+    fn sized(width: usize, count: usize, k4: usize) -> Self {
+        let fits = (WINDOW / k4).min(width).max(LANES) / LANES * LANES;
         let blocks = count.div_ceil(PANELS * fits);
         let width = count.div_ceil(blocks * PANELS).next_multiple_of(LANES);
+        let step = (width * k4).next_multiple_of(16);
         Self {
             width,
             blocks,
-            stride: (width * k4).next_multiple_of(16),
+            stride: step,
+            product_step: step,
+            row_step: 1,
+            k_step: 1,
         }
+    }
+
+    /// The same rows (columns) of `count` products.
+    pub fn of(mut self, count: usize) -> Self {
+        self.stride = count * self.product_step;
+        self
     }
 
     /// All panels, in vec4s.
@@ -57,14 +102,19 @@ impl Panels {
         self.blocks * PANELS * self.stride
     }
 
-    /// Rows (columns) of all blocks, padding included.
-    pub fn padded(&self) -> usize {
-        self.blocks * PANELS * self.width
+    /// Rows (columns) of a block.
+    pub fn block(&self) -> usize {
+        PANELS * self.width
     }
 
-    /// A workspace for `matrices` factors of this shape, one after the other.
-    pub fn workspace(&self, name: &str, matrices: usize, l: &mut Lowering) -> Tensor {
-        l.workspace(name, Spec::f32([matrices * self.size() * 4]))
+    /// Rows (columns) of all blocks, padding included.
+    pub fn padded(&self) -> usize {
+        self.blocks * self.block()
+    }
+
+    /// A workspace for a factor of this shape.
+    pub fn workspace(&self, name: &str, l: &mut Lowering) -> Tensor {
+        l.workspace(name, Spec::f32([self.size() * 4]))
     }
 }
 
@@ -74,32 +124,51 @@ pub(crate) fn window(tensor: &Tensor, first: usize) -> Window {
 }
 
 /// One factor: where its panels are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Factor<'a> {
     pub tensor: &'a Tensor,
     pub panels: &'a Panels,
     /// Its first vec4, a multiple of 16.
     pub first: usize,
+    /// The blocks that are multiplied.
+    pub blocks: Range<usize>,
 }
 
-impl Factor<'_> {
-    fn window(&self, panel: usize) -> Window {
-        window(self.tensor, self.first + panel * self.panels.stride)
+impl<'a> Factor<'a> {
+    /// All blocks of a factor that begins with its tensor.
+    pub fn all(tensor: &'a Tensor, panels: &'a Panels) -> Self {
+        Self {
+            tensor,
+            panels,
+            first: 0,
+            blocks: 0..panels.blocks,
+        }
+    }
+
+    fn window(&self, panel: usize, product: usize) -> Window {
+        let at = panel * self.panels.stride + product * self.panels.product_step;
+        window(self.tensor, self.first + at)
     }
 }
 
-/// Where a product goes: `[rows / 4][columns]` vec4s over four rows.
+/// Where products go: each `[rows / 4][columns]` vec4s over four rows; groups of `group` products one after the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed<'a> {
     pub tensor: &'a Tensor,
-    /// The first vec4.
-    pub first: usize,
     /// From one quad of rows to the next, in vec4s.
     pub row_stride: usize,
     pub quads: usize,
     pub columns: usize,
     /// Add to what is there.
     pub add: bool,
+    /// How many products.
+    pub products: usize,
+    /// Products of a group.
+    pub group: usize,
+    /// In a group, from one product to the next, in vec4s.
+    pub stride: usize,
+    /// From one group to the next.
+    pub group_stride: usize,
 }
 
 #[repr(C)]
@@ -109,37 +178,72 @@ struct Params {
     quads: u32,
     a_panel: u32,
     b_panel: u32,
+    a_row: u32,
+    a_k: u32,
+    b_column: u32,
+    b_k: u32,
     first: u32,
     row_stride: u32,
     first_quad: u32,
     columns: u32,
+    a_product: u32,
+    b_product: u32,
+    first_product: u32,
+    group: u32,
+    stride: u32,
+    group_stride: u32,
+    reserved: [u32; 2],
 }
 
-/// `m = aᵀ b` over `k4` vec4s of the contraction, for all blocks of row panels and column panels.
-pub(crate) fn product(k4: usize, a: Factor, b: Factor, m: &Placed, l: &mut Lowering) -> Result<()> {
+/// `m = aᵀ b` over `k4` vec4s of the contraction, for all pairs of blocks of rows and columns, and all products.
+pub(crate) fn product(
+    k4: usize,
+    a: &Factor,
+    b: &Factor,
+    m: &Placed,
+    l: &mut Lowering,
+) -> Result<()> {
     let (rows, columns) = (a.panels, b.panels);
-    for (i, j) in (0..rows.blocks).flat_map(|i| (0..columns.blocks).map(move |j| (i, j))) {
-        let first_column = j * PANELS * columns.width;
-        let first_quad = i * PANELS * rows.width / 4;
+    let shown = WINDOW / rows.product_step.max(columns.product_step);
+    // Dispatches of equal size.
+    let step = m.products.div_ceil(m.products.div_ceil(shown));
+    let pairs = (a.blocks.clone()).flat_map(|i| b.blocks.clone().map(move |j| (i, j)));
+    for (i, j) in pairs {
+        let first_column = (j - b.blocks.start) * columns.block();
+        let first_quad = (i - a.blocks.start) * rows.block() / 4;
         if first_column >= m.columns || first_quad >= m.quads {
             continue;
         }
-        let params = Params {
-            k4: k4 as u32,
-            quads: m.quads as u32,
-            a_panel: rows.width as u32,
-            b_panel: columns.width as u32,
-            first: (m.first + first_column) as u32,
-            row_stride: m.row_stride as u32,
-            first_quad: first_quad as u32,
-            columns: (m.columns - first_column) as u32,
-        };
-        let windows = (0..PANELS)
-            .map(|p| a.window(i * PANELS + p))
-            .chain((0..PANELS).map(|p| b.window(j * PANELS + p)));
-        let kernel = kernel!("matmul/product_windows").with("ACCUMULATE", u32::from(m.add));
-        let grid = [columns.width / LANES, rows.width / LANES, 1].map(|v| v as u32);
-        l.dispatch_windows(kernel, &[m.tensor], windows.collect(), params, grid)?;
+        for first in (0..m.products).step_by(step) {
+            let params = Params {
+                k4: k4 as u32,
+                quads: m.quads as u32,
+                a_panel: rows.width as u32,
+                b_panel: columns.width as u32,
+                a_row: rows.row_step as u32,
+                a_k: rows.k_step as u32,
+                b_column: columns.row_step as u32,
+                b_k: columns.k_step as u32,
+                first: first_column as u32,
+                row_stride: m.row_stride as u32,
+                first_quad: first_quad as u32,
+                columns: (m.columns - first_column) as u32,
+                a_product: rows.product_step as u32,
+                b_product: columns.product_step as u32,
+                first_product: first as u32,
+                group: m.group as u32,
+                stride: m.stride as u32,
+                group_stride: m.group_stride as u32,
+                reserved: [0; 2],
+            };
+            let windows = (0..PANELS)
+                .map(|p| a.window(i * PANELS + p, first))
+                .chain((0..PANELS).map(|p| b.window(j * PANELS + p, first)));
+            let kernel = kernel!("matmul/product_windows").with("ACCUMULATE", u32::from(m.add));
+            let here = step.min(m.products - first);
+            let grid = [columns.width / LANES, rows.width / LANES, here].map(|v| v as u32);
+            l.dispatch_windows(kernel, &[m.tensor], windows.collect(), params, grid)?;
+        }
     }
     Ok(())
 }
@@ -169,6 +273,15 @@ mod tests {
                 assert!(p.width * k4 <= WINDOW && p.padded() >= count);
                 assert!(p.padded() - count < p.blocks * PANELS * LANES);
             }
+        }
+    }
+
+    #[test]
+    fn rows_along_the_contraction_start_in_different_sets_of_a_cache() {
+        for k4 in 1..=WINDOW / LANES - 4 {
+            let p = Panels::along(100, k4);
+            assert!(p.row_step >= k4 && p.row_step % 8 == 4, "{k4}");
+            assert!(p.width * p.row_step <= WINDOW, "{k4}");
         }
     }
 }

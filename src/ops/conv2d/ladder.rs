@@ -41,14 +41,20 @@ const IM2COL: Rung = Rung {
     rounding: 1.0,
 };
 
+const IMPLICIT: Rung = Rung {
+    name: "7_implicit_windows",
+    supports: im2col::implicit::supports,
+    rounding: 1.0,
+};
+
 const F2: Rung = Rung {
-    name: "7_winograd_f2_windows",
+    name: "8_winograd_f2_windows",
     supports: winograd::f2_windows,
     rounding: winograd::F2.rounding,
 };
 
 const F4: Rung = Rung {
-    name: "8_winograd_f4_windows",
+    name: "9_winograd_f4_windows",
     supports: winograd::f4_windows,
     rounding: winograd::F4.rounding,
 };
@@ -67,12 +73,14 @@ pub static FORWARD: Family = Family {
             rounding: 1.0,
         },
         IM2COL,
+        IMPLICIT,
         F2,
         F4,
     ],
     software: &[
         "5_patch_windows",
-        "8_winograd_f4_windows",
+        "9_winograd_f4_windows",
+        "7_implicit_windows",
         "6_im2col_windows",
         "4_subgroup",
         "2_registers",
@@ -84,9 +92,10 @@ pub static FORWARD: Family = Family {
 /// dx from w and dy, read through the epilogue.
 pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
-    rungs: &[NAIVE, REGISTERS, SHARED, SUBGROUP, IM2COL, F2, F4],
+    rungs: &[NAIVE, REGISTERS, SHARED, SUBGROUP, IM2COL, IMPLICIT, F2, F4],
     software: &[
-        "8_winograd_f4_windows",
+        "9_winograd_f4_windows",
+        "7_implicit_windows",
         "6_im2col_windows",
         "4_subgroup",
         "2_registers",
@@ -118,7 +127,7 @@ pub static BACKWARD_WEIGHT: Family = Family {
     ],
     software: &[
         "5_gather_windows",
-        "8_winograd_f4_windows",
+        "9_winograd_f4_windows",
         "6_im2col_windows",
         "4_subgroup",
         "2_registers",
@@ -164,8 +173,9 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "4_subgroup" => subgroup::forward(g, io, l),
         "5_patch_windows" => patch::forward(g, io, l),
         "6_im2col_windows" => im2col::forward(g, io, l),
-        "7_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
-        "8_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
+        "7_implicit_windows" => im2col::implicit::forward(g, io, l),
+        "8_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
+        "9_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -179,8 +189,9 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
         "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
         "4_subgroup" => subgroup::backward_input(g, io, dx, l),
         "6_im2col_windows" => im2col::backward_input(g, io, dx, l),
-        "7_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
-        "8_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
+        "7_implicit_windows" => im2col::implicit::backward_input(g, io, dx, l),
+        "8_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
+        "9_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -195,8 +206,8 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
         "4_subgroup" => weight::subgroup(g, io, dw, l),
         "5_gather_windows" => patch::backward_weight(g, io, dw, l),
         "6_im2col_windows" => im2col::backward_weight(g, io, dw, l),
-        "7_winograd_f2_windows" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
-        "8_winograd_f4_windows" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
+        "8_winograd_f2_windows" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
+        "9_winograd_f4_windows" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

@@ -35,55 +35,64 @@ pub(super) struct Correlation<'a> {
 
 /// y (and argmax) from x, w, b.
 pub(in super::super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let pooled = g.epilogue == Epilogue::ReluMaxPool2;
-    Correlation {
-        source: Source::x(g, io),
-        extent: [g.h, g.w],
-        weight: io.x(1),
-        turned: false,
-        taps: [g.kh, g.kw],
-        up: [g.stride_h, g.stride_w],
-        down: [1, 1],
-        before: [g.pad_top as isize, g.pad_left as isize],
-        // A last odd row is not pooled.
-        positions: [g.ph * g.epilogue.rows(), g.ow],
-        bias: Some(io.x(2)),
-        y: io.y(0),
-        argmax: pooled.then(|| io.y(1)),
-        epilogue: g.epilogue,
-        channels: g.k,
-    }
-    .run(g.n, l)
+    Correlation::forward(g, io).run(g.n, l)
 }
 
-/// dx: the same over dy, with every filter turned by 180° and the roles of k and c exchanged; a stride in forward means here that
-/// only every so many-th tap meets a row of dy.
+/// dx from w and dy, read through the epilogue.
 pub(in super::super) fn backward_input(
     g: &Geometry,
     io: &Io,
     dx: &Tensor,
     l: &mut Lowering,
 ) -> Result<()> {
-    Correlation {
-        source: Source::dy(g, io),
-        extent: [g.oh, g.ow],
-        weight: io.x(1),
-        turned: true,
-        taps: [g.kh, g.kw],
-        up: [1, 1],
-        down: [g.stride_h, g.stride_w],
-        before: [
-            g.kh as isize - 1 - g.pad_top as isize,
-            g.kw as isize - 1 - g.pad_left as isize,
-        ],
-        positions: [g.h, g.w],
-        bias: None,
-        y: dx,
-        argmax: None,
-        epilogue: Epilogue::None,
-        channels: g.c,
+    Correlation::backward_input(g, io, dx).run(g.n, l)
+}
+
+impl<'a> Correlation<'a> {
+    pub(super) fn forward(g: &Geometry, io: &'a Io) -> Self {
+        let pooled = g.epilogue == Epilogue::ReluMaxPool2;
+        Self {
+            source: Source::x(g, io),
+            extent: [g.h, g.w],
+            weight: io.x(1),
+            turned: false,
+            taps: [g.kh, g.kw],
+            up: [g.stride_h, g.stride_w],
+            down: [1, 1],
+            before: [g.pad_top as isize, g.pad_left as isize],
+            // A last odd row is not pooled.
+            positions: [g.ph * g.epilogue.rows(), g.ow],
+            bias: Some(io.x(2)),
+            y: io.y(0),
+            argmax: pooled.then(|| io.y(1)),
+            epilogue: g.epilogue,
+            channels: g.k,
+        }
     }
-    .run(g.n, l)
+
+    /// The same over dy, with every filter turned by 180° and the roles of k and c exchanged; a stride in forward means here that
+    /// only every so many-th tap meets a row of dy.
+    pub(super) fn backward_input(g: &Geometry, io: &'a Io, dx: &'a Tensor) -> Self {
+        Self {
+            source: Source::dy(g, io),
+            extent: [g.oh, g.ow],
+            weight: io.x(1),
+            turned: true,
+            taps: [g.kh, g.kw],
+            up: [1, 1],
+            down: [g.stride_h, g.stride_w],
+            before: [
+                g.kh as isize - 1 - g.pad_top as isize,
+                g.kw as isize - 1 - g.pad_left as isize,
+            ],
+            positions: [g.h, g.w],
+            bias: None,
+            y: dx,
+            argmax: None,
+            epilogue: Epilogue::None,
+            channels: g.c,
+        }
+    }
 }
 
 impl Correlation<'_> {
@@ -96,7 +105,7 @@ impl Correlation<'_> {
         let ranges = quads.div_ceil(range);
         let k4 = self.channels.div_ceil(4);
         let rows = Panels::new(self.channels, range * taps);
-        let a = rows.workspace("im2col weight", ranges, l);
+        let a = l.workspace("im2col weight", Spec::f32([ranges * rows.size() * 4]));
         self.pack_weight(&rows, range * taps, &a, l)?;
 
         let [height, width] = self.positions;
@@ -116,19 +125,9 @@ impl Correlation<'_> {
             .map(|c| c.samples.len() * c.rows.len() * width)
             .max();
         let columns = Panels::new(most.unwrap_or(1), range * taps);
-        let b = columns.workspace("im2col columns", 1, l);
+        let b = columns.workspace("im2col columns", l);
         let m = l.workspace("im2col product", Spec::f32([k4 * 4 * columns.padded()]));
-        let most = all.iter().map(|c| c.samples.len()).max();
-        let coded = if words == 1 {
-            most.unwrap_or(1)
-        } else {
-            words.min(n)
-        };
-        let codes = match self.argmax {
-            Some(_) => coded * output,
-            None => 1,
-        };
-        let codes = l.workspace("argmax, unpacked", Spec::u32([codes]));
+        let codes = chunk_codes(&all, words, n, output, self.argmax, l);
 
         for chunk in &all {
             let band = chunk.rows.len() * width;
@@ -137,47 +136,55 @@ impl Correlation<'_> {
                 for (sample, first) in chunk.placed(band) {
                     self.pack_columns(sample, &chunk.rows, part.clone(), first, &columns, &b, l)?;
                 }
-                let factor_a = Factor {
-                    tensor: &a,
-                    panels: &rows,
-                    first: index * rows.size(),
-                };
-                let factor_b = Factor {
-                    tensor: &b,
-                    panels: &columns,
-                    first: 0,
-                };
+                let mut factor_a = Factor::all(&a, &rows);
+                factor_a.first = index * rows.size();
                 let placed = Placed {
                     tensor: &m,
-                    first: 0,
                     row_stride: columns.padded(),
                     quads: k4,
                     columns: chunk.samples.len() * band,
                     add: index > 0,
+                    products: 1,
+                    group: 1,
+                    stride: 0,
+                    group_stride: 0,
                 };
-                product(part.len() * taps, factor_a, factor_b, &placed, l)?;
+                let factor_b = Factor::all(&b, &columns);
+                product(part.len() * taps, &factor_a, &factor_b, &placed, l)?;
             }
-            for (sample, first) in chunk.placed(band) {
-                let first_coded = first_coded(chunk, words);
-                let code = (sample - first_coded) * output;
-                self.write(
-                    sample,
-                    &chunk.rows,
-                    first,
-                    [&m, &codes],
-                    columns.padded(),
-                    code,
-                    l,
-                )?;
-            }
-            let end = chunk.samples.end;
-            let complete = end.is_multiple_of(words) || end == n;
-            if let (Some(argmax), true, true) = (self.argmax, complete, chunk.rows.end == height) {
-                let first = first_coded(chunk, words);
-                codes::pack(&codes, (end - first) * output, argmax, first * output, l)?;
-            }
+            self.finish(chunk, n, words, band, columns.padded(), [&m, &codes], l)?;
         }
         Ok(())
+    }
+
+    /// The outputs of a chunk from the product m, whose rows are `columns` long, `per_sample` of them a sample's; and the packed
+    /// argmax, once its last words are whole.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn finish(
+        &self,
+        chunk: &Chunk,
+        n: usize,
+        words: usize,
+        per_sample: usize,
+        columns: usize,
+        [m, codes]: [&Tensor; 2],
+        l: &mut Lowering,
+    ) -> Result<()> {
+        let output = self.y.numel() / n;
+        let first_coded = first_coded(chunk, words);
+        for (sample, first) in chunk.placed(per_sample) {
+            let code = (sample - first_coded) * output;
+            self.write(sample, &chunk.rows, first, [m, codes], columns, code, l)?;
+        }
+        let end = chunk.samples.end;
+        let complete = end.is_multiple_of(words) || end == n;
+        match self.argmax {
+            Some(argmax) if complete && chunk.rows.end == self.positions[0] => {
+                let (count, first) = ((end - first_coded) * output, first_coded * output);
+                codes::pack(codes, count, argmax, first, l)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Stored rows of the source that `rows` of the output read.
@@ -195,12 +202,32 @@ impl Correlation<'_> {
     }
 
     /// Whether the source rows of every band of `rows` output rows fit a window.
-    fn band_fits(&self, height: usize, rows: usize) -> bool {
+    pub(super) fn band_fits(&self, height: usize, rows: usize) -> bool {
         (0..height).step_by(rows).all(|first| {
             let read = self.source_rows(&(first..height.min(first + rows)));
             read.len() * self.source.pw <= Window::ELEMENTS
         })
     }
+}
+
+/// Room for the codes of what is packed at a time.
+pub(super) fn chunk_codes(
+    all: &[Chunk],
+    words: usize,
+    n: usize,
+    output: usize,
+    argmax: Option<&Tensor>,
+    l: &mut Lowering,
+) -> Tensor {
+    let samples = match words {
+        1 => all.iter().map(|c| c.samples.len()).max().unwrap_or(1),
+        _ => words.min(n),
+    };
+    let count = match argmax {
+        Some(_) => samples * output,
+        None => 1,
+    };
+    l.workspace("argmax, unpacked", Spec::u32([count]))
 }
 
 /// The sample at which the codes start that hold those of a chunk.

@@ -5,6 +5,7 @@
 //! few small samples.
 
 mod correlate;
+pub(super) mod implicit;
 mod pack;
 mod weight;
 

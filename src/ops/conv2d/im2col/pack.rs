@@ -106,6 +106,29 @@ impl Correlation<'_> {
         )
     }
 
+    /// Windows on four channels of a sample and on their masks, `skip` elements into each plane; where they start in the windows,
+    /// and where the masks do.
+    pub(super) fn four_channels(
+        &self,
+        sample: usize,
+        quad: usize,
+        skip: usize,
+    ) -> (Vec<Window>, [u32; 4], [u32; 4]) {
+        let source = &self.source;
+        let start = |i: usize| {
+            let channel = (4 * quad + i).min(source.channels - 1);
+            (sample * source.channels + channel) * source.plane() + skip
+        };
+        let planes = [0, 1, 2, 3].map(|i| source.window_at(start(i)));
+        let masks = [0, 1, 2, 3].map(|i| source.mask_window_at(start(i)));
+        let shifts = (
+            planes.each_ref().map(|w| w.1),
+            masks.each_ref().map(|w| w.1),
+        );
+        let windows = planes.into_iter().chain(masks).map(|w| w.0).collect();
+        (windows, shifts.0, shifts.1)
+    }
+
     /// Columns of channel quads `quads`, for `rows` of one sample; its first position becomes column `first`.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn pack_columns(
@@ -125,12 +148,7 @@ impl Correlation<'_> {
         // Window i shows channels i, i + 4, i + 8, … of this dispatch.
         let step = Window::pieces(read.len() * source.pw, 4 * source.plane());
         for quad in quads.clone().step_by(step) {
-            let start = |i: usize| {
-                let channel = (4 * quad + i).min(source.channels - 1);
-                (sample * source.channels + channel) * source.plane() + skip
-            };
-            let planes = [0, 1, 2, 3].map(|i| source.window_at(start(i)));
-            let masks = [0, 1, 2, 3].map(|i| source.mask_window_at(start(i)));
+            let (windows, shift, mask_shift) = self.four_channels(sample, quad, skip);
             let params = ColumnParams {
                 rows: self.extent[0] as u32,
                 columns: self.extent[1] as u32,
@@ -151,8 +169,8 @@ impl Correlation<'_> {
                 panel: columns.width as u32,
                 panel_stride: columns.stride as u32,
                 reserved: [0; 2],
-                shift: planes.each_ref().map(|w| w.1),
-                mask_shift: masks.each_ref().map(|w| w.1),
+                shift,
+                mask_shift,
             };
             let kernel = kernel!("im2col/columns_windows")
                 .with("EPILOGUE", source.epilogue as u32)
@@ -160,15 +178,8 @@ impl Correlation<'_> {
                 .with("UP_W", self.up[1] as u32)
                 .with("DOWN_H", self.down[0] as u32)
                 .with("DOWN_W", self.down[1] as u32);
-            let windows = planes.into_iter().chain(masks).map(|w| w.0);
             let grid = [positions.div_ceil(LANES), step.min(quads.end - quad), 1];
-            l.dispatch_windows(
-                kernel,
-                &[b],
-                windows.collect(),
-                params,
-                grid.map(|v| v as u32),
-            )?;
+            l.dispatch_windows(kernel, &[b], windows, params, grid.map(|v| v as u32))?;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ struct ColumnParams {
     panel: u32,
     panel_stride: u32,
     shift: u32,
-    reserved: u32,
+    row_step: u32,
 }
 
 #[repr(C)]
@@ -46,6 +46,8 @@ struct GradientParams {
     panel_stride: u32,
     shift: u32,
     mask_shift: u32,
+    row_step: u32,
+    reserved: [u32; 3],
 }
 
 /// dw from x and dy, read through the epilogue.
@@ -67,7 +69,7 @@ pub(in super::super) fn backward_weight(
         let bands = (0..height)
             .step_by(rows)
             .map(|first| first..height.min(first + rows));
-        quads <= RANGE
+        Panels::row_step(quads) <= RANGE
             && 16 * quads * elements.max(g.k) <= cap
             && bands.clone().all(|b| {
                 x_rows(g, &b).len() * g.w <= Window::ELEMENTS
@@ -79,28 +81,27 @@ pub(in super::super) fn backward_weight(
         .map(|c| quads(c.samples.len(), c.rows.len()))
         .max()
         .unwrap_or(1);
-    let (rows, columns) = (Panels::new(g.k, most), Panels::new(elements, most));
-    let a = rows.workspace("im2col gradient", 1, l);
-    let b = columns.workspace("im2col columns", 1, l);
+    let (rows, columns) = (Panels::along(g.k, most), Panels::along(elements, most));
+    let a = rows.workspace("im2col gradient", l);
+    let b = columns.workspace("im2col columns", l);
     let m = l.workspace("im2col dw", Spec::f32([k4 * elements * 4]));
     for (index, chunk) in all.iter().enumerate() {
         pack_gradient(g, &dy, chunk, &rows, &a, l)?;
         pack_columns(g, &x, chunk, &columns, &b, l)?;
-        let factor = |tensor, panels| Factor {
-            tensor,
-            panels,
-            first: 0,
-        };
         let placed = Placed {
             tensor: &m,
-            first: 0,
             row_stride: elements,
             quads: k4,
             columns: elements,
             add: index > 0,
+            products: 1,
+            group: 1,
+            stride: 0,
+            group_stride: 0,
         };
         let k4 = quads(chunk.samples.len(), chunk.rows.len());
-        product(k4, factor(&a, &rows), factor(&b, &columns), &placed, l)?;
+        let (a, b) = (Factor::all(&a, &rows), Factor::all(&b, &columns));
+        product(k4, &a, &b, &placed, l)?;
     }
     let params = [g.k as u32, elements as u32, 0, 0];
     let grid = [elements.div_ceil(64) as u32, k4 as u32, 1];
@@ -150,6 +151,8 @@ fn pack_gradient(
                 panel_stride: panels.stride as u32,
                 shift,
                 mask_shift,
+                row_step: panels.row_step as u32,
+                reserved: [0; 3],
             };
             let kernel = kernel!("im2col/gradient_windows").with("EPILOGUE", g.epilogue as u32);
             let grid = [positions.div_ceil(4 * LANES), step.min(g.k - first), 1];
@@ -196,7 +199,7 @@ fn pack_columns(
                 panel: panels.width as u32,
                 panel_stride: panels.stride as u32,
                 shift,
-                reserved: 0,
+                row_step: panels.row_step as u32,
             };
             let kernel = kernel!("im2col/positions_windows")
                 .with("UP_H", g.stride_h as u32)

@@ -1,11 +1,11 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
-use super::{Epilogue, Tiles, Variant, chunk_size};
+use super::{CACHE, Epilogue, Tiles, Variant, chunk_size};
 use crate::error::Result;
 use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::source::Source;
-use crate::ops::product::{Factor, LANES, Panels, Placed, WINDOW, product, window};
+use crate::ops::product::{Factor, LANES, PANELS, Panels, Placed, WINDOW, product, window};
 use crate::ops::{Io, Lowering, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -56,7 +56,7 @@ struct OutputParams {
     columns: u32,
     filters: u32,
     first_quad: u32,
-    reserved: u32,
+    first_column: u32,
 }
 
 /// y (and argmax) from x, w, b.
@@ -120,23 +120,26 @@ fn correlate(
     let tiles = Tiles::new(variant, g);
     let (positions, shown) = (variant.positions, variant.shown);
     let (c4, k4) = (source.channels.div_ceil(4), target.channels.div_ceil(4));
-    let rows = Panels::new(target.channels, c4);
-    let u = rows.workspace("winograd weight", positions, l);
+    let rows = Panels::new(target.channels, c4).of(positions);
+    let u = rows.workspace("winograd weight", l);
     transform_weight(variant, g, target, c4, &rows, &u, l)?;
 
     let output = target.y.numel() / g.n;
-    let per_sample = positions * 16 * (c4 + k4) * tiles.all;
+    let per_sample = positions * 16 * c4 * tiles.all;
     let group = codes::samples_per_word(output, target.argmax.is_some());
-    let chunk = chunk_size(g.n, group, per_sample, l.workspace_cap(), |samples| {
-        shown * Panels::new(samples * tiles.all, c4).padded() <= WINDOW
-    });
-    let columns = Panels::new(chunk * tiles.all, c4);
-    let padded = columns.padded();
-    let v = columns.workspace("winograd tiles", positions, l);
-    let m = l.workspace(
-        "winograd products",
-        Spec::f32([positions * k4 * 4 * padded]),
+    let chunk = chunk_size(
+        g.n,
+        group,
+        per_sample,
+        l.workspace_cap().min(2 * CACHE as u64),
     );
+    // Products go through in blocks of a few tiles, from one kernel to the next while they are in the cache.
+    let width = CACHE / (positions * 16 * k4 * PANELS);
+    let columns =
+        Panels::up_to(width.min(WINDOW / shown / PANELS), chunk * tiles.all, c4).of(positions);
+    let v = columns.workspace("winograd tiles", l);
+    let block = columns.block();
+    let m = l.workspace("winograd products", Spec::f32([positions * k4 * 4 * block]));
     let codes = match target.argmax {
         Some(_) => chunk * output,
         None => 1,
@@ -148,31 +151,23 @@ fn correlate(
         for s in 0..samples {
             transform_tiles(g, source, tiles, first + s, s * tiles.all, &columns, &v, l)?;
         }
-        for position in 0..positions {
+        for index in 0..(samples * tiles.all).div_ceil(block) {
             // Products are stored so that one window shows some positions of a few filter quads.
-            let at = (position / shown * k4 * shown + position % shown) * padded;
             let place = Placed {
                 tensor: &m,
-                first: at,
-                row_stride: shown * padded,
+                row_stride: shown * block,
                 quads: k4,
-                columns: padded,
+                columns: block,
                 add: false,
+                products: positions,
+                group: shown,
+                stride: block,
+                group_stride: shown * block * k4,
             };
-            let a = Factor {
-                tensor: &u,
-                panels: &rows,
-                first: position * rows.size(),
-            };
-            let b = Factor {
-                tensor: &v,
-                panels: &columns,
-                first: position * columns.size(),
-            };
-            product(c4, a, b, &place, l)?;
-        }
-        let step = WINDOW / (shown * padded);
-        for quad in (0..k4).step_by(step) {
+            let a = Factor::all(&u, &rows);
+            let mut b = Factor::all(&v, &columns);
+            b.blocks = index..index + 1;
+            product(c4, &a, &b, &place, l)?;
             let params = OutputParams {
                 oh: g.oh as u32,
                 ow: g.ow as u32,
@@ -182,32 +177,51 @@ fn correlate(
                 tiles: tiles.all as u32,
                 samples: samples as u32,
                 first_sample: first as u32,
-                columns: padded as u32,
+                columns: block as u32,
                 filters: target.channels as u32,
-                first_quad: quad as u32,
-                reserved: 0,
+                first_quad: 0,
+                first_column: (index * block) as u32,
             };
-            let windows =
-                (0..positions / shown).map(|q| window(&m, (q * k4 + quad) * shown * padded));
-            let kernel = (variant.output)()
-                .with("EPILOGUE", target.epilogue as u32)
-                .with("BIAS", u32::from(target.bias.is_some()));
-            let bias = target.bias.unwrap_or(target.weight);
-            l.dispatch_windows(
-                kernel,
-                &[bias, target.y, &codes],
-                windows.collect(),
-                params,
-                [
-                    (samples * tiles.all).div_ceil(LANES) as u32,
-                    step.min(k4 - quad) as u32,
-                    1,
-                ],
-            )?;
+            transform_products(variant, target, k4, &m, &codes, params, l)?;
         }
         if let Some(argmax) = target.argmax {
             codes::pack(&codes, samples * output, argmax, first * output, l)?;
         }
+    }
+    Ok(())
+}
+
+/// The outputs of a block of tiles: as many filter quads to a dispatch as a window shows.
+fn transform_products(
+    variant: &Variant,
+    target: &Target,
+    k4: usize,
+    m: &Tensor,
+    codes: &Tensor,
+    params: OutputParams,
+    l: &mut Lowering,
+) -> Result<()> {
+    let (shown, block) = (variant.shown, params.columns as usize);
+    let step = WINDOW / (shown * block);
+    let bias = target.bias.unwrap_or(target.weight);
+    for quad in (0..k4).step_by(step) {
+        let params = OutputParams {
+            first_quad: quad as u32,
+            ..params
+        };
+        let first = |q: usize| (q * k4 + quad) * shown * block;
+        let windows = (0..variant.positions / shown).map(|q| window(m, first(q)));
+        let kernel = (variant.output)()
+            .with("EPILOGUE", target.epilogue as u32)
+            .with("BIAS", u32::from(target.bias.is_some()));
+        let grid = [block / LANES, step.min(k4 - quad), 1].map(|v| v as u32);
+        l.dispatch_windows(
+            kernel,
+            &[bias, target.y, codes],
+            windows.collect(),
+            params,
+            grid,
+        )?;
     }
     Ok(())
 }
@@ -234,7 +248,7 @@ fn transform_weight(
         turned: u32::from(target.turned),
         panel: rows.width as u32,
         panel_stride: rows.stride as u32,
-        position_stride: rows.size() as u32,
+        position_stride: rows.product_step as u32,
     };
     let grid = [target.channels.div_ceil(64) as u32, c4 as u32, 1];
     l.dispatch((variant.weight)(), &[target.weight, u], params, grid)
@@ -272,7 +286,7 @@ fn transform_tiles(
             first_tile: first_tile as u32,
             panel: columns.width as u32,
             panel_stride: columns.stride as u32,
-            position_stride: columns.size() as u32,
+            position_stride: columns.product_step as u32,
             shift: g_windows.each_ref().map(|w| w.1),
             mask_shift: m_windows.each_ref().map(|w| w.1),
         };

@@ -12,7 +12,6 @@ pub(super) use correlate::{backward_input, forward};
 pub(super) use weight::backward_weight;
 
 use super::Epilogue;
-use super::codes;
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
@@ -109,16 +108,12 @@ fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), Strin
     if p.get("c").max(p.get("k")) > 4 * WINDOW / LANES {
         return Err(format!("at most {} channels", 4 * WINDOW / LANES));
     }
-    let pooled = p.get("epilogue") == Epilogue::ReluMaxPool2 as usize;
-    let output = p.get("k") * (p.get("oh") / 2) * (p.get("ow") / 2);
-    let samples = codes::samples_per_word(output, pooled).min(p.get("n"));
-    let tile = variant.tile;
-    let tiles = p.get("oh").div_ceil(tile) * p.get("ow").div_ceil(tile) * samples;
-    let columns = |channels: &str| Panels::new(tiles, p.get(channels).div_ceil(4)).padded();
-    if variant.shown * columns("c").max(columns("k")) > WINDOW {
+    let tiles = p.get("oh").div_ceil(variant.tile) * p.get("ow").div_ceil(variant.tile);
+    // The weight gradient sums over the tiles of a sample at least, and 8 rows of that length must fit a window.
+    if Panels::row_step(tiles.div_ceil(4)) > WINDOW / LANES {
         return Err(format!(
-            "at most about {} tiles of a sample",
-            WINDOW / variant.shown
+            "at most {} tiles of a sample",
+            4 * (WINDOW / LANES - 4)
         ));
     }
     Ok(())
@@ -145,21 +140,17 @@ impl Tiles {
     }
 }
 
-/// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes
-/// and that `fit` the windows; at least one group.
-fn chunk_size(
-    n: usize,
-    group: usize,
-    per_sample: usize,
-    cap: u64,
-    fit: impl Fn(usize) -> bool,
-) -> usize {
+/// Bytes of products between two kernels: what the second-level caches of a few cores hold.
+const CACHE: usize = 2 << 20;
+
+/// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes; at
+/// least one group.
+fn chunk_size(n: usize, group: usize, per_sample: usize, cap: u64) -> usize {
     let least = group.min(n);
-    let most = (cap as usize / per_sample).clamp(least, n);
-    (least..=most)
-        .rev()
-        .find(|&s| (s == n || s.is_multiple_of(group)) && fit(s))
-        .unwrap_or(least)
+    match (cap as usize / per_sample).clamp(least, n) {
+        most if most == n => n,
+        most => most / group * group,
+    }
 }
 
 #[cfg(test)]
@@ -168,13 +159,11 @@ mod tests {
 
     #[test]
     fn chunks_are_whole_groups_within_the_cap() {
-        let any = |_: usize| true;
-        assert_eq!(chunk_size(8, 1, 1 << 20, 3 << 20, any), 3);
-        assert_eq!(chunk_size(8, 1, 5 << 20, 1 << 20, any), 1);
-        assert_eq!(chunk_size(9, 4, 1 << 20, 6 << 20, any), 4);
-        assert_eq!(chunk_size(9, 4, 1 << 20, 1 << 20, any), 4);
-        assert_eq!(chunk_size(3, 4, 1 << 20, 1 << 20, any), 3);
-        assert_eq!(chunk_size(9, 4, 1 << 20, 64 << 20, any), 9);
-        assert_eq!(chunk_size(64, 1, 1, 1 << 20, |s| s <= 10), 10);
+        assert_eq!(chunk_size(8, 1, 1 << 20, 3 << 20), 3);
+        assert_eq!(chunk_size(8, 1, 5 << 20, 1 << 20), 1);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 6 << 20), 4);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 1 << 20), 4);
+        assert_eq!(chunk_size(3, 4, 1 << 20, 1 << 20), 3);
+        assert_eq!(chunk_size(9, 4, 1 << 20, 64 << 20), 9);
     }
 }

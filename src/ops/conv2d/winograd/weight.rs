@@ -22,10 +22,11 @@ struct Tile4Params {
     panel_stride: u32,
     position_stride: u32,
     shift: u32,
+    row_step: u32,
     ph: u32,
     pw: u32,
     mask_shift: u32,
-    reserved: [u32; 3],
+    reserved: [u32; 2],
 }
 
 /// dw from x and dy: products of transformed tiles, summed over all tiles, and transformed back.
@@ -42,16 +43,18 @@ pub(in super::super) fn backward_weight(
     let quads = tiles.all.div_ceil(4);
     let per_sample = positions * 16 * quads * (g.c + g.k);
     // At least 8 rows of a panel must fit a window; with fewer tiles per chunk more do, and fewer products are needed.
-    let chunk = chunk_size(g.n, 1, per_sample, l.workspace_cap(), |samples| {
-        WINDOW / (samples * quads) >= 4 * LANES
-    });
+    // At least 8 rows of a panel must fit a window; with fewer tiles per chunk more do, and fewer products are needed.
+    let least = (1..=g.n)
+        .rev()
+        .find(|samples| Panels::row_step(samples * quads) * 4 * LANES <= WINDOW);
+    let chunk = chunk_size(g.n, 1, per_sample, l.workspace_cap()).min(least.unwrap_or(1));
     let k4 = g.k.div_ceil(4);
     let (rows, columns) = (
-        Panels::new(g.k, chunk * quads),
-        Panels::new(g.c, chunk * quads),
+        Panels::along(g.k, chunk * quads).of(positions),
+        Panels::along(g.c, chunk * quads).of(positions),
     );
-    let d = rows.workspace("winograd gradient tiles", positions, l);
-    let v = columns.workspace("winograd tiles", positions, l);
+    let d = rows.workspace("winograd gradient tiles", l);
+    let v = columns.workspace("winograd tiles", l);
     let du = l.workspace("winograd dw", Spec::f32([positions * k4 * g.c * 4]));
     for first in (0..g.n).step_by(chunk) {
         let samples = chunk.min(g.n - first);
@@ -59,27 +62,19 @@ pub(in super::super) fn backward_weight(
             transform_tiles4(g, &dy, tiles, first + s, s * quads, &rows, &d, l)?;
             transform_tiles4(g, &x, tiles, first + s, s * quads, &columns, &v, l)?;
         }
-        for position in 0..positions {
-            let place = Placed {
-                tensor: &du,
-                first: position * k4 * g.c,
-                row_stride: g.c,
-                quads: k4,
-                columns: g.c,
-                add: first > 0,
-            };
-            let a = Factor {
-                tensor: &d,
-                panels: &rows,
-                first: position * rows.size(),
-            };
-            let b = Factor {
-                tensor: &v,
-                panels: &columns,
-                first: position * columns.size(),
-            };
-            product(samples * quads, a, b, &place, l)?;
-        }
+        let place = Placed {
+            tensor: &du,
+            row_stride: g.c,
+            quads: k4,
+            columns: g.c,
+            add: first > 0,
+            products: positions,
+            group: 1,
+            stride: 0,
+            group_stride: k4 * g.c,
+        };
+        let (a, b) = (Factor::all(&d, &rows), Factor::all(&v, &columns));
+        product(samples * quads, &a, &b, &place, l)?;
     }
     let params = [g.k as u32, g.c as u32, 0, 0];
     let grid = [g.c.div_ceil(64) as u32, k4 as u32, 1];
@@ -118,12 +113,13 @@ fn transform_tiles4(
             first_quad: first_quad as u32,
             panel: panels.width as u32,
             panel_stride: panels.stride as u32,
-            position_stride: panels.size() as u32,
+            position_stride: panels.product_step as u32,
             shift,
+            row_step: panels.row_step as u32,
             ph,
             pw,
             mask_shift,
-            reserved: [0; 3],
+            reserved: [0; 2],
         };
         if source.gradient {
             let kernel = (tiles.variant.gradient4)();
