@@ -156,7 +156,8 @@ fn cases() -> Vec<Case> {
         case("one sample, odd everything", true, [1, 3, 5]),
         case("several workgroups, no multiple of 4", true, [70, 130, 65]).kinks(),
         case("several workgroups", true, [66, 132, 72]).kinks(),
-        case("several chunks of the contraction", false, [5, 1036, 12]).kinks(),
+        case("several chunks of inputs", false, [5, 1036, 12]).kinks(),
+        case("several chunks of samples and outputs", true, [515, 8, 520]).kinks(),
         case("long sums", true, [2, 1021, 3]).kinks(),
     ]
 }
