@@ -31,6 +31,7 @@ fn every_rung_of_a_ladder_is_a_row() {
         ("conv2d", "n=3,c=5,k=7,h=11,w=9"),
         ("conv2d", "n=2,c=4,k=8,h=9,w=10,epilogue=2"),
         ("dense", "n=3,i=20,o=7,relu=1"),
+        ("dense", "n=66,i=140,o=68,relu=1"),
         ("batch_norm", "n=3,c=5,h=7,w=3,dropout=1"),
         ("max_pool2d", "n=2,c=3,h=7,w=8"),
         ("avg_pool2d", "n=2,c=3,h=7,w=8,window=3,stride=2"),
@@ -55,7 +56,10 @@ fn every_rung_of_a_ladder_is_a_row() {
                 assert!(!why.starts_with("wrong"), "{row:?}");
                 continue;
             }
-            assert!(row.max_error.unwrap() < 1e-4, "{row:?}");
+            let family = entry.families.iter().find(|f| f.name == row.op).unwrap();
+            let reduced = family.rung(row.rung).unwrap().reduced();
+            let most = if reduced { 4e-3 } else { 1e-4 };
+            assert!(row.max_error.unwrap() < most, "{row:?}");
             let (ms, gflops) = (row.ms.unwrap(), row.gflops.unwrap());
             assert!(ms > 0.0 && gflops > 0.0, "{row:?}");
             let roof = (gflops / 100.0).max(row.gbs.unwrap() / 10.0);
@@ -188,6 +192,9 @@ fn tuning_round_trip_and_damaged_files() {
     assert!(last.0 == last.1 && last.1 >= 6, "{last:?}");
     let families: BTreeSet<_> = tuned.iter().map(|t| t.family).collect();
     assert!(families.contains("dense.forward"), "{families:?}");
+    // Lavapipe has f16: a rung that computes in it must not be picked for its time.
+    let reduced = |t: &Tuned| t.rung == "5_f16" || t.rung == "6_cooperative";
+    assert!(!tuned.iter().any(reduced), "{tuned:?}");
     let path = tuning::store(&gpu, folder.path(), &tuned).unwrap();
     let (choices, note) = tuning::load(&gpu, folder.path());
     assert_eq!(note, None);

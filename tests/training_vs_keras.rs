@@ -42,6 +42,11 @@ const FREE_RUN: f64 = 5e-4;
 /// 2_registers and 3_shared) the draw is less fortunate: 7.1e-4.
 const FREE_RUN_ANY_RUNG: f64 = 1e-3;
 
+/// The same for a rung of reduced precision, whose factors are 2^-11 off where f32 is 2^-24. The first loss is off by 5.5e-5 (f16
+/// forward) or not at all (backward); then Adam amplifies what it does to gradients as above: 7.4e-3 at worst. The loss itself
+/// falls by more than half in these steps, so a wrong kernel still shows.
+const FREE_RUN_REDUCED: f64 = 2e-2;
+
 /// The first rung of every family.
 fn naive() -> Choices {
     let mut choices = Choices::default();
@@ -76,16 +81,16 @@ fn every_rung_follows_the_same_losses() {
     let gpu = gpu();
     let g = tiny_settings(4, 1, Feed::Resident { samples: 4 });
     let model = tiny_model(0.0);
-    let mut rungs: BTreeMap<(&str, &str), ()> = BTreeMap::new();
+    let mut rungs: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     for entry in registry() {
         for family in entry.families {
             for rung in family.rungs {
-                rungs.insert((family.name, rung.name), ());
+                rungs.insert((family.name, rung.name), rung.reduced());
             }
         }
     }
     let mut ran = 0;
-    for (family, rung) in rungs.keys() {
+    for (&(family, rung), &reduced) in &rungs {
         let mut choices = Choices::default();
         choices.force(family, rung);
         let fits =
@@ -99,7 +104,11 @@ fn every_rung_follows_the_same_losses() {
         assert_follows(
             &got,
             &trace("loss_keras_form_adam_f64"),
-            FREE_RUN_ANY_RUNG,
+            if reduced {
+                FREE_RUN_REDUCED
+            } else {
+                FREE_RUN_ANY_RUNG
+            },
             &format!("{family}:{rung}"),
         );
     }

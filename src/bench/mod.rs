@@ -14,7 +14,7 @@ pub use subject::{Subject, of_model, of_shape};
 
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::ops::{Choices, Family, Problem, registry};
+use crate::ops::{Choices, Family, Problem, Rung, registry};
 use measure::{Bench, Limits, Reference};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -119,7 +119,7 @@ pub fn run(
             if let Err(why) = (rung.supports)(&ladder.problem, gpu.capabilities()) {
                 row.skipped = Some(why);
             } else if let Some((_, reference)) = &reference {
-                match check_and_time(gpu, &ladder, rung.name, reference, &mut row) {
+                match check_and_time(gpu, &ladder, rung, reference, &mut row) {
                     Ok(Some(ms)) => fill(&mut row, ms, &ladder, peaks),
                     Ok(None) => {}
                     Err(e) => row.skipped = Some(e.to_string()),
@@ -133,25 +133,26 @@ pub fn run(
 }
 
 /// A wrong index or a missing term is off by parts in ten; rounding of the longest sums stays far below this. The ops' own
-/// tolerances are checked by `gradcheck`, on cases made for it.
+/// tolerances are checked by `gradcheck`, on cases made for it. (A rung of reduced precision may have a tolerance above this.)
 const WRONG: f64 = 1e-3;
 
 fn check_and_time(
     gpu: &Gpu,
     ladder: &Ladder,
-    rung: &'static str,
+    rung: &Rung,
     reference: &Reference,
     row: &mut Row,
 ) -> Result<Option<f64>> {
-    let error = measure::check(gpu, ladder, rung, reference)?;
+    let error = measure::check(gpu, ladder, rung.name, reference)?;
     row.max_error = error.is_finite().then_some(error);
-    if error.is_nan() || error > WRONG {
+    let most = WRONG.max(ladder.subject.op.tolerance() * rung.rounding);
+    if error.is_nan() || error > most {
         row.skipped = Some(format!(
             "wrong: {error:.1e} from the f64 reference, relative to the tensor's maximum"
         ));
         return Ok(None);
     }
-    measure::time(gpu, ladder, rung, &Limits::BENCH).map(Some)
+    measure::time(gpu, ladder, rung.name, &Limits::BENCH).map(Some)
 }
 
 fn fill(row: &mut Row, ms: f64, ladder: &Ladder, peaks: &Peaks) {
@@ -181,8 +182,8 @@ pub struct Tuned {
     pub default_ms: Option<f64>,
 }
 
-/// Time the supported rungs of every problem of `subjects` that has a choice, the default first; `progress` hears of each
-/// (done, total, family).
+/// Time the supported rungs of full precision of every problem of `subjects` that has a choice, the default first; `progress`
+/// hears of each (done, total, family).
 ///
 /// # Errors
 /// When a subject can't be recorded, or no rung of a problem runs.
@@ -193,7 +194,7 @@ pub fn tune(
 ) -> Result<Vec<Tuned>> {
     let mut list = ladders(gpu, subjects)?;
     let supported = |l: &Ladder| -> Vec<&'static str> {
-        let runs = |r: &&crate::ops::Rung| (r.supports)(&l.problem, gpu.capabilities()).is_ok();
+        let runs = |r: &&Rung| !r.reduced() && (r.supports)(&l.problem, gpu.capabilities()).is_ok();
         let mut names: Vec<_> = l.family.rungs.iter().filter(runs).map(|r| r.name).collect();
         names.sort_by_key(|n| *n != l.default);
         names

@@ -37,11 +37,12 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
             a.max_storage_buffers
         ));
         console::line(&format!(
-            "   workgroups of up to {} invocations with {} of memory, subgroups of {}, f16 {}, timestamps {}",
+            "   workgroups of up to {} invocations with {} of memory, subgroups of {}, f16 {}, matrix units {}, timestamps {}",
             a.max_invocations,
             crate::report::bytes(u64::from(a.max_workgroup_memory)),
             a.subgroups,
             if a.f16 { "yes" } else { "no" },
+            if a.cooperative { "yes" } else { "no" },
             if a.timestamps { "yes" } else { "no" },
         ));
     }

@@ -99,7 +99,21 @@ pub fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
         offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment)
             .max(crate::tape::ALIGNMENT),
         f16: features.contains(wgpu::Features::SHADER_F16),
+        cooperative: cooperative(adapter),
     }
+}
+
+/// Whether the adapter has the matrix units that `shaders/matmul/cooperative.wgsl` is written for: 16x16 fragments of f16, added up
+/// in f32, driven by a subgroup.
+fn cooperative(adapter: &wgpu::Adapter) -> bool {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP;
+    let fits = |p: &wgpu::CooperativeMatrixProperties| {
+        [p.m_size, p.n_size, p.k_size] == [16; 3] && p.ab_type == F16 && p.cr_type == F32
+    };
+    adapter.features().contains(needed) && adapter.cooperative_matrix_properties().iter().any(fits)
 }
 
 /// What went wrong on the device outside any error scope.
@@ -150,16 +164,26 @@ impl Gpu {
     }
 
     fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
-        let wanted = wgpu::Features::TIMESTAMP_QUERY
+        let mut wanted = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
             | wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_F16;
         let info = adapter.get_info();
+        let capabilities = capabilities(adapter);
+        let experimental_features = if capabilities.cooperative {
+            wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: what wgpu asks for is to know that its experimental parts may have bugs that break memory safety, and to
+            // report them. One kernel touches such a part, matmul/cooperative, and it runs only where it is asked for by name.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gtzan-gpu"),
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
+            experimental_features,
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request).map_err(|e| {
@@ -182,7 +206,7 @@ impl Gpu {
             device,
             queue,
             info,
-            capabilities: capabilities(adapter),
+            capabilities,
             memory: super::device_memory(adapter),
             trouble,
         })
@@ -320,6 +344,8 @@ pub struct Described {
     pub subgroups: String,
     /// 16-bit floats.
     pub f16: bool,
+    /// Matrix units for f16 fragments of 16x16, through wgpu's experimental extension.
+    pub cooperative: bool,
     /// Timestamps inside passes.
     pub timestamps: bool,
 }
@@ -362,6 +388,7 @@ fn describe(adapter: &wgpu::Adapter) -> Described {
         max_workgroup_memory: c.max_workgroup_memory,
         subgroups,
         f16: c.f16,
+        cooperative: c.cooperative,
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
     }
 }

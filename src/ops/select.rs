@@ -34,6 +34,8 @@ pub struct Capabilities {
     pub offset_alignment: u64,
     /// 16-bit floats in shaders.
     pub f16: bool,
+    /// Matrix units that a subgroup drives: products of 16x16 fragments, f16 times f16 added up in f32.
+    pub cooperative: bool,
 }
 
 impl Capabilities {
@@ -49,6 +51,7 @@ impl Capabilities {
             max_buffer_bytes: 256 << 20,
             offset_alignment: 256,
             f16: false,
+            cooperative: false,
         }
     }
 }
@@ -88,6 +91,17 @@ pub struct Rung {
     /// whatever order. Above 1 for one that computes something else that is equal on paper; such a rung does not keep
     /// exact ties and zeros either.
     pub rounding: f64,
+}
+
+impl Rung {
+    /// From this on, [`Rung::rounding`] is that of another precision (f16 is at 2,000), not of another way to add up in f32.
+    pub const REDUCED: f64 = 100.0;
+
+    /// Whether it computes in less than f32. Such a rung runs only where it is asked for by name: no default, and nothing that the
+    /// tuner may pick because it is faster, since what it costs does not show in a time.
+    pub fn reduced(&self) -> bool {
+        self.rounding >= Self::REDUCED
+    }
 }
 
 /// The least that a job costs, whatever the kernel: what rates and rooflines are reckoned from.
@@ -171,7 +185,7 @@ impl Choices {
             .insert((family.to_owned(), problem.to_owned()), rung.to_owned());
     }
 
-    /// The rung for `problem`: forced, else tuned, else the class's default.
+    /// The rung for `problem`: forced, else tuned, else the class's default; one of reduced precision only when forced.
     ///
     /// # Errors
     /// When a forced rung can't run the problem, or no rung can.
@@ -207,7 +221,8 @@ impl Choices {
             .into_iter()
             .chain(defaults.iter().copied())
             .chain(family.rungs.iter().map(|r| r.name));
-        for name in candidates {
+        let full = |name: &&str| family.rung(name).is_none_or(|r| !r.reduced());
+        for name in candidates.filter(full) {
             if let Ok(found) = supported(name) {
                 return Ok(found);
             }
@@ -216,5 +231,47 @@ impl Choices {
             "{}: no rung can run {problem} on this device",
             family.name
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::dense;
+
+    #[test]
+    fn reduced_precision_is_used_when_asked_for_only() {
+        let problem = Problem(vec![("n", 64), ("i", 64), ("o", 64), ("relu", 0)]);
+        for class in [DeviceClass::Software, DeviceClass::Hardware] {
+            let capabilities = Capabilities {
+                f16: true,
+                cooperative: true,
+                subgroup_size: Some(32),
+                ..Capabilities::portable(class)
+            };
+            let chosen = |c: &Choices| c.choose(&dense::FORWARD, &problem, &capabilities);
+            let default = chosen(&Choices::default()).expect("a default");
+            for name in ["5_f16", "6_cooperative"] {
+                let rung = dense::FORWARD.rung(name).expect("a rung");
+                assert!(rung.reduced() && (rung.supports)(&problem, &capabilities).is_ok());
+                let mut choices = Choices::default();
+                choices.tune("dense.forward", &problem.to_string(), name);
+                assert_eq!(chosen(&choices).expect("another"), default);
+                choices.force("dense.forward", name);
+                assert_eq!(chosen(&choices).expect("the forced one"), name);
+            }
+        }
+    }
+
+    /// Every family has a rung of full precision for everything, and names only rungs that exist.
+    #[test]
+    fn defaults_are_rungs_of_full_precision() {
+        for family in crate::ops::registry().iter().flat_map(|e| e.families) {
+            assert!(!family.rungs[0].reduced(), "{}", family.name);
+            for name in family.software.iter().chain(family.hardware) {
+                let rung = family.rung(name);
+                assert!(rung.is_some_and(|r| !r.reduced()), "{} {name}", family.name);
+            }
+        }
     }
 }

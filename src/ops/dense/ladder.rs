@@ -1,5 +1,10 @@
-//! The ladders of the dense layer: one kernel family per direction.
+//! The ladders of the dense layer: one kernel family per direction, and which rung runs where.
+//!
+//! The first two rungs are a kernel per direction; from the third on, all directions are one product with other strides
+//! ([`super::gemm`]).
 
+use super::gemm::{self, Gemm};
+use super::{half, windows};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::select::anything;
@@ -118,32 +123,67 @@ const TILED: Rung = Rung {
     rounding: 1.0,
 };
 
-/// y from x, w, b.
-pub static FORWARD: Family = Family {
-    name: "dense.forward",
-    rungs: &[NAIVE, TILED],
-    software: &["2_tile", "1_naive"],
-    hardware: &["2_tile", "1_naive"],
-    work: forward_work,
+/// Any product, any device: 8.5 KiB of workgroup memory and 256 invocations are what every device has. On a GPU it is not slower
+/// for a small product either, though most of a 64x64 tile may be padding: what takes time there is the chain of loads along k, which
+/// is as long in the other rungs, and 256 invocations have more of them on the way.
+const SHARED: Rung = Rung {
+    name: "3_shared",
+    supports: anything,
+    rounding: 1.0,
 };
+
+const WINDOWS: Rung = Rung {
+    name: "4_windows",
+    supports: windows::supports,
+    rounding: 1.0,
+};
+
+const F16: Rung = Rung {
+    name: "5_f16",
+    supports: half::supports,
+    rounding: half::ROUNDING,
+};
+
+const COOPERATIVE: Rung = Rung {
+    name: "6_cooperative",
+    supports: half::supports_cooperative,
+    rounding: half::ROUNDING,
+};
+
+/// Orders of preference on a CPU driver, for small products and for those that [`windows::pays`] calls large.
+const SMALL: &[&str] = &["2_tile", "1_naive"];
+const LARGE: &[&str] = &["4_windows", "2_tile", "1_naive"];
+
+/// Samples from which `4_windows` beat `2_tile` on lavapipe, forward (where the latter loads vec4s only) and backward.
+const FORWARD_SAMPLES: usize = 16;
+const BACKWARD_SAMPLES: usize = 8;
+
+/// A family has one order for all sizes. So each of these exists twice, with the same name and rungs and another order.
+const fn family(
+    name: &'static str,
+    work: fn(&Problem) -> Work,
+    software: &'static [&'static str],
+) -> Family {
+    Family {
+        name,
+        rungs: &[NAIVE, TILED, SHARED, WINDOWS, F16, COOPERATIVE],
+        software,
+        hardware: &["3_shared", "2_tile", "1_naive"],
+        work,
+    }
+}
+
+/// y from x, w, b.
+pub static FORWARD: Family = family("dense.forward", forward_work, SMALL);
+static FORWARD_LARGE: Family = family("dense.forward", forward_work, LARGE);
 
 /// dx from w and dy.
-pub static BACKWARD_INPUT: Family = Family {
-    name: "dense.backward_input",
-    rungs: &[NAIVE, TILED],
-    software: &["2_tile", "1_naive"],
-    hardware: &["2_tile", "1_naive"],
-    work: gradient_work,
-};
+pub static BACKWARD_INPUT: Family = family("dense.backward_input", gradient_work, SMALL);
+static BACKWARD_INPUT_LARGE: Family = family("dense.backward_input", gradient_work, LARGE);
 
 /// dw from x and dy.
-pub static BACKWARD_WEIGHT: Family = Family {
-    name: "dense.backward_weight",
-    rungs: &[NAIVE, TILED],
-    software: &["2_tile", "1_naive"],
-    hardware: &["2_tile", "1_naive"],
-    work: gradient_work,
-};
+pub static BACKWARD_WEIGHT: Family = family("dense.backward_weight", gradient_work, SMALL);
+static BACKWARD_WEIGHT_LARGE: Family = family("dense.backward_weight", gradient_work, LARGE);
 
 /// db from dy.
 pub static BACKWARD_BIAS: Family = Family {
@@ -162,14 +202,41 @@ fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     grid_1d(rows.div_ceil(TILE) * columns.div_ceil(TILE), WORKGROUP)
 }
 
+/// The rung for a problem, from the family in the order that suits it.
+fn choose(
+    [small, large]: [&'static Family; 2],
+    samples: usize,
+    g: &Geometry,
+    l: &mut Lowering,
+) -> Result<&'static str> {
+    let problem = g.problem();
+    let family = match windows::pays(&problem, samples) {
+        true => large,
+        false => small,
+    };
+    l.choose(family, &problem)
+}
+
+/// The rungs that serve all directions.
+fn product(rung: &str, p: &Gemm, l: &mut Lowering) -> Result<()> {
+    match rung {
+        "3_shared" => gemm::shared(p, l),
+        "4_windows" => windows::run(p, l),
+        "5_f16" => half::shared(p, l),
+        "6_cooperative" => half::cooperative(p, l),
+        rung => unreachable!("{rung} has no arm here"),
+    }
+}
+
 /// Compute `io.y(0)`.
 pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let (kernel, grid) = match l.choose(&FORWARD, &g.problem())? {
-        "2_tile" => (kernel!("dense/forward_2_tile"), tiles(g.n, g.o)),
-        _ => (
+    let (kernel, grid) = match choose([&FORWARD, &FORWARD_LARGE], FORWARD_SAMPLES, g, l)? {
+        "1_naive" => (
             kernel!("dense/forward_1_naive"),
             grid_1d(g.n * g.o, WORKGROUP),
         ),
+        "2_tile" => (kernel!("dense/forward_2_tile"), tiles(g.n, g.o)),
+        rung => return product(rung, &Gemm::forward(g, io), l),
     };
     let tensors = [io.x(0), io.x(1), io.x(2), io.y(0)];
     l.dispatch(kernel.with("RELU", g.relu()), &tensors, g.params(), grid)
@@ -178,12 +245,14 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
 /// Compute `io.dx(0)`, if somebody wants it.
 pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let Some(dx) = io.dx(0) else { return Ok(()) };
-    let (kernel, grid) = match l.choose(&BACKWARD_INPUT, &g.problem())? {
-        "2_tile" => (kernel!("dense/backward_input_2_tile"), tiles(g.n, g.i)),
-        _ => (
+    let families = [&BACKWARD_INPUT, &BACKWARD_INPUT_LARGE];
+    let (kernel, grid) = match choose(families, BACKWARD_SAMPLES, g, l)? {
+        "1_naive" => (
             kernel!("dense/backward_input_1_naive"),
             grid_1d(g.n * g.i, WORKGROUP),
         ),
+        "2_tile" => (kernel!("dense/backward_input_2_tile"), tiles(g.n, g.i)),
+        rung => return product(rung, &Gemm::backward_input(g, io, dx), l),
     };
     let tensors = [io.dy(), g.mask(io), io.x(1), dx];
     l.dispatch(kernel.with("RELU", g.relu()), &tensors, g.params(), grid)
@@ -192,12 +261,14 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
 /// Compute `io.dx(1)`, if somebody wants it.
 pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let Some(dw) = io.dx(1) else { return Ok(()) };
-    let (kernel, grid) = match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
-        "2_tile" => (kernel!("dense/backward_weight_2_tile"), tiles(g.o, g.i)),
-        _ => (
+    let families = [&BACKWARD_WEIGHT, &BACKWARD_WEIGHT_LARGE];
+    let (kernel, grid) = match choose(families, BACKWARD_SAMPLES, g, l)? {
+        "1_naive" => (
             kernel!("dense/backward_weight_1_naive"),
             grid_1d(g.o * g.i, WORKGROUP),
         ),
+        "2_tile" => (kernel!("dense/backward_weight_2_tile"), tiles(g.o, g.i)),
+        rung => return product(rung, &Gemm::backward_weight(g, io, dw), l),
     };
     let tensors = [io.dy(), g.mask(io), io.x(0), dw];
     l.dispatch(kernel.with("RELU", g.relu()), &tensors, g.params(), grid)

@@ -1,7 +1,10 @@
 //! Fully connected layer with an optional fused ReLU.
 
+mod gemm;
+mod half;
 mod ladder;
 mod reference;
+mod windows;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 
@@ -150,6 +153,11 @@ fn cases() -> Vec<Case> {
         case("relu", true, [6, 20, 11]),
         zeros,
         case("larger than a tile", false, [37, 132, 67]).kinks(),
+        case("one sample, odd everything", true, [1, 3, 5]),
+        case("several workgroups, no multiple of 4", true, [70, 130, 65]).kinks(),
+        case("several workgroups", true, [66, 132, 72]).kinks(),
+        case("several chunks of inputs", false, [5, 1036, 12]).kinks(),
+        case("several chunks of samples and outputs", true, [515, 8, 520]).kinks(),
         case("long sums", true, [2, 1021, 3]).kinks(),
     ]
 }

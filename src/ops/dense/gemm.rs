@@ -1,0 +1,169 @@
+//! A dense layer's three directions as one product, `c[m,n] = bias[n] + Σ_k a[m,k] · b[n,k]`, and the rung that keeps tiles of it
+//! in workgroup memory.
+//!
+//! | | a | b | c |
+//! |---|---|---|---|
+//! | forward | x `[N,I]` | w `[O,I]` | y `[N,O]`, with bias and ReLU |
+//! | backward_input | g `[N,O]` | w, read down its columns | dx `[N,I]` |
+//! | backward_weight | g, read down its columns | x, read down its columns | dw `[O,I]` |
+//!
+//! g is dy where y is positive under ReLU, else dy.
+
+use super::ladder::Geometry;
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::{Io, Lowering};
+use crate::tensor::Tensor;
+use bytemuck::{Pod, Zeroable};
+
+/// A factor: a matrix of `rows` rows along the contraction, as it lies in a tensor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    /// The tensor, `[rows, K]`, or `[K, rows]` when it is read down its columns.
+    pub tensor: &'a Tensor,
+    /// Elements count as 0 where this tensor of the same shape is not positive.
+    pub mask: Option<&'a Tensor>,
+    /// Rows of the product, or columns.
+    pub rows: usize,
+    /// Whether neighbours along the contraction are neighbours in memory; else those of neighbouring rows are.
+    pub along_k: bool,
+}
+
+/// A product.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gemm<'a> {
+    pub a: View<'a>,
+    pub b: View<'a>,
+    /// Length of the contraction.
+    pub k: usize,
+    pub bias: Option<&'a Tensor>,
+    pub relu: bool,
+    /// `[a.rows, b.rows]`.
+    pub c: &'a Tensor,
+}
+
+/// A matrix `[rows, columns]` as a factor whose contraction runs along its rows.
+fn whole(tensor: &Tensor, rows: usize) -> View<'_> {
+    View {
+        tensor,
+        mask: None,
+        rows,
+        along_k: true,
+    }
+}
+
+/// The same down its columns.
+fn turned(tensor: &Tensor, columns: usize) -> View<'_> {
+    View {
+        along_k: false,
+        ..whole(tensor, columns)
+    }
+}
+
+impl<'a> View<'a> {
+    /// Elements from one row to the next, and from one k to the next.
+    pub fn strides(&self, k: usize) -> [usize; 2] {
+        match self.along_k {
+            true => [k, 1],
+            false => [1, self.rows],
+        }
+    }
+
+    /// The mask, or what may stand in for it, so that the bindings stay the same.
+    pub fn mask_or_self(&self) -> &'a Tensor {
+        self.mask.unwrap_or(self.tensor)
+    }
+
+    fn masked(self, g: &Geometry, io: &'a Io) -> Self {
+        Self {
+            mask: g.relu.then(|| io.y(0)),
+            ..self
+        }
+    }
+}
+
+impl<'a> Gemm<'a> {
+    /// y from x, w and b.
+    pub fn forward(g: &Geometry, io: &'a Io) -> Self {
+        Self {
+            a: whole(io.x(0), g.n),
+            b: whole(io.x(1), g.o),
+            k: g.i,
+            bias: Some(io.x(2)),
+            relu: g.relu,
+            c: io.y(0),
+        }
+    }
+
+    /// dx from dy and w.
+    pub fn backward_input(g: &Geometry, io: &'a Io, dx: &'a Tensor) -> Self {
+        Self {
+            a: whole(io.dy(), g.n).masked(g, io),
+            b: turned(io.x(1), g.i),
+            k: g.o,
+            bias: None,
+            relu: false,
+            c: dx,
+        }
+    }
+
+    /// dw from dy and x.
+    pub fn backward_weight(g: &Geometry, io: &'a Io, dw: &'a Tensor) -> Self {
+        Self {
+            a: turned(io.dy(), g.o).masked(g, io),
+            b: turned(io.x(0), g.i),
+            k: g.n,
+            bias: None,
+            relu: false,
+            c: dw,
+        }
+    }
+
+    /// The bias, or what may stand in for it.
+    pub fn bias_or(&self, other: &'a Tensor) -> &'a Tensor {
+        self.bias.unwrap_or(other)
+    }
+
+    /// Workgroups of 64x64 outputs each.
+    pub fn grid(&self) -> [u32; 3] {
+        let tiles = |rows: usize| rows.div_ceil(64) as u32;
+        [tiles(self.b.rows), tiles(self.a.rows), 1]
+    }
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct Params {
+    m: u32,
+    n: u32,
+    k: u32,
+    reserved: u32,
+    a_row: u32,
+    a_k: u32,
+    b_row: u32,
+    b_k: u32,
+}
+
+/// The rung `3_shared`.
+pub(super) fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
+    let [a, b] = [p.a.strides(p.k), p.b.strides(p.k)];
+    let params = Params {
+        m: p.a.rows as u32,
+        n: p.b.rows as u32,
+        k: p.k as u32,
+        reserved: 0,
+        a_row: a[0] as u32,
+        a_k: a[1] as u32,
+        b_row: b[0] as u32,
+        b_k: b[1] as u32,
+    };
+    let kernel = kernel!("matmul/shared")
+        .with("RELU", u32::from(p.relu))
+        .with("BIAS", u32::from(p.bias.is_some()))
+        .with("MASK", u32::from(p.a.mask.is_some()))
+        .with("A_ALONG_K", u32::from(p.a.along_k))
+        .with("B_ALONG_K", u32::from(p.b.along_k));
+    let (a, b) = (p.a.tensor, p.b.tensor);
+    let tensors = [a, p.a.mask_or_self(), b, p.bias_or(b), p.c];
+    l.dispatch(kernel, &tensors, params, p.grid())
+}

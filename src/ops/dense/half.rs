@@ -1,0 +1,168 @@
+//! The rungs that multiply factors in half precision: a pass converts both, then a product reads half the bytes, through workgroup
+//! memory or into matrix units.
+
+use super::gemm::{Gemm, View};
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::{Capabilities, Lowering, Problem, grid_1d};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+/// An f16 has a significand of 11 bits, so rounding a factor to the nearest is off by 2^-11 of it at most, and a product of two by
+/// 2^-10, a thousandth; so is a sum, of what its products amount to without their signs. Errors are measured against the largest
+/// result, and where results are few and happen to cancel, that is smaller than the products: two bits are allowed for it.
+/// 2^-8, or 0.004, is 2,000 times the op's tolerance of 2e-6.
+pub(super) const ROUNDING: f64 = 2000.0;
+
+/// Rows of a factor are padded to whole tiles of this, and the contraction to whole fragments.
+const TILE: usize = 64;
+const FRAGMENT: usize = 16;
+
+/// Lanes of the subgroups that multiply fragments.
+const LANES: u32 = 32;
+
+/// Whether the shared-memory rung can run a problem here.
+pub(super) fn supports(_: &Problem, c: &Capabilities) -> Result<(), String> {
+    match c.f16 {
+        true => Ok(()),
+        false => Err("needs 16-bit floats in shaders, which this device does not offer".into()),
+    }
+}
+
+/// Whether the rung on matrix units can.
+pub(super) fn supports_cooperative(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    if !c.cooperative {
+        return Err(
+            "needs matrix units that multiply 16x16 by 16x16 in f16 and add up in f32, and this device's driver offers none"
+                .into(),
+        );
+    }
+    supports(p, c)?;
+    match c.subgroup_size {
+        Some(LANES) => Ok(()),
+        Some(size) => Err(format!(
+            "is written for subgroups of {LANES} lanes, this device has {size}"
+        )),
+        None => Err("needs subgroup operations with a fixed subgroup size".into()),
+    }
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct PackParams {
+    rows: u32,
+    k: u32,
+    row: u32,
+    step: u32,
+    quads: u32,
+    reserved: [u32; 3],
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct SharedParams {
+    m: u32,
+    n: u32,
+    k: u32,
+    reserved: u32,
+    a_quads: u32,
+    b_quads: u32,
+    reserved_too: [u32; 2],
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct CooperativeParams {
+    k: u32,
+    a_row: u32,
+    b_row: u32,
+    reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct FinishParams {
+    m: u32,
+    n: u32,
+    pitch: u32,
+    reserved: u32,
+}
+
+/// A converted factor, `[padded K][row]` in f16.
+struct Half {
+    tensor: Tensor,
+    row: usize,
+}
+
+/// Convert a factor.
+fn pack(view: &View, k: usize, name: &str, l: &mut Lowering) -> Result<Half> {
+    let (row, depth) = (
+        view.rows.next_multiple_of(TILE),
+        k.next_multiple_of(FRAGMENT),
+    );
+    // Two f16 in a word.
+    let tensor = l.workspace(name, Spec::u32([depth * row / 2]));
+    let [across, step] = view.strides(k);
+    let params = PackParams {
+        rows: view.rows as u32,
+        k: k as u32,
+        row: across as u32,
+        step: step as u32,
+        quads: (row / 4) as u32,
+        reserved: [0; 3],
+    };
+    let kernel = kernel!("matmul/pack_f16")
+        .with("MASK", u32::from(view.mask.is_some()))
+        .with("ALONG_K", u32::from(view.along_k));
+    let tensors = [view.tensor, view.mask_or_self(), &tensor];
+    let grid = [(row / 32) as u32, (depth / 8) as u32, 1];
+    l.dispatch(kernel, &tensors, params, grid)?;
+    Ok(Half { tensor, row })
+}
+
+/// The rung `5_f16`.
+pub(super) fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
+    let a = pack(&p.a, p.k, "dense a, f16", l)?;
+    let b = pack(&p.b, p.k, "dense b, f16", l)?;
+    let params = SharedParams {
+        m: p.a.rows as u32,
+        n: p.b.rows as u32,
+        k: p.k.next_multiple_of(FRAGMENT) as u32,
+        reserved: 0,
+        a_quads: (a.row / 4) as u32,
+        b_quads: (b.row / 4) as u32,
+        reserved_too: [0; 2],
+    };
+    let kernel = kernel!("matmul/shared_f16")
+        .with("RELU", u32::from(p.relu))
+        .with("BIAS", u32::from(p.bias.is_some()));
+    let tensors = [&a.tensor, &b.tensor, p.bias_or(p.b.tensor), p.c];
+    l.dispatch(kernel, &tensors, params, p.grid())
+}
+
+/// The rung `6_cooperative`.
+pub(super) fn cooperative(p: &Gemm, l: &mut Lowering) -> Result<()> {
+    let a = pack(&p.a, p.k, "dense a, f16", l)?;
+    let b = pack(&p.b, p.k, "dense b, f16", l)?;
+    let padded = l.workspace("dense product, padded", Spec::f32([a.row * b.row]));
+    let params = CooperativeParams {
+        k: p.k.next_multiple_of(FRAGMENT) as u32,
+        a_row: a.row as u32,
+        b_row: b.row as u32,
+        reserved: 0,
+    };
+    let tensors = [&a.tensor, &b.tensor, &padded];
+    l.dispatch(kernel!("matmul/cooperative"), &tensors, params, p.grid())?;
+    let params = FinishParams {
+        m: p.a.rows as u32,
+        n: p.b.rows as u32,
+        pitch: b.row as u32,
+        reserved: 0,
+    };
+    let kernel = kernel!("matmul/finish")
+        .with("RELU", u32::from(p.relu))
+        .with("BIAS", u32::from(p.bias.is_some()));
+    let tensors = [&padded, p.bias_or(p.b.tensor), p.c];
+    let grid = grid_1d(p.a.rows * p.b.rows, 64);
+    l.dispatch(kernel, &tensors, params, grid)
+}
