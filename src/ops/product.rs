@@ -171,6 +171,29 @@ pub(crate) struct Placed<'a> {
     pub group_stride: usize,
 }
 
+impl<'a> Placed<'a> {
+    /// One product, whose rows lie one after the other.
+    pub fn one(tensor: &'a Tensor, quads: usize, columns: usize, row_stride: usize) -> Self {
+        Self {
+            tensor,
+            row_stride,
+            quads,
+            columns,
+            add: false,
+            products: 1,
+            group: 1,
+            stride: 0,
+            group_stride: 0,
+        }
+    }
+
+    /// Added to what is there.
+    pub fn added(mut self, add: bool) -> Self {
+        self.add = add;
+        self
+    }
+}
+
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 struct Params {

@@ -78,21 +78,11 @@ pub(super) fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let right = pack(&p.a, p.k, &cols, &chunks, "dense columns", l)?;
     let turned = l.workspace("dense product", Spec::f32([quads * columns * 4]));
     for chunk in 0..chunks.count {
-        let placed = Placed {
-            tensor: &turned,
-            first: 0,
-            row_stride: columns,
-            quads,
-            columns,
-            add: chunk > 0,
-        };
-        let factor = |tensor, panels| Factor {
-            tensor,
-            panels,
-            first: chunk * Panels::size(panels),
-        };
-        let (a, b) = (factor(&left, &rows), factor(&right, &cols));
-        product(chunks.k4, a, b, &placed, l)?;
+        let placed = Placed::one(&turned, quads, columns, columns).added(chunk > 0);
+        let (mut a, mut b) = (Factor::all(&left, &rows), Factor::all(&right, &cols));
+        a.first = chunk * rows.size();
+        b.first = chunk * cols.size();
+        product(chunks.k4, &a, &b, &placed, l)?;
     }
     let params = UnpackParams {
         rows: columns as u32,
@@ -114,7 +104,7 @@ fn pack(
     name: &str,
     l: &mut Lowering,
 ) -> Result<Tensor> {
-    let packed = panels.workspace(name, chunks.count, l);
+    let packed = l.workspace(name, Spec::f32([chunks.count * panels.size() * 4]));
     let quads = panels.padded() / 4;
     let fast = if view.along_k { k } else { view.rows };
     let params = PackParams {

@@ -138,17 +138,8 @@ impl Correlation<'_> {
                 }
                 let mut factor_a = Factor::all(&a, &rows);
                 factor_a.first = index * rows.size();
-                let placed = Placed {
-                    tensor: &m,
-                    row_stride: columns.padded(),
-                    quads: k4,
-                    columns: chunk.samples.len() * band,
-                    add: index > 0,
-                    products: 1,
-                    group: 1,
-                    stride: 0,
-                    group_stride: 0,
-                };
+                let columns_here = chunk.samples.len() * band;
+                let placed = Placed::one(&m, k4, columns_here, columns.padded()).added(index > 0);
                 let factor_b = Factor::all(&b, &columns);
                 product(part.len() * taps, &factor_a, &factor_b, &placed, l)?;
             }

@@ -88,17 +88,7 @@ pub(in super::super) fn backward_weight(
     for (index, chunk) in all.iter().enumerate() {
         pack_gradient(g, &dy, chunk, &rows, &a, l)?;
         pack_columns(g, &x, chunk, &columns, &b, l)?;
-        let placed = Placed {
-            tensor: &m,
-            row_stride: elements,
-            quads: k4,
-            columns: elements,
-            add: index > 0,
-            products: 1,
-            group: 1,
-            stride: 0,
-            group_stride: 0,
-        };
+        let placed = Placed::one(&m, k4, elements, elements).added(index > 0);
         let k4 = quads(chunk.samples.len(), chunk.rows.len());
         let (a, b) = (Factor::all(&a, &rows), Factor::all(&b, &columns));
         product(k4, &a, &b, &placed, l)?;
