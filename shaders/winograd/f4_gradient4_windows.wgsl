@@ -2,7 +2,7 @@
 // output transform (Lavin & Gray 2015). Then dU = Σ over tiles of D ⊙ V.
 // dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [36][panel][filter][tile/4] vec4 over tiles.
 // One invocation: four tiles of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
-// Traffic: 16 reads (32 with the mask) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
+// Traffic: 16 reads (32 with the mask of ReLU, 8 when pooled) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
 // Next rung: storage buffers in place of windows, for GPUs, which load from them as fast.
 override EPILOGUE: u32 = 0u;   // 0 dy as it is, 1 dy where y > 0, 2 dy un-pooled by argmax
 
@@ -42,16 +42,6 @@ fn gather_mask(e: vec4<u32>) -> vec4<u32> {
 
 // Row r, column s of four tiles; zero outside the plane and for tiles that don't exist.
 fn pixel(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> vec4<f32> {
-    if EPILOGUE == 2u {
-        let i = r >> vec4(1u);
-        let j = s >> vec4(1u);
-        let inside = alive & (i < vec4(params.ph)) & (j < vec4(params.pw));
-        let e = vec4(plane) + select(vec4(0u), i * params.pw + j, inside);
-        let byte = e + params.mask_shift;
-        let code = (gather_mask(byte >> vec4(2u)) >> ((byte & vec4(3u)) * 8u)) & vec4(255u);
-        let here = code == 2u * (r & vec4(1u)) + (s & vec4(1u));
-        return select(vec4(0.0), gather(e + params.shift), here & inside);
-    }
     let inside = alive & (r < vec4(params.h)) & (s < vec4(params.w));
     let e = vec4(plane) + select(vec4(0u), r * params.w + s, inside);
     let value = select(vec4(0.0), gather(e + params.shift), inside);
@@ -61,11 +51,31 @@ fn pixel(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> vec4<f32>
     return value;
 }
 
-// A times column s of the tile that starts in row r.
+// The tiles' columns from s on.
 fn column(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> Six {
     return transform(
         pixel(r, s, plane, alive), pixel(r + 1u, s, plane, alive),
         pixel(r + 2u, s, plane, alive), pixel(r + 3u, s, plane, alive));
+}
+
+struct Pooled { value: vec4<f32>, code: vec4<u32> }
+
+// One element of dy stands for 2x2 pixels, of which its code names the one that gets it.
+fn pooled(i: vec4<u32>, j: vec4<u32>, plane: u32, alive: vec4<bool>) -> Pooled {
+    let inside = alive & (i < vec4(params.ph)) & (j < vec4(params.pw));
+    let e = vec4(plane) + select(vec4(0u), i * params.pw + j, inside);
+    let byte = e + params.mask_shift;
+    let code = (gather_mask(byte >> vec4(2u)) >> ((byte & vec4(3u)) * 8u)) & vec4(255u);
+    return Pooled(select(vec4(0.0), gather(e + params.shift), inside), code);
+}
+
+fn part(p: Pooled, code: u32) -> vec4<f32> {
+    return select(vec4(0.0), p.value, p.code == vec4(code));
+}
+
+// A column of pixels, left (0) or right (1) in its two elements of dy.
+fn column_of(up: Pooled, down: Pooled, side: u32) -> Six {
+    return transform(part(up, side), part(up, 2u + side), part(down, side), part(down, 2u + side));
 }
 
 fn put(at: u32, x: Six) {
@@ -107,10 +117,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let r = 4u * ty;
     let s = 4u * (tile - ty * params.tiles_x);
     let plane = group.y * params.ph * params.pw;
-    let y0 = column(r, s, plane, alive);
-    let y1 = column(r, s + 1u, plane, alive);
-    let y2 = column(r, s + 2u, plane, alive);
-    let y3 = column(r, s + 3u, plane, alive);
+    var y0: Six;
+    var y1: Six;
+    var y2: Six;
+    var y3: Six;
+    if EPILOGUE == 2u {
+        let i = r >> vec4(1u);
+        let j = s >> vec4(1u);
+        let left_up = pooled(i, j, plane, alive);
+        let left_down = pooled(i + 1u, j, plane, alive);
+        let right_up = pooled(i, j + 1u, plane, alive);
+        let right_down = pooled(i + 1u, j + 1u, plane, alive);
+        y0 = column_of(left_up, left_down, 0u);
+        y1 = column_of(left_up, left_down, 1u);
+        y2 = column_of(right_up, right_down, 0u);
+        y3 = column_of(right_up, right_down, 1u);
+    } else {
+        y0 = column(r, s, plane, alive);
+        y1 = column(r, s + 1u, plane, alive);
+        y2 = column(r, s + 2u, plane, alive);
+        y3 = column(r, s + 3u, plane, alive);
+    }
     let row = 6u * params.position_stride;
     put(at, transform(y0.a, y1.a, y2.a, y3.a));
     put(at + row, transform(y0.b, y1.b, y2.b, y3.b));

@@ -2,7 +2,7 @@
 // epilogue; Bᵀ d B, with the points 0, ±1, ±2, ∞, is from Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
 // g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); v: [36][panel][C/4][tile] vec4 over c.
 // One invocation: one tile of four channels. One workgroup: 8 tiles in row order; y counts channel quads; no shared memory.
-// Traffic: 36 reads and 36 writes per 16 pixels and channel, 6 operations each: bound by loads, which is why the planes come in
+// Traffic: 36 reads (72 with the mask of ReLU, 32 when pooled) and 36 writes per 16 pixels and channel, 6 operations each: bound by loads, which is why the planes come in
 // through uniform windows: a CPU driver gathers from a uniform block 15 times faster than from a storage buffer.
 // Next rung: fused into the product, which would transform tiles as it loads them and save v.
 override EPILOGUE: u32 = 0u;   // 0 x or dy as it is, 1 dy where y > 0, 2 dy un-pooled by argmax
@@ -51,16 +51,6 @@ fn mask(e: vec4<u32>) -> vec4<u32> {
 
 // Row r, column s of four channels; zero outside the plane and beyond the last channel.
 fn pixel(r: i32, s: i32, first: u32, alive: vec4<bool>) -> vec4<f32> {
-    if EPILOGUE == 2u {
-        let i = u32(r) >> 1u;
-        let j = u32(s) >> 1u;
-        let inside = r >= 0 && s >= 0 && i < params.ph && j < params.pw;
-        let e = select(0u, first + i * params.pw + j, inside);
-        let byte = params.m_shift + e;
-        let code = (mask(byte >> vec4(2u)) >> ((byte & vec4(3u)) * 8u)) & vec4(255u);
-        let here = code == vec4(2u * (u32(r) & 1u) + (u32(s) & 1u));
-        return select(vec4(0.0), plane(e), here & alive & vec4(inside));
-    }
     let inside = r >= 0 && s >= 0 && u32(r) < params.h && u32(s) < params.w;
     let e = select(0u, first + u32(r) * params.w + u32(s), inside);
     let value = select(vec4(0.0), plane(e), alive & vec4(inside));
@@ -75,6 +65,35 @@ fn column(r: i32, s: i32, first: u32, alive: vec4<bool>) -> Six {
     return transform(Six(
         pixel(r, s, first, alive), pixel(r + 1, s, first, alive), pixel(r + 2, s, first, alive),
         pixel(r + 3, s, first, alive), pixel(r + 4, s, first, alive), pixel(r + 5, s, first, alive)));
+}
+
+struct Pooled { value: vec4<f32>, code: vec4<u32> }
+
+// Element (i,j) of dy stands for 2x2 pixels, of which its code names the one that gets it.
+fn pooled(i: i32, j: i32, first: u32, alive: vec4<bool>) -> Pooled {
+    let inside = i >= 0 && j >= 0 && u32(i) < params.ph && u32(j) < params.pw;
+    let e = select(0u, first + u32(i) * params.pw + u32(j), inside);
+    let byte = params.m_shift + e;
+    let code = (mask(byte >> vec4(2u)) >> ((byte & vec4(3u)) * 8u)) & vec4(255u);
+    return Pooled(select(vec4(0.0), plane(e), alive & vec4(inside)), code);
+}
+
+fn part(p: Pooled, code: u32) -> vec4<f32> {
+    return select(vec4(0.0), p.value, p.code == vec4(code));
+}
+
+struct Strip { a: Pooled, b: Pooled, c: Pooled, d: Pooled }
+
+// The four elements of dy that a column of six pixels meets: of the first and the last it meets one pixel.
+fn strip(i: i32, j: i32, first: u32, alive: vec4<bool>) -> Strip {
+    return Strip(pooled(i, j, first, alive), pooled(i + 1, j, first, alive),
+        pooled(i + 2, j, first, alive), pooled(i + 3, j, first, alive));
+}
+
+// Bᵀ times a column of pixels, left (0) or right (1) in its elements of dy.
+fn column_of(x: Strip, side: u32) -> Six {
+    return transform(Six(part(x.a, 2u + side), part(x.b, side), part(x.b, 2u + side),
+        part(x.c, side), part(x.c, 2u + side), part(x.d, side)));
 }
 
 fn put(at: u32, x: Six) {
@@ -116,12 +135,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let ty = tile / params.tiles_x;
     let r = i32(4u * ty) - 1;
     let s = i32(4u * (tile - ty * params.tiles_x)) - 1;
-    let y0 = column(r, s, first, alive);
-    let y1 = column(r, s + 1, first, alive);
-    let y2 = column(r, s + 2, first, alive);
-    let y3 = column(r, s + 3, first, alive);
-    let y4 = column(r, s + 4, first, alive);
-    let y5 = column(r, s + 5, first, alive);
+    var y0: Six;
+    var y1: Six;
+    var y2: Six;
+    var y3: Six;
+    var y4: Six;
+    var y5: Six;
+    if EPILOGUE == 2u {
+        // The tile starts in an odd row and column: in the lower right of an element of dy.
+        let i = (r - 1) / 2;
+        let j = (s - 1) / 2;
+        y0 = column_of(strip(i, j, first, alive), 1u);
+        let left = strip(i, j + 1, first, alive);
+        y1 = column_of(left, 0u);
+        y2 = column_of(left, 1u);
+        let right = strip(i, j + 2, first, alive);
+        y3 = column_of(right, 0u);
+        y4 = column_of(right, 1u);
+        y5 = column_of(strip(i, j + 3, first, alive), 0u);
+    } else {
+        y0 = column(r, s, first, alive);
+        y1 = column(r, s + 1, first, alive);
+        y2 = column(r, s + 2, first, alive);
+        y3 = column(r, s + 3, first, alive);
+        y4 = column(r, s + 4, first, alive);
+        y5 = column(r, s + 5, first, alive);
+    }
     let row = 6u * params.position_stride;
     put(at, transform(Six(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a)));
     put(at + row, transform(Six(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b)));

@@ -134,7 +134,8 @@ fn correlate(
         l.workspace_cap().min(2 * CACHE as u64),
     );
     // Products go through in blocks of a few tiles, from one kernel to the next while they are in the cache.
-    let width = CACHE / (positions * 16 * k4 * PANELS);
+    // At least 64 tiles, or the dispatches become too small.
+    let width = (CACHE / (positions * 16 * k4 * PANELS)).max(2 * LANES);
     let columns =
         Panels::up_to(width.min(WINDOW / shown / PANELS), chunk * tiles.all, c4).of(positions);
     let v = columns.workspace("winograd tiles", l);
