@@ -188,6 +188,9 @@ fn create_run(run: &Path, s: &Settings) -> Result<()> {
     atomic_write(run.join("config.toml"), text.as_bytes())
 }
 
+/// Training samples below which more segments of the same tracks are known to help: with 80 tracks validation rose from 0.50 to 0.80.
+const FEW: usize = 500;
+
 fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     let options = Options {
         definition: s.features,
@@ -216,6 +219,12 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     }
     let task = Task::new(dataset, s)?;
     console::line(&format!("data: {}", task.description));
+    let first_only = s.segments == Segments::First && s.features == Definition::Segment;
+    if s.data.as_ref().is_some_and(|d| d.is_dir()) && first_only && task.train.len() < FEW {
+        console::note(
+            "one 3 s segment of each track is little to learn from when tracks are few: --segments all takes every one",
+        );
+    }
     Ok(task)
 }
 

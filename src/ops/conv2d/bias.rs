@@ -7,6 +7,21 @@ use crate::error::Result;
 use crate::kernel;
 use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
 use crate::tensor::Tensor;
+use bytemuck::{Pod, Zeroable};
+
+/// Windows of dy in one dispatch.
+const SHOWN: usize = 4;
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct Params {
+    plane: u32,
+    first: u32,
+    step: u32,
+    planes: u32,
+    shift: [u32; 4],
+    mask_shift: [u32; 4],
+}
 
 /// Whether the rung can run a problem here.
 pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
@@ -27,13 +42,26 @@ pub(super) fn windows(g: &Geometry, io: &Io, db: &Tensor, l: &mut Lowering) -> R
     let dy = Source::dy(g, io);
     let partial = weight::partials(g.n, db, l);
     let (planes, step) = (g.n * g.k, Window::pieces(dy.plane(), dy.plane()));
-    for first in (0..planes).step_by(step) {
-        let (window, shift) = dy.window(first);
-        let (mask, mask_shift) = dy.mask_window(first);
+    for first in (0..planes).step_by(SHOWN * step) {
+        // Windows beyond the end show something else, which is not looked at.
+        let shown = [0, 1, 2, 3].map(|i| match first + i * step {
+            plane if plane < planes => plane,
+            _ => first,
+        });
+        let windows = shown.map(|plane| dy.window(plane));
+        let masks = shown.map(|plane| dy.mask_window(plane));
+        let params = Params {
+            plane: dy.plane() as u32,
+            first: first as u32,
+            step: step as u32,
+            planes: (planes - first).min(SHOWN * step) as u32,
+            shift: windows.each_ref().map(|w| w.1),
+            mask_shift: masks.each_ref().map(|w| w.1),
+        };
         let kernel = kernel!("conv2d/backward_bias_3_windows").with("EPILOGUE", g.epilogue as u32);
-        let params = [dy.plane() as u32, first as u32, shift, mask_shift];
+        let windows = windows.into_iter().chain(masks).map(|w| w.0).collect();
         let grid = [step.min(planes - first) as u32, 1, 1];
-        l.dispatch_windows(kernel, &[&partial], vec![window, mask], params, grid)?;
+        l.dispatch_windows(kernel, &[&partial], windows, params, grid)?;
     }
     weight::sum(g.n, &partial, db, l)
 }
