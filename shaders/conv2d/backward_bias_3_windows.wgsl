@@ -2,8 +2,8 @@
 // d0..d3: some planes [PH,PW] of dy each, m0..m3: their y (ReLU) or argmax (ReLU and pooling), all uniform windows; partial: [N,K].
 // One invocation: every 8th quad of one plane in each window. One workgroup: a plane of each window; lanes are added with subgroupAdd,
 // no shared memory.
-// Traffic: dy and its mask once, 1 addition per 8 bytes. Where a CPU driver reads uniform blocks 15 times faster than storage buffers,
-// that is what this sum is all about.
+// Traffic: dy and its mask once, 1 addition per 8 bytes. Where a CPU driver reads uniform blocks many times faster than storage
+// buffers, that is what this sum is all about.
 // Next rung: Winograd's gradient transform holds the sums of its tiles anyway.
 override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 
