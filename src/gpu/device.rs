@@ -116,6 +116,33 @@ fn cooperative(adapter: &wgpu::Adapter) -> bool {
     adapter.features().contains(needed) && adapter.cooperative_matrix_properties().iter().any(fits)
 }
 
+/// Open a device with all that the kernels can use of what the adapter offers.
+fn request(
+    adapter: &wgpu::Adapter,
+    cooperative: bool,
+) -> std::result::Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
+    let mut wanted = wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+        | wgpu::Features::SUBGROUP
+        | wgpu::Features::SHADER_F16;
+    let experimental_features = if cooperative {
+        wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        // SAFETY: what wgpu asks for is to know that its experimental parts may have bugs that break memory safety, and to
+        // report them. One kernel touches such a part, matmul/cooperative, and it runs only where it is asked for by name.
+        unsafe { wgpu::ExperimentalFeatures::enabled() }
+    } else {
+        wgpu::ExperimentalFeatures::disabled()
+    };
+    pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        label: Some("gtzan-gpu"),
+        required_features: adapter.features() & wanted,
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        experimental_features,
+        ..Default::default()
+    }))
+}
+
 /// What went wrong on the device outside any error scope.
 type Trouble = Arc<Mutex<Option<Error>>>;
 
@@ -164,29 +191,15 @@ impl Gpu {
     }
 
     fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
-        let mut wanted = wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
-            | wgpu::Features::SUBGROUP
-            | wgpu::Features::SHADER_F16;
         let info = adapter.get_info();
-        let capabilities = capabilities(adapter);
-        let experimental_features = if capabilities.cooperative {
-            wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-            // SAFETY: what wgpu asks for is to know that its experimental parts may have bugs that break memory safety, and to
-            // report them. One kernel touches such a part, matmul/cooperative, and it runs only where it is asked for by name.
-            unsafe { wgpu::ExperimentalFeatures::enabled() }
-        } else {
-            wgpu::ExperimentalFeatures::disabled()
-        };
-        let request = adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("gtzan-gpu"),
-            required_features: adapter.features() & wanted,
-            required_limits: adapter.limits(),
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            experimental_features,
-            ..Default::default()
-        });
-        let (device, queue) = pollster::block_on(request).map_err(|e| {
+        let mut capabilities = capabilities(adapter);
+        let mut opened = request(adapter, capabilities.cooperative);
+        if opened.is_err() && capabilities.cooperative {
+            // An experimental extension must not be what keeps a device shut.
+            capabilities.cooperative = false;
+            opened = request(adapter, false);
+        }
+        let (device, queue) = opened.map_err(|e| {
             Error::device(format!("{}: the driver refuses to open it: {e}", info.name))
         })?;
         let trouble = Trouble::default();
