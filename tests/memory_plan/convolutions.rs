@@ -48,7 +48,7 @@ fn check(tape: &Tape, family: &str, rung: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(160))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn every_rung_takes_any_convolution_or_says_why_not(
         (n, c, k) in (1usize..9, 1usize..140, 1usize..40),

@@ -60,6 +60,9 @@ struct ProductParams {
     reserved: u32,
 }
 
+/// Times that a pixel may be packed.
+const MOST_COPIES: usize = 16;
+
 /// How a correlation is cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Cut {
@@ -100,7 +103,8 @@ impl Shape {
         (len - 1) * up + crossings * extra + (self.taps[0] - 1) * pitch + self.taps[1]
     }
 
-    /// The cheapest cut, by what lavapipe takes for each part; none if not even 8 positions of one channel quad fit a window.
+    /// The cheapest cut, by what lavapipe takes for each part; none if what 8 positions read of one channel quad does not fit a window,
+    /// or if blocks would overlap so much that im2col copies less.
     fn cut(&self) -> Option<Cut> {
         let taps = self.taps[0] * self.taps[1];
         let all = self.positions[0] * self.positions[1];
@@ -120,6 +124,7 @@ impl Shape {
                     block: self.span(len).next_multiple_of(16),
                 })
             })
+            .filter(|cut| cut.block <= taps.min(MOST_COPIES) * cut.len + 16)
             .min_by(|a, b| f64::total_cmp(&self.cost(a), &self.cost(b)))
     }
 
@@ -161,7 +166,7 @@ pub(in super::super) fn supports(p: &Problem, c: &Capabilities) -> std::result::
     };
     match (forward.cut(), gradient.cut()) {
         (Some(_), Some(_)) => Ok(()),
-        _ => Err("what 8 positions read of four channels must fit a uniform window".into()),
+        _ => Err("rows are so long, or positions so few, that im2col copies less".into()),
     }
 }
 
@@ -359,6 +364,20 @@ impl Correlation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_rows_are_left_to_im2col() {
+        let shape = |width| Shape {
+            taps: [5, 4],
+            up: [1, 1],
+            positions: [90, width],
+            quads: 16,
+            channels: 8,
+        };
+        assert_eq!(shape(1011).cut(), None);
+        let cut = shape(65).cut().expect("short rows");
+        assert!(cut.block <= MOST_COPIES * cut.len && cut.range * cut.block <= WINDOW);
+    }
 
     #[test]
     fn a_span_is_what_the_positions_read() {
