@@ -5,8 +5,8 @@ use super::correlate::{Correlation, chunk_codes};
 use super::{Chunk, chunks};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::conv2d::{Epilogue, codes};
 use crate::ops::product::{LANES, PANELS, Panels, WINDOW, window, windows};
 use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
 use crate::tensor::{Spec, Tensor};
@@ -149,11 +149,14 @@ pub(in super::super) fn supports(p: &Problem, c: &Capabilities) -> std::result::
     windows(c)?;
     super::supports(p, c)?;
     let [kh, kw, h, w, oh, ow] = ["kh", "kw", "h", "w", "oh", "ow"].map(|name| p.get(name));
+    // A last odd row is not pooled.
+    let pooled = p.get("epilogue") == Epilogue::ReluMaxPool2 as usize;
+    let rows = if pooled { oh / 2 * 2 } else { oh };
     let [quads_c, quads_k] = [p.get("c").div_ceil(4), p.get("k").div_ceil(4)];
     let forward = Shape {
         taps: [kh, kw],
         up: [p.get("stride_h"), p.get("stride_w")],
-        positions: [oh, ow],
+        positions: [rows, ow],
         quads: quads_c,
         channels: p.get("k"),
     };
