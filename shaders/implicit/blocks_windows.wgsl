@@ -3,7 +3,7 @@
 // the block's first position reads first.
 // Forward: source x, DOWN 1. Gradient of x: source dy read through the epilogue, DOWN the stride.
 // g0..g3: planes of four neighbouring channels, m0..m3: their masks (y or argmax), from row `skip / pw` on, all uniform windows;
-// matrix: [block][channel quad][o] vec4 over the four channels.
+// packed: [block][channel quad][o] vec4 over the four channels.
 // One invocation: one pixel of four channels. One workgroup: 8 pixels; y counts channel quads; no shared memory.
 // Traffic: every pixel is read and written about twice, for neighbouring blocks share the rows that a filter spans.
 // Next rung: Winograd's transform writes 36 vec4s per 16 pixels and saves multiplications.
@@ -28,7 +28,7 @@ struct Params {
     mask_shift: vec4<u32>,             // the same of its mask, in bytes for argmax
 }
 
-@group(0) @binding(0) var<storage, read_write> matrix: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> packed: array<vec4<f32>>;
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<uniform> g0: array<vec4<f32>, 4096>;
 @group(0) @binding(3) var<uniform> g1: array<vec4<f32>, 4096>;
@@ -87,6 +87,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let plane_start = group.y * 4u * params.ph * params.pw;
     let alive = vec4(params.first_channel + 4u * group.y) + vec4(0u, 1u, 2u, 3u) < vec4(params.channels);
     let value = pixel(select(0u, e - params.skip, inside), u32(r), u32(s), params.shift + plane_start, params.mask_shift + plane_start);
-    matrix[(params.first_block + block) * params.block_stride + (params.first_quad + group.y) * params.block + o] =
+    packed[(params.first_block + block) * params.block_stride + (params.first_quad + group.y) * params.block + o] =
         select(vec4(0.0), value, alive & vec4(inside));
 }

@@ -5,8 +5,8 @@
 // Lane i loads row i of a panel once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
 // Traffic: 8 vec4 loads per 512 multiply-adds, so bound by arithmetic where a load costs a few ns; a storage load here would cost
 // 2 to 15 times more than these gathers from uniform blocks, which is the whole reason for the windows.
-// The loop touches the 64 cache lines of m before it computes: a store to a line that is not in the cache waits for it, and stores
-// wait in a row; loads wait together. That took a quarter of the time where m is larger than the cache.
+// The kernel touches the 64 cache lines of m that it will write before it computes: a store to a line that is not in the cache waits
+// for it, and stores wait in a row; loads wait together. That took a quarter of the time where m is larger than the cache.
 // Next rung: tiles in workgroup memory, for GPUs, where a uniform gather is slow and a shared load is not.
 override ACCUMULATE: bool = false;   // add to m instead of writing it: for sums that arrive in chunks
 

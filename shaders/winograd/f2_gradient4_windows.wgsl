@@ -1,6 +1,6 @@
 // Winograd F(2x2,3x3), gradient transform: D = A g Aᵀ for every 2x2 tile g of dy, read through the epilogue: the adjoint of the
 // output transform (Lavin & Gray 2015). Then dU = Σ over tiles of D ⊙ V.
-// dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [16][panel][filter][tile/4] vec4 over tiles.
+// dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [panel][16][filter][tile/4] vec4 over tiles.
 // One invocation: four tiles of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
 // Traffic: 4 reads (8 with the mask) and 16 writes per 4 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
 // Next rung: F(4x4,3x3), which writes 2.25 values per pixel instead of 4.

@@ -1,6 +1,6 @@
 // Winograd F(2x2,3x3), input transform for the weight gradient: V = Bᵀ d B for every 4x4 tile d of x, packed over tiles instead of
 // channels, because tiles are what the weight gradient sums over (Lavin & Gray 2015).
-// x: some planes [H,W] of one sample, as a uniform window; v: [16][panel][channel][tile/4] vec4 over four tiles in row order.
+// x: some planes [H,W] of one sample, as a uniform window; v: [panel][16][channel][tile/4] vec4 over four tiles in row order.
 // One invocation: four tiles of one channel. One workgroup: 8 such quads; y counts channels; no shared memory.
 // Traffic: 16 reads and 16 writes per 4 pixels; loads bound it, so they go through the uniform address space.
 // Next rung: F(4x4,3x3), which writes 2.25 values per pixel instead of 4.

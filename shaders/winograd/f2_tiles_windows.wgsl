@@ -1,6 +1,6 @@
 // Winograd F(2x2,3x3), input transform: V = Bᵀ d B for every 4x4 tile d of x (tiles overlap by two), or of dy read through the
 // epilogue; Bᵀ, with the points 0, ±1, ∞, is from Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
-// g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); v: [16][panel][C/4][tile] vec4 over c.
+// g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); v: [panel][16][C/4][tile] vec4 over c.
 // One invocation: one tile of four channels. One workgroup: 8 tiles in row order; y counts channel quads; no shared memory.
 // Traffic: 16 reads and 16 writes per 4 pixels and channel, 2 additions each and no multiplication: bound by memory.
 // Next rung: F(4x4,3x3), whose tiles overlap less (2.25 values per pixel instead of 4) and save more products, but round more.

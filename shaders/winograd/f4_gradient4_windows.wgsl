@@ -1,8 +1,9 @@
 // Winograd F(4x4,3x3), gradient transform: D = A g Aᵀ for every 4x4 tile g of dy, read through the epilogue: the adjoint of the
 // output transform (Lavin & Gray 2015). Then dU = Σ over tiles of D ⊙ V.
-// dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [36][panel][filter][tile/4] vec4 over tiles.
+// dy: some planes [PH,PW] of one sample and mask: y or argmax, both uniform windows; d: [panel][36][filter][tile/4] vec4 over tiles.
 // One invocation: four tiles of one filter. One workgroup: 8 such quads; y counts filters; no shared memory.
-// Traffic: 16 reads (32 with the mask of ReLU, 8 when pooled) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives the bias gradient.
+// Traffic: 16 reads (32 with the mask of ReLU, 8 when pooled) and 36 writes per 16 pixels; D[1][1] is the sum of a tile, which gives
+// the bias gradient.
 // Next rung: storage buffers in place of windows, for GPUs, which load from them as fast.
 override EPILOGUE: u32 = 0u;   // 0 dy as it is, 1 dy where y > 0, 2 dy un-pooled by argmax
 
@@ -51,7 +52,7 @@ fn pixel(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> vec4<f32>
     return value;
 }
 
-// The tiles' columns from s on.
+// A times column s of the tile that starts in row r.
 fn column(r: vec4<u32>, s: vec4<u32>, plane: u32, alive: vec4<bool>) -> Six {
     return transform(
         pixel(r, s, plane, alive), pixel(r + 1u, s, plane, alive),
@@ -73,7 +74,7 @@ fn part(p: Pooled, code: u32) -> vec4<f32> {
     return select(vec4(0.0), p.value, p.code == vec4(code));
 }
 
-// A column of pixels, left (0) or right (1) in its two elements of dy.
+// A times a column of pixels, left (0) or right (1) in its two elements of dy.
 fn column_of(up: Pooled, down: Pooled, side: u32) -> Six {
     return transform(part(up, side), part(up, 2u + side), part(down, side), part(down, 2u + side));
 }

@@ -1,6 +1,6 @@
 // Winograd F(4x4,3x3), input transform for the weight gradient: V = Bᵀ d B for every 6x6 tile d of x, packed over tiles instead of
 // channels, because tiles are what the weight gradient sums over (Lavin & Gray 2015).
-// x: some planes [H,W] of one sample, as a uniform window; v: [36][panel][channel][tile/4] vec4 over four tiles in row order.
+// x: some planes [H,W] of one sample, as a uniform window; v: [panel][36][channel][tile/4] vec4 over four tiles in row order.
 // One invocation: four tiles of one channel. One workgroup: 8 such quads; y counts channels; no shared memory.
 // Traffic: 36 reads and 36 writes per 16 pixels; loads bound it, so they go through the uniform address space.
 // Next rung: fused into the product, which would transform tiles as it loads them and save v.

@@ -1,6 +1,6 @@
 // Winograd F(4x4,3x3), input transform: V = Bᵀ d B for every 6x6 tile d of x (tiles overlap by two), or of dy read through the
 // epilogue; Bᵀ d B, with the points 0, ±1, ±2, ∞, is from Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
-// g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); v: [36][panel][C/4][tile] vec4 over c.
+// g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); v: [panel][36][C/4][tile] vec4 over c.
 // One invocation: one tile of four channels. One workgroup: 8 tiles in row order; y counts channel quads; no shared memory.
 // Traffic: 36 reads (72 with the mask of ReLU, 32 when pooled) and 36 writes per 16 pixels and channel, 6 operations each: bound by loads, which is why the planes come in
 // through uniform windows: a CPU driver gathers from a uniform block 2 to 15 times faster than from a storage buffer.

@@ -1,5 +1,5 @@
 // Winograd F(4x4,3x3), weight transform: U = G g Gᵀ for every 3x3 filter g (Lavin & Gray 2015); turned by 180° for backward-input.
-// w: [K,C,3,3]; u: [36][panel][contraction/4][row] vec4 over the contracted channel: rows are k and c is contracted in forward,
+// w: [K,C,3,3]; u: [panel][36][contraction/4][row] vec4 over the contracted channel: rows are k and c is contracted in forward,
 // the other way round in backward-input.
 // One invocation: one row, four contracted channels. One workgroup: 64 invocations, no shared memory.
 // Traffic: reads w once, writes 4 times as much; tiny beside the product it prepares. It runs every step, as weights change.

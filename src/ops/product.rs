@@ -113,9 +113,9 @@ impl Panels {
         self.blocks * self.block()
     }
 
-    /// A workspace for a factor of this shape.
-    pub fn workspace(&self, name: &str, l: &mut Lowering) -> Tensor {
-        l.workspace(name, Spec::f32([self.size() * 4]))
+    /// A workspace for `count` factors of this shape, one after the other.
+    pub fn workspace(&self, name: &str, count: usize, l: &mut Lowering) -> Tensor {
+        l.workspace(name, Spec::f32([count * self.size() * 4]))
     }
 }
 

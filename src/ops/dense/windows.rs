@@ -104,7 +104,7 @@ fn pack(
     name: &str,
     l: &mut Lowering,
 ) -> Result<Tensor> {
-    let packed = l.workspace(name, Spec::f32([chunks.count * panels.size() * 4]));
+    let packed = panels.workspace(name, chunks.count, l);
     let quads = panels.padded() / 4;
     let fast = if view.along_k { k } else { view.rows };
     let params = PackParams {

@@ -105,7 +105,7 @@ impl Correlation<'_> {
         let ranges = quads.div_ceil(range);
         let k4 = self.channels.div_ceil(4);
         let rows = Panels::new(self.channels, range * taps);
-        let a = l.workspace("im2col weight", Spec::f32([ranges * rows.size() * 4]));
+        let a = rows.workspace("im2col weight", ranges, l);
         self.pack_weight(&rows, range * taps, &a, l)?;
 
         let [height, width] = self.positions;
@@ -125,7 +125,7 @@ impl Correlation<'_> {
             .map(|c| c.samples.len() * c.rows.len() * width)
             .max();
         let columns = Panels::new(most.unwrap_or(1), range * taps);
-        let b = columns.workspace("im2col columns", l);
+        let b = columns.workspace("im2col columns", 1, l);
         let m = l.workspace("im2col product", Spec::f32([k4 * 4 * columns.padded()]));
         let codes = chunk_codes(&all, words, n, output, self.argmax, l);
 

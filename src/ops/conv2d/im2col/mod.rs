@@ -5,6 +5,7 @@
 //! few small samples.
 
 mod correlate;
+mod cut;
 pub(super) mod implicit;
 mod pack;
 mod weight;

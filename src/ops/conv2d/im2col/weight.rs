@@ -82,8 +82,8 @@ pub(in super::super) fn backward_weight(
         .max()
         .unwrap_or(1);
     let (rows, columns) = (Panels::along(g.k, most), Panels::along(elements, most));
-    let a = rows.workspace("im2col gradient", l);
-    let b = columns.workspace("im2col columns", l);
+    let a = rows.workspace("im2col gradient", 1, l);
+    let b = columns.workspace("im2col columns", 1, l);
     let m = l.workspace("im2col dw", Spec::f32([k4 * elements * 4]));
     for (index, chunk) in all.iter().enumerate() {
         pack_gradient(g, &dy, chunk, &rows, &a, l)?;

@@ -121,7 +121,7 @@ fn correlate(
     let (positions, shown) = (variant.positions, variant.shown);
     let (c4, k4) = (source.channels.div_ceil(4), target.channels.div_ceil(4));
     let rows = Panels::new(target.channels, c4).of(positions);
-    let u = rows.workspace("winograd weight", l);
+    let u = rows.workspace("winograd weight", 1, l);
     transform_weight(variant, g, target, c4, &rows, &u, l)?;
 
     let output = target.y.numel() / g.n;
@@ -138,7 +138,7 @@ fn correlate(
     let width = (CACHE / (positions * 16 * k4 * PANELS)).max(2 * LANES);
     let columns =
         Panels::up_to(width.min(WINDOW / shown / PANELS), chunk * tiles.all, c4).of(positions);
-    let v = columns.workspace("winograd tiles", l);
+    let v = columns.workspace("winograd tiles", 1, l);
     let block = columns.block();
     let m = l.workspace("winograd products", Spec::f32([positions * k4 * 4 * block]));
     let codes = match target.argmax {

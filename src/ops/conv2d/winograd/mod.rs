@@ -3,7 +3,8 @@
 //! 16 outputs with 36 instead of 144.
 //!
 //! A transform of every tile, one matrix product per multiplication over channels (or over tiles, for the weight gradient),
-//! a transform back. The batch goes through in chunks of whole samples, so that the transformed tensors stay small.
+//! a transform back. The batch goes through in chunks of whole samples, so that the transformed tensors stay small, and their products
+//! in blocks of tiles, so that the transform back finds them in the cache.
 
 mod correlate;
 mod weight;
@@ -68,6 +69,9 @@ pub(super) static F4: Variant = Variant {
 
 /// Input channels times filters below which transforms outweigh products.
 const LEAST_CHANNELS: usize = 256;
+
+/// Bytes of products between two kernels: what the second-level caches of a few cores hold.
+const CACHE: usize = 2 << 20;
 
 /// Whether minimal filtering computes this convolution at all.
 fn shape(p: &Problem) -> Result<(), String> {
@@ -139,9 +143,6 @@ impl Tiles {
         }
     }
 }
-
-/// Bytes of products between two kernels: what the second-level caches of a few cores hold.
-const CACHE: usize = 2 << 20;
 
 /// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes; at
 /// least one group.

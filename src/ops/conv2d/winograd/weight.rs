@@ -42,19 +42,18 @@ pub(in super::super) fn backward_weight(
     let positions = variant.positions;
     let quads = tiles.all.div_ceil(4);
     let per_sample = positions * 16 * quads * (g.c + g.k);
-    // At least 8 rows of a panel must fit a window; with fewer tiles per chunk more do, and fewer products are needed.
-    // At least 8 rows of a panel must fit a window; with fewer tiles per chunk more do, and fewer products are needed.
-    let least = (1..=g.n)
+    // A window should show 32 rows of a panel: with more tiles it shows fewer, and more products are needed.
+    let wide = (1..=g.n)
         .rev()
         .find(|samples| Panels::row_step(samples * quads) * 4 * LANES <= WINDOW);
-    let chunk = chunk_size(g.n, 1, per_sample, l.workspace_cap()).min(least.unwrap_or(1));
+    let chunk = chunk_size(g.n, 1, per_sample, l.workspace_cap()).min(wide.unwrap_or(1));
     let k4 = g.k.div_ceil(4);
     let (rows, columns) = (
         Panels::along(g.k, chunk * quads).of(positions),
         Panels::along(g.c, chunk * quads).of(positions),
     );
-    let d = rows.workspace("winograd gradient tiles", l);
-    let v = columns.workspace("winograd tiles", l);
+    let d = rows.workspace("winograd gradient tiles", 1, l);
+    let v = columns.workspace("winograd tiles", 1, l);
     let du = l.workspace("winograd dw", Spec::f32([positions * k4 * g.c * 4]));
     for first in (0..g.n).step_by(chunk) {
         let samples = chunk.min(g.n - first);
