@@ -1,5 +1,5 @@
 // Winograd F(4x4,3x3), weight transform: U = G g Gᵀ for every 3x3 filter g (Lavin & Gray 2015); turned by 180° for backward-input.
-// w: [K,C,3,3]; u: [panel][36][contraction/4][row] vec4 over the contracted channel: rows are k and c is contracted in forward,
+// w: [K,C,3,3]; texels: [36][block of 32 rows][contraction/4][row] over the contracted channel: rows are k and c is contracted in forward,
 // the other way round in backward-input.
 // One invocation: one row, four contracted channels. One workgroup: 64 invocations, no shared memory.
 // Traffic: reads w once, writes 4 times as much; tiny beside the product it prepares. It runs every step, as weights change.
@@ -7,13 +7,13 @@
 struct Params {
     rows: u32, contracted: u32,
     row_stride: u32, contracted_stride: u32,   // in w, in elements
-    turned: u32, panel: u32,                   // rows of a panel
-    panel_stride: u32, position_stride: u32,
+    turned: u32, quads: u32,                   // contraction/4
+    position_stride: u32, reserved: u32,
 }
 
 @group(0) @binding(0) var<storage, read> w: array<f32>;
-@group(0) @binding(1) var<storage, read_write> u: array<vec4<f32>>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
 
 struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
 
@@ -38,14 +38,18 @@ fn tap(t: u32, row: u32, quad: u32) -> vec4<f32> {
     return value;
 }
 
+fn store(at: u32, value: vec4<f32>) {
+    textureStore(texels, vec2(at % 2048u, at / 2048u), value);
+}
+
 fn put(at: u32, x: Six) {
     let s = params.position_stride;
-    u[at] = x.a;
-    u[at + s] = x.b;
-    u[at + 2u * s] = x.c;
-    u[at + 3u * s] = x.d;
-    u[at + 4u * s] = x.e;
-    u[at + 5u * s] = x.f;
+    store(at, x.a);
+    store(at + s, x.b);
+    store(at + 2u * s, x.c);
+    store(at + 3u * s, x.d);
+    store(at + 4u * s, x.e);
+    store(at + 5u * s, x.f);
 }
 
 @compute @workgroup_size(64)
@@ -59,8 +63,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var j = 0u; j < 3u; j++) {
         y[j] = transform(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
     }
-    let panel = row / params.panel;
-    let at = panel * params.panel_stride + quad * params.panel + (row - panel * params.panel);
+    let at = (row / 32u * params.quads + quad) * 32u + row % 32u;
     let next = 6u * params.position_stride;
     put(at, transform(y[0].a, y[1].a, y[2].a));
     put(at + next, transform(y[0].b, y[1].b, y[2].b));

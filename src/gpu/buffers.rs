@@ -2,12 +2,14 @@
 
 use super::Gpu;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::Texels;
 use crate::plan::{Category, MemoryPlan};
 
 /// The buffers of a plan, created once.
 #[derive(Debug)]
 pub(crate) struct Buffers {
     list: Vec<wgpu::Buffer>,
+    texels: Option<(wgpu::Texture, wgpu::TextureView)>,
     created_bytes: u64,
 }
 
@@ -19,11 +21,15 @@ impl Buffers {
     pub(crate) fn create(gpu: &Gpu, plan: &MemoryPlan) -> Result<Self> {
         let mut buffers = Self {
             list: Vec::new(),
+            texels: None,
             created_bytes: 0,
         };
         for b in &plan.buffers {
             let usage = usage(&b.name, b.category);
             buffers.allocate(gpu, &b.name, b.bytes, usage, plan.total_bytes())?;
+        }
+        if plan.texel_rows > 0 {
+            buffers.create_texels(gpu, plan)?;
         }
         Ok(buffers)
     }
@@ -62,6 +68,39 @@ impl Buffers {
         Ok(())
     }
 
+    fn create_texels(&mut self, gpu: &Gpu, plan: &MemoryPlan) -> Result<()> {
+        let what = format!(
+            "creating the texture of {} bytes for texels after {} bytes",
+            plan.texel_bytes(),
+            self.created_bytes
+        );
+        let texture = gpu.scoped(&what, || {
+            gpu.device.create_texture(&wgpu::TextureDescriptor {
+                label: Some("texels"),
+                size: wgpu::Extent3d {
+                    width: Texels::WIDTH as u32,
+                    height: plan.texel_rows,
+                    depth_or_array_layers: 1,
+                },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba32Float,
+                usage: wgpu::TextureUsages::STORAGE_BINDING,
+                view_formats: &[],
+            })
+        })?;
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        self.created_bytes += plan.texel_bytes();
+        self.texels = Some((texture, view));
+        Ok(())
+    }
+
+    /// The texture with the texels, if the plan has any.
+    pub(crate) fn texels(&self) -> Option<&wgpu::TextureView> {
+        self.texels.as_ref().map(|(_, view)| view)
+    }
+
     /// The buffer with this index in the plan.
     pub(crate) fn get(&self, index: usize) -> &wgpu::Buffer {
         &self.list[index]
@@ -72,9 +111,12 @@ impl Buffers {
         self.list.len()
     }
 
-    /// Bytes of all buffers created, by the sizes that the created buffers report.
+    /// Bytes of all that was created, by the sizes that it reports.
     pub(crate) fn bytes(&self) -> u64 {
-        self.list.iter().map(wgpu::Buffer::size).sum()
+        let texels = self.texels.as_ref().map_or(0, |(t, _)| {
+            u64::from(t.width()) * u64::from(t.height()) * Texels::BYTES
+        });
+        self.list.iter().map(wgpu::Buffer::size).sum::<u64>() + texels
     }
 }
 
@@ -107,6 +149,7 @@ mod tests {
         let plan = MemoryPlan {
             buffers: vec![planned("arena 0", 4096), planned("arena 1", 256)],
             programs: Vec::new(),
+            texel_rows: 0,
             upload_bytes: 0,
         };
         let mut buffers = Buffers::create(&gpu, &plan).expect("creates");

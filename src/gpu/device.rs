@@ -96,6 +96,7 @@ pub fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         max_buffer_bytes: limits.max_buffer_size,
+        max_texture_rows: limits.max_texture_dimension_2d,
         offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment)
             .max(crate::tape::ALIGNMENT),
         f16: features.contains(wgpu::Features::SHADER_F16),

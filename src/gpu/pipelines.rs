@@ -2,7 +2,7 @@
 
 use super::Gpu;
 use crate::error::{Error, Result};
-use crate::ops::{Access, Kernel};
+use crate::ops::{Access, Kernel, TexelAccess};
 use std::collections::HashMap;
 
 /// A compiled kernel.
@@ -67,7 +67,21 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             count: None,
         })
         .collect();
-    entries.sort_by_key(|e| e.binding);
+    if let Some(access) = reflection.texels {
+        entries.push(wgpu::BindGroupLayoutEntry {
+            binding: entries.len() as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::StorageTexture {
+                access: match access {
+                    TexelAccess::Read => wgpu::StorageTextureAccess::ReadOnly,
+                    TexelAccess::Write => wgpu::StorageTextureAccess::WriteOnly,
+                },
+                format: wgpu::TextureFormat::Rgba32Float,
+                view_dimension: wgpu::TextureViewDimension::D2,
+            },
+            count: None,
+        });
+    }
     gpu.scoped(&file, || {
         let device = &gpu.device;
         let descriptor = wgpu::ShaderModuleDescriptor {

@@ -68,6 +68,15 @@ impl Program {
                 let offset = place.offset + window.offset;
                 entries.push(buffer_binding(buffers, place.buffer, offset, Window::BYTES));
             }
+            if dispatch.kernel.reflect()?.texels.is_some() {
+                let view = buffers.texels().ok_or_else(|| {
+                    Error::device(format!(
+                        "{}: the op has asked for no texels",
+                        dispatch.kernel.name
+                    ))
+                })?;
+                entries.push(wgpu::BindingResource::TextureView(view));
+            }
             let entries: Vec<wgpu::BindGroupEntry> = entries
                 .into_iter()
                 .enumerate()

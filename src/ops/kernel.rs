@@ -49,6 +49,15 @@ pub enum Access {
     ReadWrite,
 }
 
+/// How a kernel uses the texels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TexelAccess {
+    /// `texture_storage_2d<rgba32float, read>`.
+    Read,
+    /// `texture_storage_2d<rgba32float, write>`.
+    Write,
+}
+
 /// What the WGSL source itself declares, so that no Rust code has to repeat it.
 #[derive(Debug)]
 pub struct Reflection {
@@ -58,6 +67,9 @@ pub struct Reflection {
     pub windows: usize,
     /// Whether a uniform `params` follows.
     pub has_params: bool,
+    /// The schedule's texels behind all else: `var name: texture_storage_2d<rgba32float, read>` (or `write`), see
+    /// [`crate::ops::Texels`].
+    pub texels: Option<TexelAccess>,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
     /// Name of each storage variable, for messages.
@@ -94,6 +106,7 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
     let mut storage = Vec::new();
     let mut uniform = None;
     let mut windows = Vec::new();
+    let mut texels = None;
     let mut workgroup_bytes = 0;
     for (_, var) in module.global_variables.iter() {
         if var.space == naga::AddressSpace::WorkGroup {
@@ -121,16 +134,18 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
                 windows.push(binding.binding);
             }
             naga::AddressSpace::Uniform => uniform = Some(binding.binding),
+            naga::AddressSpace::Handle => texels = Some((binding.binding, texel_access(&module, var.ty))),
             _ => {}
         }
     }
     storage.sort_by_key(|s| s.0);
     windows.sort_unstable();
     let used = storage.iter().map(|s| s.0).chain(uniform);
-    let used: Vec<u32> = used.chain(windows.iter().copied()).collect();
+    let used = used.chain(windows.iter().copied());
+    let used: Vec<u32> = used.chain(texels.map(|t| t.0)).collect();
     if used.iter().enumerate().any(|(i, &b)| b as usize != i) {
         return Err(Error::device(format!(
-            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows"
+            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows, then the texels"
         )));
     }
     Ok(Reflection {
@@ -138,6 +153,32 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
         windows: windows.len(),
         names: storage.into_iter().map(|s| s.2).collect(),
         has_params: uniform.is_some(),
+        texels: match texels {
+            None => None,
+            Some((_, Some(access))) => Some(access),
+            Some((_, None)) => {
+                return Err(Error::device(format!(
+                    "shaders/{name}.wgsl: a texture must be a texture_storage_2d<rgba32float, read> or one to write"
+                )));
+            }
+        },
         workgroup_bytes,
     })
+}
+
+/// How a texture of this type is used; none if it can't be the texels.
+fn texel_access(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<TexelAccess> {
+    let naga::TypeInner::Image {
+        dim: naga::ImageDimension::D2,
+        arrayed: false,
+        class: naga::ImageClass::Storage { format, access },
+    } = module.types[ty].inner
+    else {
+        return None;
+    };
+    match (format, access) {
+        (naga::StorageFormat::Rgba32Float, naga::StorageAccess::LOAD) => Some(TexelAccess::Read),
+        (naga::StorageFormat::Rgba32Float, naga::StorageAccess::STORE) => Some(TexelAccess::Write),
+        _ => None,
+    }
 }

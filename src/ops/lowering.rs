@@ -66,6 +66,25 @@ impl Window {
     }
 }
 
+/// Scratch of four f32s an element in one texture, the same for all nodes of all programs: what a node leaves there is lost.
+///
+/// CPU drivers load a texel as one vector, where they gather a vec4 of a buffer number by number; and a texture has no limit of
+/// 64 KiB as a [`Window`] has. A kernel sees the texel with number `i` at `(i % WIDTH, i / WIDTH)`.
+#[derive(Debug)]
+pub struct Texels;
+
+impl Texels {
+    /// Texels in a row.
+    pub const WIDTH: usize = 2048;
+    /// Bytes of a texel.
+    pub const BYTES: u64 = 16;
+
+    /// Rows that hold `count` texels.
+    pub fn rows(count: usize) -> u32 {
+        count.div_ceil(Self::WIDTH) as u32
+    }
+}
+
 /// Tensors of one node. Which are present depends on the pass: forward has x and y; backward has the saved x and y, dy,
 /// and those dx that somebody wants.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +134,7 @@ pub struct Lowering<'a> {
     pub(crate) next_id: u32,
     pub(crate) workspaces: Vec<(String, Tensor)>,
     pub(crate) dispatches: Vec<Dispatch>,
+    pub(crate) texels: usize,
     pub(crate) chosen: Vec<(usize, &'static str, &'static str, Problem)>,
     pub(crate) node: usize,
 }
@@ -194,6 +214,11 @@ impl Lowering<'_> {
         self.next_id += 1;
         self.workspaces.push((name.to_owned(), tensor.clone()));
         tensor
+    }
+
+    /// Make sure that there are [`Texels`] `0..count`; they are part of the memory plan.
+    pub fn need_texels(&mut self, count: usize) {
+        self.texels = self.texels.max(count);
     }
 
     /// Bytes that one workspace should not exceed: see [`Choices::workspace_cap`].

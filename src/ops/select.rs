@@ -30,6 +30,8 @@ pub struct Capabilities {
     pub max_binding_bytes: u64,
     /// Largest buffer in bytes.
     pub max_buffer_bytes: u64,
+    /// Rows of the largest texture.
+    pub max_texture_rows: u32,
     /// Alignment of storage-buffer offsets in bytes.
     pub offset_alignment: u64,
     /// 16-bit floats in shaders.
@@ -49,6 +51,7 @@ impl Capabilities {
             max_storage_buffers: 8,
             max_binding_bytes: 128 << 20,
             max_buffer_bytes: 256 << 20,
+            max_texture_rows: 8192,
             offset_alignment: 256,
             f16: false,
             cooperative: false,

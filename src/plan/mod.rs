@@ -15,7 +15,7 @@ pub use schedule::{Chosen, Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
 use crate::error::{Error, Result};
-use crate::ops::{Access, Capabilities, Step, Window};
+use crate::ops::{Access, Capabilities, Step, Texels, Window};
 use crate::tape::{Flat, Role};
 use crate::tensor::TensorId;
 use arena::Packing;
@@ -29,6 +29,8 @@ pub struct MemoryPlan {
     pub buffers: Vec<BufferPlan>,
     /// The programs, in the order given.
     pub programs: Vec<ProgramPlan>,
+    /// Rows of the texture that holds the [`Texels`] of all programs.
+    pub texel_rows: u32,
     /// Bytes of one upload buffer; there are [`UPLOAD_RING`] of them.
     pub upload_bytes: u64,
 }
@@ -60,6 +62,7 @@ impl MemoryPlan {
         let mut plan = Self {
             buffers: Vec::new(),
             programs: Vec::new(),
+            texel_rows: 0,
             upload_bytes: 0,
         };
         let mut packings = Vec::new();
@@ -80,6 +83,8 @@ impl MemoryPlan {
             plan.buffer(&format!("upload {i}"), plan.upload_bytes, Category::Staging)?;
         }
         plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
+        let texels = programs.iter().map(|(_, s)| s.texels).max();
+        plan.texel_rows = Texels::rows(texels.unwrap_or(0));
         plan.room_for_windows(programs);
         plan.check_conflicts(programs)?;
         plan.check_sizes(capabilities)?;
@@ -279,9 +284,14 @@ impl MemoryPlan {
         }
     }
 
-    /// Bytes of all buffers.
+    /// Bytes of all buffers and of the texels.
     pub fn total_bytes(&self) -> u64 {
-        self.buffers.iter().map(|b| b.bytes).sum()
+        self.buffers.iter().map(|b| b.bytes).sum::<u64>() + self.texel_bytes()
+    }
+
+    /// Bytes of the texels.
+    pub fn texel_bytes(&self) -> u64 {
+        u64::from(self.texel_rows) * Texels::WIDTH as u64 * Texels::BYTES
     }
 
     /// Bytes of the buffers of one category.
@@ -290,7 +300,7 @@ impl MemoryPlan {
         of_it.map(|b| b.bytes).sum()
     }
 
-    /// Bytes of all buffers with arenas as small as the peak of live bytes: no placement can need less.
+    /// Bytes of everything with arenas as small as the peak of live bytes: no placement can need less.
     pub fn lower_bound(&self) -> u64 {
         let live = self.programs.iter().map(ProgramPlan::lower_bound).max();
         self.total_bytes() - self.bytes(Category::Arenas) + live.unwrap_or(0)

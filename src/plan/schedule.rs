@@ -42,6 +42,8 @@ pub struct Schedule {
     pub roots: Vec<TensorId>,
     /// The dispatches, in order.
     pub dispatches: Vec<Dispatch>,
+    /// [`crate::ops::Texels`] that they use.
+    pub texels: usize,
     /// Labels of the nodes, for tables.
     pub labels: Vec<String>,
     /// Dispatches that run for every micro-batch.
@@ -81,6 +83,7 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         next_id: items.len() as u32,
         workspaces: Vec::new(),
         dispatches: Vec::new(),
+        texels: 0,
         chosen: Vec::new(),
         node: 0,
     };
@@ -138,6 +141,7 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         batch: 0..split,
         update: split..l.dispatches.len(),
         dispatches: l.dispatches,
+        texels: l.texels,
         labels: tape.nodes().iter().map(|n| n.label.clone()).collect(),
         chosen,
         offsets,

@@ -22,7 +22,7 @@ pub struct Summary {
     pub optimizer_bytes: u64,
     /// Arenas, without what workspaces take of them at the peak.
     pub activations_bytes: u64,
-    /// Kernels' scratch at the peak, their params, the step state, metrics.
+    /// Kernels' scratch at the peak and their texels, their params, the step state, metrics.
     pub workspace_bytes: u64,
     /// Upload ring and readback buffer.
     pub staging_bytes: u64,
@@ -94,7 +94,7 @@ impl Summary {
             gradients_bytes: plan.bytes(Category::Gradients),
             optimizer_bytes: plan.bytes(Category::Optimizer),
             activations_bytes: arenas - workspace,
-            workspace_bytes: workspace + plan.bytes(Category::Control),
+            workspace_bytes: workspace + plan.bytes(Category::Control) + plan.texel_bytes(),
             staging_bytes: plan.bytes(Category::Staging),
             dataset_bytes: plan.bytes(Category::Dataset),
             total_bytes: plan.total_bytes(),

@@ -42,7 +42,7 @@ const IM2COL: Rung = Rung {
 };
 
 const IMPLICIT: Rung = Rung {
-    name: "7_implicit_windows",
+    name: "7_implicit_texels",
     supports: im2col::implicit::supports,
     rounding: 1.0,
 };
@@ -80,7 +80,7 @@ pub static FORWARD: Family = Family {
     software: &[
         "5_patch_windows",
         "9_winograd_f4_windows",
-        "7_implicit_windows",
+        "7_implicit_texels",
         "6_im2col_windows",
         "4_subgroup",
         "2_registers",
@@ -95,7 +95,7 @@ pub static BACKWARD_INPUT: Family = Family {
     rungs: &[NAIVE, REGISTERS, SHARED, SUBGROUP, IM2COL, IMPLICIT, F2, F4],
     software: &[
         "9_winograd_f4_windows",
-        "7_implicit_windows",
+        "7_implicit_texels",
         "6_im2col_windows",
         "4_subgroup",
         "2_registers",
@@ -173,7 +173,7 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "4_subgroup" => subgroup::forward(g, io, l),
         "5_patch_windows" => patch::forward(g, io, l),
         "6_im2col_windows" => im2col::forward(g, io, l),
-        "7_implicit_windows" => im2col::implicit::forward(g, io, l),
+        "7_implicit_texels" => im2col::implicit::forward(g, io, l),
         "8_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
         "9_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
         rung => unreachable!("{rung} has no arm here"),
@@ -189,7 +189,7 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
         "3_shared" => tiled::backward_input(&tiled::shared(), g, io, dx, l),
         "4_subgroup" => subgroup::backward_input(g, io, dx, l),
         "6_im2col_windows" => im2col::backward_input(g, io, dx, l),
-        "7_implicit_windows" => im2col::implicit::backward_input(g, io, dx, l),
+        "7_implicit_texels" => im2col::implicit::backward_input(g, io, dx, l),
         "8_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
         "9_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),

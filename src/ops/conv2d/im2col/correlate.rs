@@ -151,7 +151,7 @@ impl Correlation<'_> {
     /// The outputs of a chunk from the product m, whose rows are `columns` long, `per_sample` of them a sample's; and the packed
     /// argmax, once its last words are whole.
     #[allow(clippy::too_many_arguments)]
-    pub(super) fn finish(
+    fn finish(
         &self,
         chunk: &Chunk,
         n: usize,
@@ -167,6 +167,20 @@ impl Correlation<'_> {
             let code = (sample - first_coded) * output;
             self.write(sample, &chunk.rows, first, [m, codes], columns, code, l)?;
         }
+        self.pack_codes(chunk, n, words, codes, l)
+    }
+
+    /// The packed argmax, once a chunk has made its last words whole.
+    pub(super) fn pack_codes(
+        &self,
+        chunk: &Chunk,
+        n: usize,
+        words: usize,
+        codes: &Tensor,
+        l: &mut Lowering,
+    ) -> Result<()> {
+        let output = self.y.numel() / n;
+        let first_coded = first_coded(chunk, words);
         let end = chunk.samples.end;
         let complete = end.is_multiple_of(words) || end == n;
         match self.argmax {
@@ -222,7 +236,7 @@ pub(super) fn chunk_codes(
 }
 
 /// The sample at which the codes start that hold those of a chunk.
-fn first_coded(chunk: &Chunk, words: usize) -> usize {
+pub(super) fn first_coded(chunk: &Chunk, words: usize) -> usize {
     match words {
         1 => chunk.samples.start,
         _ => chunk.samples.start / words * words,

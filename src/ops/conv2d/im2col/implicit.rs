@@ -1,41 +1,52 @@
-//! Implicit GEMM: the product of im2col without its columns. The source is packed once, in blocks that a window shows, and the
+//! Implicit GEMM: the product of im2col without its columns. The source is packed once, with its padding, into texels, and the
 //! product reads every tap where it is (Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning", 2014).
 
-use super::correlate::{Correlation, chunk_codes};
-use super::cut::{Cut, Shape};
+use super::correlate::{Correlation, chunk_codes, first_coded};
 use super::{Chunk, chunks};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::product::{LANES, PANELS, Panels, WINDOW, window};
-use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
-use crate::tensor::{Spec, Tensor};
+use crate::ops::conv2d::{Epilogue, codes};
+use crate::ops::product::LANES;
+use crate::ops::{Capabilities, Io, Lowering, Problem, Texels, Window};
+use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
+/// Filters, and positions, of a workgroup.
+const BLOCK: usize = 32;
+
+/// Bytes of source that are packed and multiplied at a time, where a sample takes less: what the caches hold.
+const CACHE: usize = 4 << 20;
+
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct BlockParams {
+struct WeightParams {
+    rows: u32,
+    contracted: u32,
+    row_stride: u32,
+    contracted_stride: u32,
+    taps: u32,
+    turned: u32,
+    k4: u32,
+    reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct SourceParams {
     rows: u32,
     columns: u32,
     ph: u32,
     pw: u32,
-    width: u32,
     pitch: u32,
-    first_position: u32,
-    blocks: u32,
-    len: u32,
-    block: u32,
-    first_block: u32,
-    block_stride: u32,
+    pixels: u32,
     top: i32,
     left: i32,
     skip: u32,
     channels: u32,
     first_channel: u32,
-    first_quad: u32,
-    reserved: [u32; 2],
+    first: u32,
     shift: [u32; 4],
     mask_shift: [u32; 4],
 }
@@ -44,35 +55,97 @@ struct BlockParams {
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 struct ProductParams {
     k4: u32,
-    quads: u32,
-    a_panel: u32,
-    len: u32,
+    filters: u32,
     kw: u32,
     kh: u32,
     pitch: u32,
-    block: u32,
-    first: u32,
-    row_stride: u32,
-    first_quad: u32,
-    first_block: u32,
+    pixels: u32,
+    source: u32,
+    sample_stride: u32,
+    outputs: u32,
     width: u32,
-    blocks: u32,
-    first_position: u32,
-    reserved: u32,
+    plane: u32,
+    first_output: u32,
+    sample: u32,
+    first_code: u32,
+    reserved: [u32; 2],
+}
+
+/// Sizes of what lies in the texels: the weight, then the source.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    taps: [usize; 2],
+    up: [usize; 2],
+    /// Positions of a row.
+    width: usize,
+    /// Channel quads of the source.
+    quads: usize,
+    /// Channels of the result.
+    channels: usize,
+}
+
+impl Shape {
+    fn forward(p: &Problem) -> Self {
+        Self {
+            taps: ["kh", "kw"].map(|name| p.get(name)),
+            up: ["stride_h", "stride_w"].map(|name| p.get(name)),
+            width: p.get("ow"),
+            quads: p.get("c").div_ceil(4),
+            channels: p.get("k"),
+        }
+    }
+
+    fn backward_input(p: &Problem) -> Self {
+        Self {
+            up: [1, 1],
+            width: p.get("w"),
+            quads: p.get("k").div_ceil(4),
+            channels: p.get("c"),
+            ..Self::forward(p)
+        }
+    }
+
+    /// Texels along the contraction.
+    fn k4(&self) -> usize {
+        self.quads * self.taps[0] * self.taps[1]
+    }
+
+    /// Texels of the weight.
+    fn weight(&self) -> usize {
+        self.channels.next_multiple_of(BLOCK) * self.k4()
+    }
+
+    /// Pixels of a padded row: what the taps of a row's positions read.
+    fn pitch(&self) -> usize {
+        (self.width - 1) * self.up[1] + self.taps[1]
+    }
+
+    /// Pixels of the padded band that `rows` rows of positions read.
+    fn pixels(&self, rows: usize) -> usize {
+        ((rows - 1) * self.up[0] + self.taps[0]) * self.pitch()
+    }
+
+    /// Texels of everything, for `samples` times `rows` rows of positions.
+    fn texels(&self, samples: usize, rows: usize) -> usize {
+        self.weight() + samples * self.quads * self.pixels(rows)
+    }
 }
 
 /// Whether the rung can run a problem here, forward and for the gradient of x.
 pub(in super::super) fn supports(p: &Problem, c: &Capabilities) -> std::result::Result<(), String> {
     super::supports(p, c)?;
-    match (Shape::forward(p).cut(), Shape::backward_input(p).cut()) {
-        (Some(_), Some(_)) => Ok(()),
-        _ => Err("rows are so long, or positions so few, that im2col copies less".into()),
+    let room = c.max_texture_rows as usize * Texels::WIDTH;
+    // The least that is packed at a time: two rows of positions where pooling follows.
+    let least = [Shape::forward(p).texels(1, 2), Shape::backward_input(p).texels(1, 1)];
+    if least.into_iter().any(|texels| texels > room) {
+        return Err(format!("at most {room} texels of weight and source"));
     }
+    Ok(())
 }
 
 /// y (and argmax) from x, w, b.
 pub(in super::super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    Correlation::forward(g, io).run_implicit(Shape::forward(&g.problem()), g.n, l)
+    Correlation::forward(g, io).run_implicit(&Shape::forward(&g.problem()), g.n, l)
 }
 
 /// dx from w and dy, read through the epilogue.
@@ -83,174 +156,142 @@ pub(in super::super) fn backward_input(
     l: &mut Lowering,
 ) -> Result<()> {
     let shape = Shape::backward_input(&g.problem());
-    Correlation::backward_input(g, io, dx).run_implicit(shape, g.n, l)
+    Correlation::backward_input(g, io, dx).run_implicit(&shape, g.n, l)
 }
 
 impl Correlation<'_> {
-    fn run_implicit(&self, shape: Shape, n: usize, l: &mut Lowering) -> Result<()> {
-        let taps = self.taps[0] * self.taps[1];
-        let quads = self.source.channels.div_ceil(4);
-        let k4 = self.channels.div_ceil(4);
-        let [height, width] = self.positions;
-        let cut = shape.cut().expect("supports() has found a cut");
-        let ranges = quads.div_ceil(cut.range);
-        let rows = Panels::new(self.channels, cut.range * taps);
-        let a = rows.workspace("implicit weight", ranges, l);
-        self.pack_weight(&rows, cut.range * taps, &a, l)?;
-
+    fn run_implicit(&self, shape: &Shape, n: usize, l: &mut Lowering) -> Result<()> {
+        let height = self.positions[0];
         let output = self.y.numel() / n;
         let words = codes::samples_per_word(output, self.argmax.is_some());
         let group = if words == 1 { n } else { words };
-        let cap = l.workspace_cap() as usize;
-        let blocks = |samples: usize, rows: usize| {
-            (samples * (rows * width).div_ceil(cut.len)).next_multiple_of(PANELS)
-        };
+        let cap = (l.workspace_cap() as usize).min(CACHE) / Texels::BYTES as usize;
+        let room = l.capabilities().max_texture_rows as usize * Texels::WIDTH;
         let all = chunks(n, height, self.epilogue.rows(), group, |samples, rows| {
-            let blocks = blocks(samples, rows);
-            let bytes = 16 * blocks * (cut.range * cut.block + k4 * cut.len);
-            blocks * cut.len <= WINDOW && bytes <= cap && self.band_fits(height, rows)
+            let texels = shape.texels(samples, rows);
+            texels - shape.weight() <= cap && texels <= room && self.band_fits(height, rows)
         });
-        let most = (all.iter().map(|c| blocks(c.samples.len(), c.rows.len()))).max();
-        let most = most.unwrap_or(PANELS);
-        let b = l.workspace(
-            "implicit source",
-            Spec::f32([most * cut.range * cut.block * 4]),
-        );
-        let m = l.workspace("implicit product", Spec::f32([k4 * 4 * most * cut.len]));
         let codes = chunk_codes(&all, words, n, output, self.argmax, l);
-
+        self.texel_weight(shape, l)?;
         for chunk in &all {
-            let per_sample = (chunk.rows.len() * width).div_ceil(cut.len);
-            for index in 0..ranges {
-                let part = index * cut.range..quads.min((index + 1) * cut.range);
-                for (sample, first) in chunk.placed(per_sample) {
-                    self.pack_blocks(&cut, sample, &chunk.rows, part.clone(), first, &b, l)?;
-                }
-                let factors = [&a, &b, &m];
-                self.multiply(&cut, chunk, index, part.len(), &rows, most, factors, l)?;
+            let (samples, rows) = (chunk.samples.len(), chunk.rows.len());
+            l.need_texels(shape.texels(samples, rows));
+            for (sample, first) in chunk.placed(shape.quads * shape.pixels(rows)) {
+                self.texel_source(shape, sample, &chunk.rows, shape.weight() + first, l)?;
             }
-            self.finish(
-                chunk,
-                n,
-                words,
-                per_sample * cut.len,
-                most * cut.len,
-                [&m, &codes],
-                l,
-            )?;
+            let first_code = first_coded(chunk, words) * output;
+            self.multiply(shape, chunk, first_code, &codes, l)?;
+            self.pack_codes(chunk, n, words, &codes, l)?;
         }
         Ok(())
     }
 
-    /// Blocks of channel quads `quads`, for `rows` of one sample; its first block becomes block `first`.
-    #[allow(clippy::too_many_arguments)]
-    fn pack_blocks(
+    /// The weight, into the first texels.
+    fn texel_weight(&self, shape: &Shape, l: &mut Lowering) -> Result<()> {
+        let taps = self.taps[0] * self.taps[1];
+        let contracted = self.source.channels;
+        let [row_stride, contracted_stride] = self.weight_strides();
+        let params = WeightParams {
+            rows: self.channels as u32,
+            contracted: contracted as u32,
+            row_stride: row_stride as u32,
+            contracted_stride: contracted_stride as u32,
+            taps: taps as u32,
+            turned: u32::from(self.turned),
+            k4: shape.k4() as u32,
+            reserved: 0,
+        };
+        let grid = [shape.k4().div_ceil(2), self.channels.div_ceil(BLOCK), 1];
+        let kernel = kernel!("implicit/weight");
+        l.dispatch(kernel, &[self.weight], params, grid.map(|v| v as u32))
+    }
+
+    /// What `rows` of positions of one sample read, into the texels from `first` on.
+    fn texel_source(
         &self,
-        cut: &Cut,
+        shape: &Shape,
         sample: usize,
         rows: &Range<usize>,
-        quads: Range<usize>,
         first: usize,
-        b: &Tensor,
         l: &mut Lowering,
     ) -> Result<()> {
         let source = &self.source;
         let read = self.source_rows(rows);
         let skip = read.start * source.pw;
-        let width = self.positions[1];
-        let blocks = (rows.len() * width).div_ceil(cut.len);
+        let pixels = shape.pixels(rows.len());
         // Window i shows channels i, i + 4, i + 8, … of this dispatch.
         let step = Window::pieces(read.len() * source.pw, 4 * source.plane());
-        for quad in quads.clone().step_by(step) {
+        for quad in (0..shape.quads).step_by(step) {
             let (windows, shift, mask_shift) = self.four_channels(sample, quad, skip);
-            let params = BlockParams {
+            let params = SourceParams {
                 rows: self.extent[0] as u32,
                 columns: self.extent[1] as u32,
                 ph: source.ph as u32,
                 pw: source.pw as u32,
-                width: width as u32,
-                pitch: cut.pitch as u32,
-                first_position: (rows.start * width) as u32,
-                blocks: blocks as u32,
-                len: cut.len as u32,
-                block: cut.block as u32,
-                first_block: first as u32,
-                block_stride: (cut.range * cut.block) as u32,
-                top: self.before[0] as i32,
+                pitch: shape.pitch() as u32,
+                pixels: pixels as u32,
+                top: self.before[0] as i32 - (rows.start * self.up[0]) as i32,
                 left: self.before[1] as i32,
                 skip: skip as u32,
                 channels: source.channels as u32,
                 first_channel: 4 * quad as u32,
-                first_quad: (quad - quads.start) as u32,
-                reserved: [0; 2],
+                first: (first + quad * pixels) as u32,
                 shift,
                 mask_shift,
             };
-            let kernel = kernel!("implicit/blocks_windows")
+            let kernel = kernel!("implicit/source_windows")
                 .with("EPILOGUE", source.epilogue as u32)
-                .with("UP_H", self.up[0] as u32)
-                .with("UP_W", self.up[1] as u32)
                 .with("DOWN_H", self.down[0] as u32)
                 .with("DOWN_W", self.down[1] as u32);
-            let lanes = (blocks * cut.block).div_ceil(LANES);
-            let grid = [lanes, step.min(quads.end - quad), 1].map(|v| v as u32);
-            l.dispatch_windows(kernel, &[b], windows, params, grid)?;
+            let grid = [pixels.div_ceil(LANES), step.min(shape.quads - quad), 1];
+            l.dispatch_windows(kernel, &[], windows, params, grid.map(|v| v as u32))?;
         }
         Ok(())
     }
 
-    /// The product of one range of channel quads: four blocks and four panels of rows to a dispatch.
-    #[allow(clippy::too_many_arguments)]
+    /// The outputs of a chunk, whose source the texels hold; its codes start at element `first_code` of y.
     fn multiply(
         &self,
-        cut: &Cut,
+        shape: &Shape,
         chunk: &Chunk,
-        range: usize,
-        quads: usize,
-        rows: &Panels,
-        most: usize,
-        [a, b, m]: [&Tensor; 3],
+        first_code: usize,
+        codes: &Tensor,
         l: &mut Lowering,
     ) -> Result<()> {
-        let width = self.positions[1];
-        let per_sample = (chunk.rows.len() * width).div_ceil(cut.len);
-        let k4 = self.channels.div_ceil(4);
-        for first_block in (0..chunk.samples.len() * per_sample).step_by(PANELS) {
-            for i in 0..rows.blocks {
-                let first_quad = i * PANELS * rows.width / 4;
-                if first_quad >= k4 {
-                    continue;
-                }
-                let params = ProductParams {
-                    k4: (quads * self.taps[0] * self.taps[1]) as u32,
-                    quads: k4 as u32,
-                    a_panel: rows.width as u32,
-                    len: cut.len as u32,
-                    kw: self.taps[1] as u32,
-                    kh: self.taps[0] as u32,
-                    pitch: cut.pitch as u32,
-                    block: cut.block as u32,
-                    first: (first_block * cut.len) as u32,
-                    row_stride: (most * cut.len) as u32,
-                    first_quad: first_quad as u32,
-                    first_block: first_block as u32,
-                    width: width as u32,
-                    blocks: per_sample as u32,
-                    first_position: (chunk.rows.start * width) as u32,
-                    reserved: 0,
-                };
-                let panel = |p: usize| range * rows.size() + (i * PANELS + p) * rows.stride;
-                let windows = (0..PANELS).map(|p| window(a, panel(p))).chain(
-                    (0..PANELS).map(|p| window(b, (first_block + p) * cut.range * cut.block)),
-                );
-                let kernel = kernel!("implicit/product_windows")
-                    .with("UP_H", self.up[0] as u32)
-                    .with("UP_W", self.up[1] as u32)
-                    .with("ACCUMULATE", u32::from(range > 0));
-                let grid = [cut.len / LANES, rows.width / LANES, 1].map(|v| v as u32);
-                l.dispatch_windows(kernel, &[m], windows.collect(), params, grid)?;
-            }
-        }
-        Ok(())
+        let rows = chunk.rows.len();
+        let [ph, pw] = [self.y.dims()[2], self.y.dims()[3]];
+        let pool = self.epilogue.rows();
+        let outputs = rows / pool * pw;
+        let pixels = shape.pixels(rows);
+        let params = ProductParams {
+            k4: shape.k4() as u32,
+            filters: self.channels as u32,
+            kw: self.taps[1] as u32,
+            kh: self.taps[0] as u32,
+            pitch: shape.pitch() as u32,
+            pixels: pixels as u32,
+            source: shape.weight() as u32,
+            sample_stride: (shape.quads * pixels) as u32,
+            outputs: outputs as u32,
+            width: pw as u32,
+            plane: (ph * pw) as u32,
+            first_output: (chunk.rows.start / pool * pw) as u32,
+            sample: chunk.samples.start as u32,
+            first_code: first_code as u32,
+            reserved: [0; 2],
+        };
+        let per_group = match self.epilogue {
+            Epilogue::ReluMaxPool2 => BLOCK / 4,
+            _ => BLOCK,
+        };
+        let kernel = kernel!("implicit/product")
+            .with("UP_H", self.up[0] as u32)
+            .with("UP_W", self.up[1] as u32)
+            .with("EPILOGUE", self.epilogue as u32)
+            .with("BIAS", u32::from(self.bias.is_some()));
+        let tensors = [self.y, codes, self.bias.unwrap_or(self.weight)];
+        let blocks = self.channels.div_ceil(BLOCK);
+        let grid = [outputs.div_ceil(per_group), blocks, chunk.samples.len()];
+        l.dispatch(kernel, &tensors, params, grid.map(|v| v as u32))
     }
 }

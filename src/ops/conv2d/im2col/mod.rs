@@ -5,7 +5,6 @@
 //! few small samples.
 
 mod correlate;
-mod cut;
 pub(super) mod implicit;
 mod pack;
 mod weight;

@@ -71,6 +71,15 @@ struct OutputParams {
 }
 
 impl Correlation<'_> {
+    /// In the weight: from one channel of the result to the next, from one channel of the source to the next.
+    pub(super) fn weight_strides(&self) -> [usize; 2] {
+        let taps = self.taps[0] * self.taps[1];
+        match self.turned {
+            false => [self.source.channels * taps, taps],
+            true => [taps, self.channels * taps],
+        }
+    }
+
     pub(super) fn pack_weight(
         &self,
         rows: &Panels,
@@ -80,10 +89,7 @@ impl Correlation<'_> {
     ) -> Result<()> {
         let taps = self.taps[0] * self.taps[1];
         let contracted = self.source.channels;
-        let strides = match self.turned {
-            false => [contracted * taps, taps],
-            true => [taps, self.channels * taps],
-        };
+        let strides = self.weight_strides();
         let params = WeightParams {
             rows: self.channels as u32,
             contracted: contracted as u32,

@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::source::Source;
-use crate::ops::product::{Factor, LANES, PANELS, Panels, Placed, WINDOW, product, window};
+use crate::ops::product::{LANES, Placed, WINDOW, window};
+use crate::ops::texel_product::{BLOCK, Factor, product};
 use crate::ops::{Io, Lowering, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -18,9 +19,9 @@ struct WeightParams {
     row_stride: u32,
     contracted_stride: u32,
     turned: u32,
-    panel: u32,
-    panel_stride: u32,
+    quads: u32,
     position_stride: u32,
+    reserved: u32,
 }
 
 #[repr(C)]
@@ -35,8 +36,8 @@ struct TileParams {
     channels: u32,
     first: u32,
     first_tile: u32,
-    panel: u32,
-    panel_stride: u32,
+    quads: u32,
+    first_texel: u32,
     position_stride: u32,
     shift: [u32; 4],
     mask_shift: [u32; 4],
@@ -120,10 +121,7 @@ fn correlate(
     let tiles = Tiles::new(variant, g);
     let (positions, shown) = (variant.positions, variant.shown);
     let (c4, k4) = (source.channels.div_ceil(4), target.channels.div_ceil(4));
-    let rows = Panels::new(target.channels, c4).of(positions);
-    let u = rows.workspace("winograd weight", 1, l);
-    transform_weight(variant, g, target, c4, &rows, &u, l)?;
-
+    let u = Factor::new(0, target.channels, c4);
     let output = target.y.numel() / g.n;
     let per_sample = positions * 16 * c4 * tiles.all;
     let group = codes::samples_per_word(output, target.argmax.is_some());
@@ -133,13 +131,13 @@ fn correlate(
         per_sample,
         l.workspace_cap().min(2 * CACHE as u64),
     );
+    let v = Factor::new(u.end(positions), chunk * tiles.all, c4);
+    l.need_texels(v.end(positions));
     // Products go through in blocks of a few tiles, from one kernel to the next while they are in the cache.
     // At least 64 tiles, or the dispatches become too small.
-    let width = (CACHE / (positions * 16 * k4 * PANELS)).max(2 * LANES);
-    let columns =
-        Panels::up_to(width.min(WINDOW / shown / PANELS), chunk * tiles.all, c4).of(positions);
-    let v = columns.workspace("winograd tiles", 1, l);
-    let block = columns.block();
+    let blocks = (CACHE / (positions * 16 * k4 * BLOCK)).clamp(2, WINDOW / shown / BLOCK);
+    let blocks = blocks.min((chunk * tiles.all).div_ceil(BLOCK));
+    let block = blocks * BLOCK;
     let m = l.workspace("winograd products", Spec::f32([positions * k4 * 4 * block]));
     let codes = match target.argmax {
         Some(_) => chunk * output,
@@ -147,10 +145,11 @@ fn correlate(
     };
     let codes = l.workspace("winograd argmax", Spec::u32([codes]));
 
+    transform_weight(variant, g, target, c4, &u, l)?;
     for first in (0..g.n).step_by(chunk) {
         let samples = chunk.min(g.n - first);
         for s in 0..samples {
-            transform_tiles(g, source, tiles, first + s, s * tiles.all, &columns, &v, l)?;
+            transform_tiles(g, source, tiles, first + s, s * tiles.all, &v, l)?;
         }
         for index in 0..(samples * tiles.all).div_ceil(block) {
             // Products are stored so that one window shows some positions of a few filter quads.
@@ -165,10 +164,7 @@ fn correlate(
                 stride: block,
                 group_stride: shown * block * k4,
             };
-            let a = Factor::all(&u, &rows);
-            let mut b = Factor::all(&v, &columns);
-            b.blocks = index..index + 1;
-            product(c4, &a, &b, &place, l)?;
+            product(c4, &u, &v.from_block(index * blocks), &place, l)?;
             let params = OutputParams {
                 oh: g.oh as u32,
                 ow: g.ow as u32,
@@ -232,8 +228,7 @@ fn transform_weight(
     g: &Geometry,
     target: &Target,
     c4: usize,
-    rows: &Panels,
-    u: &Tensor,
+    u: &Factor,
     l: &mut Lowering,
 ) -> Result<()> {
     let (filter, channel) = (9 * g.c as u32, 9);
@@ -247,24 +242,22 @@ fn transform_weight(
         row_stride,
         contracted_stride,
         turned: u32::from(target.turned),
-        panel: rows.width as u32,
-        panel_stride: rows.stride as u32,
-        position_stride: rows.product_step as u32,
+        quads: c4 as u32,
+        position_stride: u.product as u32,
+        reserved: 0,
     };
     let grid = [target.channels.div_ceil(64) as u32, c4 as u32, 1];
-    l.dispatch((variant.weight)(), &[target.weight, u], params, grid)
+    l.dispatch((variant.weight)(), &[target.weight], params, grid)
 }
 
 /// Transform the tiles of one sample, four channels to a vec4; its first tile becomes column `first_tile`.
-#[allow(clippy::too_many_arguments)]
 fn transform_tiles(
     g: &Geometry,
     source: &Source,
     tiles: Tiles,
     sample: usize,
     first_tile: usize,
-    columns: &Panels,
-    v: &Tensor,
+    v: &Factor,
     l: &mut Lowering,
 ) -> Result<()> {
     let (channels, plane) = (source.channels, source.plane());
@@ -285,9 +278,9 @@ fn transform_tiles(
             channels: channels as u32,
             first: quad as u32,
             first_tile: first_tile as u32,
-            panel: columns.width as u32,
-            panel_stride: columns.stride as u32,
-            position_stride: columns.product_step as u32,
+            quads: c4 as u32,
+            first_texel: v.first as u32,
+            position_stride: v.product as u32,
             shift: g_windows.each_ref().map(|w| w.1),
             mask_shift: m_windows.each_ref().map(|w| w.1),
         };
@@ -295,7 +288,7 @@ fn transform_tiles(
         let kernel = (tiles.variant.tiles)();
         l.dispatch_windows(
             kernel.with("EPILOGUE", source.epilogue as u32),
-            &[v],
+            &[],
             windows.collect(),
             params,
             [

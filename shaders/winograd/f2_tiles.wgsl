@@ -1,6 +1,6 @@
 // Winograd F(2x2,3x3), input transform: V = Bᵀ d B for every 4x4 tile d of x (tiles overlap by two), or of dy read through the
 // epilogue; Bᵀ, with the points 0, ±1, ∞, is from Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
-// g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); v: [panel][16][C/4][tile] vec4 over c.
+// g0..g3: four neighbouring planes [H,W] (f32) of one sample, m0..m3: their masks (y or argmax); texels: [16][block of 32 tiles][C/4][tile] over c.
 // One invocation: one tile of four channels. One workgroup: 8 tiles in row order; y counts channel quads; no shared memory.
 // Traffic: 16 reads and 16 writes per 4 pixels and channel, 2 additions each and no multiplication: bound by memory.
 // Next rung: F(4x4,3x3), whose tiles overlap less (2.25 values per pixel instead of 4) and save more products, but round more.
@@ -11,22 +11,22 @@ struct Params {
     ph: u32, pw: u32,              // plane of g: half of it when pooled
     tiles_x: u32, tiles: u32,      // tiles in a row, in a sample
     channels: u32, first: u32,     // channels of g, first channel quad of this dispatch
-    first_tile: u32, panel: u32,   // tile 0's column, columns of a panel
-    panel_stride: u32, position_stride: u32,
+    first_tile: u32, quads: u32,   // tile 0's column, channel quads of g
+    first_texel: u32, position_stride: u32,
     g_shift: vec4<u32>,            // where channel 4*first + i starts in window i, in elements
     m_shift: vec4<u32>,
 }
 
-@group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(1) var<uniform> params: Params;
-@group(0) @binding(2) var<uniform> g0: array<vec4<f32>, 4096>;
-@group(0) @binding(3) var<uniform> g1: array<vec4<f32>, 4096>;
-@group(0) @binding(4) var<uniform> g2: array<vec4<f32>, 4096>;
-@group(0) @binding(5) var<uniform> g3: array<vec4<f32>, 4096>;
-@group(0) @binding(6) var<uniform> m0: array<vec4<u32>, 4096>;
-@group(0) @binding(7) var<uniform> m1: array<vec4<u32>, 4096>;
-@group(0) @binding(8) var<uniform> m2: array<vec4<u32>, 4096>;
-@group(0) @binding(9) var<uniform> m3: array<vec4<u32>, 4096>;
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> g0: array<vec4<f32>, 4096>;
+@group(0) @binding(2) var<uniform> g1: array<vec4<f32>, 4096>;
+@group(0) @binding(3) var<uniform> g2: array<vec4<f32>, 4096>;
+@group(0) @binding(4) var<uniform> g3: array<vec4<f32>, 4096>;
+@group(0) @binding(5) var<uniform> m0: array<vec4<u32>, 4096>;
+@group(0) @binding(6) var<uniform> m1: array<vec4<u32>, 4096>;
+@group(0) @binding(7) var<uniform> m2: array<vec4<u32>, 4096>;
+@group(0) @binding(8) var<uniform> m3: array<vec4<u32>, 4096>;
+@group(0) @binding(9) var texels: texture_storage_2d<rgba32float, write>;
 
 struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
 
@@ -72,24 +72,16 @@ fn column(r: i32, s: i32, first: u32, alive: vec4<bool>) -> Four {
         pixel(r + 2, s, first, alive), pixel(r + 3, s, first, alive)));
 }
 
-fn put(at: u32, x: Four) {
-    let s = params.position_stride;
-    v[at] = x.a;
-    v[at + s] = x.b;
-    v[at + 2u * s] = x.c;
-    v[at + 3u * s] = x.d;
+fn store(at: u32, value: vec4<f32>) {
+    textureStore(texels, vec2(at % 2048u, at / 2048u), value);
 }
 
-// Loads a part of every cache line that the group will write. A store to a line that is not in the cache waits for it, and stores
-// wait one after the other; loads wait together.
-fn touch(first: u32, lane: u32) -> u32 {
-    let stride = params.position_stride;
-    var seen = 0u;
-    for (var p = lane; p < 16u; p += 8u) {
-        let line = first + p * stride;
-        seen |= bitcast<u32>(v[line].x) | bitcast<u32>(v[line + 4u].x) | bitcast<u32>(v[line + 7u].x);
-    }
-    return seen;
+fn put(at: u32, x: Four) {
+    let s = params.position_stride;
+    store(at, x.a);
+    store(at + s, x.b);
+    store(at + 2u * s, x.c);
+    store(at + 3u * s, x.d);
 }
 
 @compute @workgroup_size(8)
@@ -100,10 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let quad = params.first + group.y;
     let place = params.first_tile + tile;
-    let panel = place / params.panel;
-    var at = panel * params.panel_stride + quad * params.panel + (place - panel * params.panel);
-    // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
-    at += touch(at - lane, lane) & group.z;
+    let at = params.first_texel + (place / 32u * params.quads + quad) * 32u + place % 32u;
     let alive = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u) < vec4(params.channels);
     let first = 4u * group.y * params.ph * params.pw;
     let ty = tile / params.tiles_x;
