@@ -1,7 +1,7 @@
 // Implicit GEMM: y[k,q] = b[k] + Σ_{c,u,v} w[k,c,u,v] · s[c, UP·(i,j) + (u,v)] for output position q = (i,j): the product of im2col
 // without its columns, since a load may as well take every pixel from where it is (Chetlur et al., "cuDNN: Efficient Primitives",
 // 2014); with ReLU and 2x2 max-pooling, so that the activation before pooling is never in memory.
-// texels: [block of 32 filters][C/4,KH,KW][filter] over c, then [N][C/4][padded pixel] over c; y: [N,K,PH,PW]; b: [K];
+// factors: [block of 32 filters][C/4,KH,KW][filter] over c; planes: [N][C/4][padded pixel] over c; y: [N,K,PH,PW]; b: [K];
 // codes: window index of each maximum, one u32 each in the order of y (pooled only; packed to bytes afterwards).
 // One workgroup (one subgroup of 8): 32 filters x 32 positions; x counts positions, y blocks of filters, z samples. One invocation:
 // 32 filters x 4 positions, which are 8 apart, or one pooling window.
@@ -20,7 +20,7 @@ struct Params {
     k4: u32, filters: u32,           // texels along the contraction; K
     kw: u32, kh: u32,
     pitch: u32, pixels: u32,         // of a padded row, of a padded band
-    source: u32, sample_stride: u32, // first texel of the source, texels of a sample
+    sample_stride: u32, reserved: u32,  // texels of a sample
     outputs: u32, width: u32,        // of this band and of a row of y, both after pooling
     plane: u32, first_output: u32,   // of y; where the band starts in it
     sample: u32, first_code: u32,    // the first sample; the element of y that has the first code
@@ -31,10 +31,15 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
-@group(0) @binding(4) var texels: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var factors: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(5) var planes: texture_storage_2d<rgba32float, read>;
 
-fn texel(at: u32) -> vec4<f32> {
-    return textureLoad(texels, vec2(at % 2048u, at / 2048u));
+fn filters_at(at: u32) -> vec4<f32> {
+    return textureLoad(factors, vec2(at % 2048u, at / 2048u));
+}
+
+fn pixel(at: u32) -> vec4<f32> {
+    return textureLoad(planes, vec2(at % 2048u, at / 2048u));
 }
 
 // Rows first..first+3, one per matrix column: x * rows(..) is the four dot products with x.
@@ -120,7 +125,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         row = row * 2u + vec4(0u, 0u, 1u, 1u);
         column = column * 2u + vec4(0u, 1u, 0u, 1u);
     }
-    let first = row * (params.pitch * UP_H) + column * UP_W + (params.source + group.z * params.sample_stride);
+    let first = row * (params.pitch * UP_H) + column * UP_W + group.z * params.sample_stride;
 
     let sample_at = (params.sample + group.z) * params.filters * plane;
     let at = sample_at + first_filter * plane + params.first_output + p;
@@ -164,14 +169,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var u = 0u;
     var v = 0u;
     for (var k = 0u; k < k4; k++) {
-        let x0 = texel(a_at);
-        let x1 = texel(a_at + 8u);
-        let x2 = texel(a_at + 16u);
-        let x3 = texel(a_at + 24u);
-        let y0 = texel(first.x + tap);
-        let y1 = texel(first.y + tap);
-        let y2 = texel(first.z + tap);
-        let y3 = texel(first.w + tap);
+        let x0 = filters_at(a_at);
+        let x1 = filters_at(a_at + 8u);
+        let x2 = filters_at(a_at + 16u);
+        let x3 = filters_at(a_at + 24u);
+        let y0 = pixel(first.x + tap);
+        let y1 = pixel(first.y + tap);
+        let y2 = pixel(first.z + tap);
+        let y3 = pixel(first.w + tap);
         let r0 = rows(x0, 0u);
         m00 += y0 * r0; m01 += y1 * r0; m02 += y2 * r0; m03 += y3 * r0;
         let r1 = rows(x0, 4u);

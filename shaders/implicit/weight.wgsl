@@ -1,5 +1,5 @@
 // Implicit GEMM, weight: a[t,i] = w of filter i, or of channel i turned by 180° for dx, in blocks of 32 rows; t = (channel quad, tap).
-// w: [K,C,KH,KW]; texels: [block of 32 rows][C/4,KH,KW][row] over four channels at one tap, zero where there is no row or channel.
+// w: [K,C,KH,KW]; factors: [block of 32 rows][C/4,KH,KW][row] over four channels at one tap, zero where there is no row or channel.
 // One invocation: one texel. One workgroup: 32 rows at two t; y counts blocks; no shared memory.
 // Traffic: 4 reads and one texel written; once per step and small beside everything else.
 // Next rung: none.
@@ -12,7 +12,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> w: array<f32>;
 @group(0) @binding(1) var<uniform> params: Params;
-@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(2) var factors: texture_storage_2d<rgba32float, write>;
 
 @compute @workgroup_size(32, 2)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
@@ -31,5 +31,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) i
         }
     }
     let index = (group.y * params.k4 + t) * 32u + id.x;
-    textureStore(texels, vec2(index % 2048u, index / 2048u), value);
+    textureStore(factors, vec2(index % 2048u, index / 2048u), value);
 }

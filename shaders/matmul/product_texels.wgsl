@@ -1,6 +1,5 @@
 // Matrix product: m[i,j] = Σ_k a[k,i] · b[k,j], k packed in vec4s: four multiply-adds per accumulator update.
-// texels: both factors, in blocks of 32 rows (columns); where the next row, the next k and the next block lie is a parameter, so that
-// a factor's writer may run along either; m: vec4 over four rows.
+// factors: both factors, [block of 32 rows (columns)][k][row] over four k; m: vec4 over four rows.
 // One workgroup (one subgroup of 8): 32 rows x 32 columns; x counts blocks of columns, y of rows, z products of equal sizes. One
 // invocation: 32 rows x 4 columns, which are 8 apart.
 // Lane i loads row i of 8 once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
@@ -15,22 +14,18 @@ override ACCUMULATE: bool = false;   // add to m instead of writing it: for sums
 struct Params {
     k4: u32, quads: u32,             // texels along k; row quads of m
     a_first: u32, b_first: u32,      // texel of row (column) 0 of product 0
-    a_row: u32, b_row: u32,          // from one row (column) to the next
-    a_k: u32, b_k: u32,              // from one texel along k to the next
-    a_block: u32, b_block: u32,      // from one block of 32 to the next
     a_product: u32, b_product: u32,  // from one product to the next
     row_stride: u32, columns: u32,   // m: from one row quad to the next; columns
     stride: u32, group_stride: u32,  // m: from one product of a group, from one group to the next
-    group: u32, reserved0: u32,      // products of a group, which share rows of m
-    reserved1: u32, reserved2: u32,
+    group: u32, reserved: u32,       // products of a group, which share rows of m
 }
 
 @group(0) @binding(0) var<storage, read_write> m: array<vec4<f32>>;
 @group(0) @binding(1) var<uniform> params: Params;
-@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var factors: texture_storage_2d<rgba32float, read>;
 
 fn texel(at: u32) -> vec4<f32> {
-    return textureLoad(texels, vec2(at % 2048u, at / 2048u));
+    return textureLoad(factors, vec2(at % 2048u, at / 2048u));
 }
 
 // Rows first..first+3, one per matrix column: x * rows(..) is the four dot products with x.
@@ -53,13 +48,9 @@ fn put(at: u32, inside: bool, value: vec4<f32>) {
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     // Copies: a load from params inside a loop or a store's branch would be a gather of its own.
-    let a_step = params.a_k;
-    let b_step = params.b_k;
     let row_stride = params.row_stride;
-    var a_at = params.a_first + group.z * params.a_product + group.y * params.a_block + lane * params.a_row;
-    var b_at = params.b_first + group.z * params.b_product + group.x * params.b_block + lane * params.b_row;
-    let a_next = 8u * params.a_row;
-    let b_next = 8u * params.b_row;
+    var a_at = params.a_first + group.z * params.a_product + group.y * params.k4 * 32u + lane;
+    var b_at = params.b_first + group.z * params.b_product + group.x * params.k4 * 32u + lane;
     let first_quad = group.y * 8u;
     let index_group = group.z / params.group;
     let corner = index_group * params.group_stride + (group.z - index_group * params.group) * params.stride
@@ -81,13 +72,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var m70 = vec4(0.0); var m71 = vec4(0.0); var m72 = vec4(0.0); var m73 = vec4(0.0);
     for (var k = 0u; k < k4; k++) {
         let x0 = texel(a_at);
-        let x1 = texel(a_at + a_next);
-        let x2 = texel(a_at + 2u * a_next);
-        let x3 = texel(a_at + 3u * a_next);
+        let x1 = texel(a_at + 8u);
+        let x2 = texel(a_at + 16u);
+        let x3 = texel(a_at + 24u);
         let y0 = texel(b_at);
-        let y1 = texel(b_at + b_next);
-        let y2 = texel(b_at + 2u * b_next);
-        let y3 = texel(b_at + 3u * b_next);
+        let y1 = texel(b_at + 8u);
+        let y2 = texel(b_at + 16u);
+        let y3 = texel(b_at + 24u);
         let r0 = rows(x0, 0u);
         m00 += y0 * r0; m01 += y1 * r0; m02 += y2 * r0; m03 += y3 * r0;
         let r1 = rows(x0, 4u);
@@ -104,8 +95,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         m60 += y0 * r6; m61 += y1 * r6; m62 += y2 * r6; m63 += y3 * r6;
         let r7 = rows(x3, 4u);
         m70 += y0 * r7; m71 += y1 * r7; m72 += y2 * r7; m73 += y3 * r7;
-        a_at += a_step;
-        b_at += b_step;
+        a_at += 32u;
+        b_at += 32u;
     }
     // What was seen adds nothing; but what is not used is not loaded.
     let first = corner + lane + (seen & zero);

@@ -1,5 +1,5 @@
 // Winograd F(2x2,3x3), weight transform: U = G g Gᵀ for every 3x3 filter g (Lavin & Gray 2015); turned by 180° for backward-input.
-// w: [K,C,3,3]; texels: [16][block of 32 rows][contraction/4][row] over the contracted channel: rows are k and c is contracted in forward,
+// w: [K,C,3,3]; factors: [16][block of 32 rows][contraction/4][row] over the contracted channel: rows are k and c is contracted in forward,
 // the other way round in backward-input.
 // One invocation: one row, four contracted channels. One workgroup: 64 invocations, no shared memory.
 // Traffic: reads w once, writes 1.8 times as much; tiny beside the product it prepares. It runs every step, as weights change.
@@ -13,7 +13,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> w: array<f32>;
 @group(0) @binding(1) var<uniform> params: Params;
-@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(2) var factors: texture_storage_2d<rgba32float, write>;
 
 struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
 
@@ -37,7 +37,7 @@ fn tap(t: u32, row: u32, quad: u32) -> vec4<f32> {
 }
 
 fn store(at: u32, value: vec4<f32>) {
-    textureStore(texels, vec2(at % 2048u, at / 2048u), value);
+    textureStore(factors, vec2(at % 2048u, at / 2048u), value);
 }
 
 fn put(at: u32, x: Four) {

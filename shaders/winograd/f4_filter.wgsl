@@ -1,6 +1,6 @@
 // Winograd F(4x4,3x3), weight gradient's last step: dw = Gᵀ dU G, the adjoint of the weight transform (Lavin & Gray 2015).
-// du: [36][K/4][C] vec4 over filters; dw: [K,C,3,3].
-// One invocation: four filters of one input channel. One workgroup: 64 channels; y counts filter quads; no shared memory.
+// du: [36][K][C/4] vec4 over channels; dw: [K,C,3,3].
+// One invocation: four input channels of one filter. One workgroup: 64 of them in row order; no shared memory.
 // Traffic: reads dU once, writes a quarter of it; tiny beside the product that made it.
 // Next rung: none; one read and a quarter of a write per value is the least that the transform can do.
 struct Params { filters: u32, channels: u32, reserved0: u32, reserved1: u32 }
@@ -20,26 +20,27 @@ fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32
 
 fn put(at: u32, limit: u32, v: vec4<f32>) {
     for (var i = 0u; i < limit; i++) {
-        dw[at + i * params.channels * 9u] = v[i];
+        dw[at + i * 9u] = v[i];
     }
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let c = id.x;
-    let quad = id.y;
-    if c >= params.channels {
+    let quads = (params.channels + 3u) / 4u;
+    let step = params.filters * quads;
+    if id.x >= step {
         return;
     }
-    let step = (params.filters + 3u) / 4u * params.channels;
-    var at = quad * params.channels + c;
+    let k = id.x / quads;
+    let c = 4u * (id.x - k * quads);
+    var at = id.x;
     var y: array<Three, 6>;
     for (var i = 0u; i < 6u; i++) {
         y[i] = transform(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step], du[at + 4u * step], du[at + 5u * step]);
         at += 6u * step;
     }
-    let limit = min(4u, params.filters - 4u * quad);
-    let first = (4u * quad * params.channels + c) * 9u;
+    let limit = min(4u, params.channels - c);
+    let first = (k * params.channels + c) * 9u;
     let a = transform(y[0].a, y[1].a, y[2].a, y[3].a, y[4].a, y[5].a);
     let b = transform(y[0].b, y[1].b, y[2].b, y[3].b, y[4].b, y[5].b);
     let d = transform(y[0].c, y[1].c, y[2].c, y[3].c, y[4].c, y[5].c);

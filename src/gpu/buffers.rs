@@ -9,7 +9,7 @@ use crate::plan::{Category, MemoryPlan};
 #[derive(Debug)]
 pub(crate) struct Buffers {
     list: Vec<wgpu::Buffer>,
-    texels: Option<(wgpu::Texture, wgpu::TextureView)>,
+    textures: [Option<(wgpu::Texture, wgpu::TextureView)>; 2],
     created_bytes: u64,
 }
 
@@ -21,15 +21,17 @@ impl Buffers {
     pub(crate) fn create(gpu: &Gpu, plan: &MemoryPlan) -> Result<Self> {
         let mut buffers = Self {
             list: Vec::new(),
-            texels: None,
+            textures: [None, None],
             created_bytes: 0,
         };
         for b in &plan.buffers {
             let usage = usage(&b.name, b.category);
             buffers.allocate(gpu, &b.name, b.bytes, usage, plan.total_bytes())?;
         }
-        if plan.texel_rows > 0 {
-            buffers.create_texels(gpu, plan)?;
+        for texels in Texels::ALL {
+            if plan.texel_rows[texels as usize] > 0 {
+                buffers.create_texture(gpu, texels, plan.texel_rows[texels as usize])?;
+            }
         }
         Ok(buffers)
     }
@@ -68,18 +70,19 @@ impl Buffers {
         Ok(())
     }
 
-    fn create_texels(&mut self, gpu: &Gpu, plan: &MemoryPlan) -> Result<()> {
+    fn create_texture(&mut self, gpu: &Gpu, texels: Texels, rows: u32) -> Result<()> {
+        let bytes = Texels::bytes_of_rows(rows);
         let what = format!(
-            "creating the texture of {} bytes for texels after {} bytes",
-            plan.texel_bytes(),
+            "creating texture '{}' of {bytes} bytes after {} bytes",
+            texels.name(),
             self.created_bytes
         );
         let texture = gpu.scoped(&what, || {
             gpu.device.create_texture(&wgpu::TextureDescriptor {
-                label: Some("texels"),
+                label: Some(texels.name()),
                 size: wgpu::Extent3d {
                     width: Texels::WIDTH as u32,
-                    height: plan.texel_rows,
+                    height: rows,
                     depth_or_array_layers: 1,
                 },
                 mip_level_count: 1,
@@ -91,14 +94,15 @@ impl Buffers {
             })
         })?;
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        self.created_bytes += plan.texel_bytes();
-        self.texels = Some((texture, view));
+        self.created_bytes += bytes;
+        self.textures[texels as usize] = Some((texture, view));
         Ok(())
     }
 
-    /// The texture with the texels, if the plan has any.
-    pub(crate) fn texels(&self) -> Option<&wgpu::TextureView> {
-        self.texels.as_ref().map(|(_, view)| view)
+    /// One of the textures, if the plan has it.
+    pub(crate) fn texels(&self, texels: Texels) -> Option<&wgpu::TextureView> {
+        let texture = self.textures[texels as usize].as_ref();
+        texture.map(|(_, view)| view)
     }
 
     /// The buffer with this index in the plan.
@@ -113,10 +117,16 @@ impl Buffers {
 
     /// Bytes of all that was created, by the sizes that it reports.
     pub(crate) fn bytes(&self) -> u64 {
-        let texels = self.texels.as_ref().map_or(0, |(t, _)| {
-            u64::from(t.width()) * u64::from(t.height()) * Texels::BYTES
-        });
-        self.list.iter().map(wgpu::Buffer::size).sum::<u64>() + texels
+        let textures = self
+            .textures
+            .iter()
+            .flatten()
+            .map(|(t, _)| u64::from(t.width()) * u64::from(t.height()) * Texels::BYTES);
+        self.list
+            .iter()
+            .map(wgpu::Buffer::size)
+            .chain(textures)
+            .sum()
     }
 }
 
@@ -149,7 +159,7 @@ mod tests {
         let plan = MemoryPlan {
             buffers: vec![planned("arena 0", 4096), planned("arena 1", 256)],
             programs: Vec::new(),
-            texel_rows: 0,
+            texel_rows: [0; 2],
             upload_bytes: 0,
         };
         let mut buffers = Buffers::create(&gpu, &plan).expect("creates");

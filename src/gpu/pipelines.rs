@@ -67,7 +67,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             count: None,
         })
         .collect();
-    if let Some(access) = reflection.texels {
+    for (_, access) in &reflection.texels {
         entries.push(wgpu::BindGroupLayoutEntry {
             binding: entries.len() as u32,
             visibility: wgpu::ShaderStages::COMPUTE,

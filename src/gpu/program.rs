@@ -68,11 +68,12 @@ impl Program {
                 let offset = place.offset + window.offset;
                 entries.push(buffer_binding(buffers, place.buffer, offset, Window::BYTES));
             }
-            if dispatch.kernel.reflect()?.texels.is_some() {
-                let view = buffers.texels().ok_or_else(|| {
+            for &(texels, _) in &dispatch.kernel.reflect()?.texels {
+                let view = buffers.texels(texels).ok_or_else(|| {
                     Error::device(format!(
-                        "{}: the op has asked for no texels",
-                        dispatch.kernel.name
+                        "{}: the op has asked for no texels in {}",
+                        dispatch.kernel.name,
+                        texels.name()
                     ))
                 })?;
                 entries.push(wgpu::BindingResource::TextureView(view));

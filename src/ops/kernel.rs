@@ -1,5 +1,6 @@
 //! A WGSL kernel and what its source says of itself: bindings, workgroup size, workgroup memory.
 
+use super::Texels;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -49,7 +50,7 @@ pub enum Access {
     ReadWrite,
 }
 
-/// How a kernel uses the texels.
+/// How a kernel uses a texture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TexelAccess {
     /// `texture_storage_2d<rgba32float, read>`.
@@ -67,9 +68,8 @@ pub struct Reflection {
     pub windows: usize,
     /// Whether a uniform `params` follows.
     pub has_params: bool,
-    /// The schedule's texels behind all else: `var name: texture_storage_2d<rgba32float, read>` (or `write`), see
-    /// [`crate::ops::Texels`].
-    pub texels: Option<TexelAccess>,
+    /// Textures behind all else, see [`Texels`]: `var planes: texture_storage_2d<rgba32float, read>`, or `factors`, or `write`.
+    pub texels: Vec<(Texels, TexelAccess)>,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
     /// Name of each storage variable, for messages.
@@ -106,7 +106,7 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
     let mut storage = Vec::new();
     let mut uniform = None;
     let mut windows = Vec::new();
-    let mut texels = None;
+    let mut texels = Vec::new();
     let mut workgroup_bytes = 0;
     for (_, var) in module.global_variables.iter() {
         if var.space == naga::AddressSpace::WorkGroup {
@@ -134,18 +134,29 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
                 windows.push(binding.binding);
             }
             naga::AddressSpace::Uniform => uniform = Some(binding.binding),
-            naga::AddressSpace::Handle => texels = Some((binding.binding, texel_access(&module, var.ty))),
+            naga::AddressSpace::Handle => {
+                let pool = Texels::ALL
+                    .into_iter()
+                    .find(|t| Some(t.name()) == var.name.as_deref());
+                let (Some(pool), Some(access)) = (pool, texel_access(&module, var.ty)) else {
+                    return Err(Error::device(format!(
+                        "shaders/{name}.wgsl: a texture must be called planes or factors, and be a texture_storage_2d<rgba32float, read> or one to write"
+                    )));
+                };
+                texels.push((binding.binding, pool, access));
+            }
             _ => {}
         }
     }
     storage.sort_by_key(|s| s.0);
     windows.sort_unstable();
+    texels.sort_by_key(|t| t.0);
     let used = storage.iter().map(|s| s.0).chain(uniform);
     let used = used.chain(windows.iter().copied());
-    let used: Vec<u32> = used.chain(texels.map(|t| t.0)).collect();
+    let used: Vec<u32> = used.chain(texels.iter().map(|t| t.0)).collect();
     if used.iter().enumerate().any(|(i, &b)| b as usize != i) {
         return Err(Error::device(format!(
-            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows, then the texels"
+            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows, then textures"
         )));
     }
     Ok(Reflection {
@@ -153,20 +164,15 @@ fn reflect(name: &str, source: &str) -> Result<Reflection> {
         windows: windows.len(),
         names: storage.into_iter().map(|s| s.2).collect(),
         has_params: uniform.is_some(),
-        texels: match texels {
-            None => None,
-            Some((_, Some(access))) => Some(access),
-            Some((_, None)) => {
-                return Err(Error::device(format!(
-                    "shaders/{name}.wgsl: a texture must be a texture_storage_2d<rgba32float, read> or one to write"
-                )));
-            }
-        },
+        texels: texels
+            .into_iter()
+            .map(|(_, pool, access)| (pool, access))
+            .collect(),
         workgroup_bytes,
     })
 }
 
-/// How a texture of this type is used; none if it can't be the texels.
+/// How a texture of this type is used; none if it can't hold texels.
 fn texel_access(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<TexelAccess> {
     let naga::TypeInner::Image {
         dim: naga::ImageDimension::D2,

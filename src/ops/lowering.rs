@@ -66,18 +66,40 @@ impl Window {
     }
 }
 
-/// Scratch of four f32s an element in one texture, the same for all nodes of all programs: what a node leaves there is lost.
+/// Scratch in a texture, four f32s to a texel. There are two, each the same for all nodes of all programs: what a node leaves there
+/// is lost. (Two, because no dispatch may read and write one texture.)
 ///
 /// CPU drivers load a texel as one vector, where they gather a vec4 of a buffer number by number; and a texture has no limit of
 /// 64 KiB as a [`Window`] has. A kernel sees the texel with number `i` at `(i % WIDTH, i / WIDTH)`.
-#[derive(Debug)]
-pub struct Texels;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texels {
+    /// Planes of images, four channels to a texel.
+    Planes,
+    /// Factors of matrix products.
+    Factors,
+}
 
 impl Texels {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Planes, Self::Factors];
+
+    /// What kernels call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planes => "planes",
+            Self::Factors => "factors",
+        }
+    }
+
     /// Texels in a row.
     pub const WIDTH: usize = 2048;
     /// Bytes of a texel.
     pub const BYTES: u64 = 16;
+
+    /// Bytes of `rows` rows.
+    pub fn bytes_of_rows(rows: u32) -> u64 {
+        u64::from(rows) * Self::WIDTH as u64 * Self::BYTES
+    }
 
     /// Rows that hold `count` texels.
     pub fn rows(count: usize) -> u32 {
@@ -134,7 +156,7 @@ pub struct Lowering<'a> {
     pub(crate) next_id: u32,
     pub(crate) workspaces: Vec<(String, Tensor)>,
     pub(crate) dispatches: Vec<Dispatch>,
-    pub(crate) texels: usize,
+    pub(crate) texels: [usize; 2],
     pub(crate) chosen: Vec<(usize, &'static str, &'static str, Problem)>,
     pub(crate) node: usize,
 }
@@ -216,9 +238,10 @@ impl Lowering<'_> {
         tensor
     }
 
-    /// Make sure that there are [`Texels`] `0..count`; they are part of the memory plan.
-    pub fn need_texels(&mut self, count: usize) {
-        self.texels = self.texels.max(count);
+    /// Make sure that a texture has texels `0..count`; they are part of the memory plan.
+    pub fn need_texels(&mut self, texels: Texels, count: usize) {
+        let most = &mut self.texels[texels as usize];
+        *most = count.max(*most);
     }
 
     /// Bytes that one workspace should not exceed: see [`Choices::workspace_cap`].

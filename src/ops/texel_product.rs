@@ -1,60 +1,36 @@
-//! Matrix products whose factors are [`Texels`]: what Winograd's convolutions are turned into. A texture shows all of a factor, so one
-//! dispatch computes any number of products of equal sizes; the products of [`super::product`] see 64 KiB at a time.
+//! Matrix products whose factors are [`Texels::Factors`]: what Winograd's convolutions are turned into. A texture shows all of a factor,
+//! so one dispatch computes any number of products of equal sizes; the products of [`super::product`] see 64 KiB at a time.
 
 use super::product::Placed;
-use super::{Lowering, Texels};
+use super::{Capabilities, Lowering, Texels};
 use crate::error::Result;
 use crate::kernel;
+use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 
 /// Rows, and columns, of a workgroup.
 pub(crate) const BLOCK: usize = 32;
 
-/// One factor of several products of equal sizes: texels of four numbers along the contraction, and where they are.
+/// One factor of several products of equal sizes, as `[product][block][quad][element]`: blocks of [`BLOCK`] elements along one of its
+/// dimensions, a texel over four along the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Factor {
-    /// Texel of the first row of the first product.
+    /// Its first texel.
     pub first: usize,
-    /// Texels from one row (column) to the next.
-    pub row: usize,
-    /// From one texel along the contraction to the next.
-    k: usize,
-    /// From one block of [`BLOCK`] rows to the next.
-    block: usize,
-    /// From one product to the next.
+    /// Quads along the dimension that texels run over.
+    pub quads: usize,
+    /// Texels from one product to the next.
     pub product: usize,
 }
 
 impl Factor {
-    /// `count` rows with `k4` texels along the contraction, as `[block][k][row]`: for writers whose lanes run over rows.
-    pub fn new(first: usize, count: usize, k4: usize) -> Self {
+    /// `count` elements along the one dimension, `quads` quads along the other, from texel `first` on.
+    pub fn new(first: usize, count: usize, quads: usize) -> Self {
         Self {
             first,
-            row: 1,
-            k: BLOCK,
-            block: BLOCK * k4,
-            product: count.next_multiple_of(BLOCK) * k4,
+            quads,
+            product: count.next_multiple_of(BLOCK) * quads,
         }
-    }
-
-    /// The same as `[row][k]`: for writers whose lanes run along the contraction. Rows start an odd number of cache lines (4 texels)
-    /// apart, so that a subgroup that reads 8 of them does not meet the same sets of a cache.
-    pub fn along(first: usize, count: usize, k4: usize) -> Self {
-        let lines = k4.div_ceil(4);
-        let row = 4 * (lines + usize::from(lines.is_multiple_of(2)));
-        Self {
-            first,
-            row,
-            k: 1,
-            block: BLOCK * row,
-            product: count.next_multiple_of(BLOCK) * row,
-        }
-    }
-
-    /// The rows from block `index` on.
-    pub fn from_block(mut self, index: usize) -> Self {
-        self.first += index * self.block;
-        self
     }
 
     /// The texel behind the last of `products` products.
@@ -63,9 +39,15 @@ impl Factor {
     }
 }
 
-/// Texels that a device has.
-pub(crate) fn room(c: &super::Capabilities) -> usize {
-    c.max_texture_rows as usize * Texels::WIDTH
+/// Whether a texture of the device holds `count` texels.
+pub(crate) fn fits(count: usize, c: &Capabilities) -> std::result::Result<(), String> {
+    let room = c.max_texture_rows as usize * Texels::WIDTH;
+    if count > room {
+        return Err(format!(
+            "needs {count} texels in a texture, the device has {room}"
+        ));
+    }
+    Ok(())
 }
 
 #[repr(C)]
@@ -75,12 +57,6 @@ struct Params {
     quads: u32,
     a_first: u32,
     b_first: u32,
-    a_row: u32,
-    b_row: u32,
-    a_k: u32,
-    b_k: u32,
-    a_block: u32,
-    b_block: u32,
     a_product: u32,
     b_product: u32,
     row_stride: u32,
@@ -88,29 +64,17 @@ struct Params {
     stride: u32,
     group_stride: u32,
     group: u32,
-    reserved: [u32; 3],
+    reserved: u32,
 }
 
-/// `m = aᵀ b` over `k4` texels of the contraction, for all products.
-pub(crate) fn product(
-    k4: usize,
-    a: &Factor,
-    b: &Factor,
-    m: &Placed,
-    l: &mut Lowering,
-) -> Result<()> {
-    l.need_texels(a.end(m.products).max(b.end(m.products)));
+/// `m = aᵀ b` for all products; the contraction runs over what the texels of both factors run over.
+pub(crate) fn product(a: &Factor, b: &Factor, m: &Placed, l: &mut Lowering) -> Result<()> {
+    l.need_texels(Texels::Factors, a.end(m.products).max(b.end(m.products)));
     let params = Params {
-        k4: k4 as u32,
+        k4: a.quads as u32,
         quads: m.quads as u32,
         a_first: a.first as u32,
         b_first: b.first as u32,
-        a_row: a.row as u32,
-        b_row: b.row as u32,
-        a_k: a.k as u32,
-        b_k: b.k as u32,
-        a_block: a.block as u32,
-        b_block: b.block as u32,
         a_product: a.product as u32,
         b_product: b.product as u32,
         row_stride: m.row_stride as u32,
@@ -118,7 +82,7 @@ pub(crate) fn product(
         stride: m.stride as u32,
         group_stride: m.group_stride as u32,
         group: m.group as u32,
-        reserved: [0; 3],
+        reserved: 0,
     };
     let kernel = kernel!("matmul/product_texels").with("ACCUMULATE", u32::from(m.add));
     let rows = (4 * m.quads).div_ceil(BLOCK);
@@ -126,16 +90,49 @@ pub(crate) fn product(
     l.dispatch(kernel, &[m.tensor], params, grid)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct OuterParams {
+    count: u32,
+    rows: u32,
+    a_first: u32,
+    b_first: u32,
+    a_block: u32,
+    b_block: u32,
+    a_product: u32,
+    b_product: u32,
+    quads: u32,
+    reserved: [u32; 3],
+}
 
-    #[test]
-    fn rows_along_the_contraction_start_in_different_sets_of_a_cache() {
-        for k4 in 1..=2000 {
-            let f = Factor::along(0, 100, k4);
-            assert!(f.row >= k4 && f.row % 8 == 4, "{k4}");
-            assert_eq!(f.end(3), 3 * 128 * f.row);
-        }
-    }
+/// `m = a bᵀ`, or added to it, for `products` products; the contraction runs over `count` elements of the blocks of both factors.
+/// m: `[product][row][column quad]` vec4s over four columns, `rows` rows of as many quads as b has.
+pub(crate) fn outer(
+    [count, rows, products]: [usize; 3],
+    a: &Factor,
+    b: &Factor,
+    m: &Tensor,
+    add: bool,
+    l: &mut Lowering,
+) -> Result<()> {
+    l.need_texels(Texels::Factors, a.end(products).max(b.end(products)));
+    let params = OuterParams {
+        count: count as u32,
+        rows: rows as u32,
+        a_first: a.first as u32,
+        b_first: b.first as u32,
+        a_block: (BLOCK * a.quads) as u32,
+        b_block: (BLOCK * b.quads) as u32,
+        a_product: a.product as u32,
+        b_product: b.product as u32,
+        quads: b.quads as u32,
+        reserved: [0; 3],
+    };
+    let kernel = kernel!("matmul/outer_texels").with("ACCUMULATE", u32::from(add));
+    let grid = [
+        (4 * b.quads).div_ceil(BLOCK),
+        rows.div_ceil(BLOCK),
+        products,
+    ];
+    l.dispatch(kernel, &[m], params, grid.map(|v| v as u32))
 }

@@ -118,7 +118,7 @@ impl<'a> Liveness<'a> {
             next_id: first_workspace as u32,
             workspaces: Vec::new(),
             dispatches: Vec::new(),
-            texels: 0,
+            texels: [0; 2],
             chosen: Vec::new(),
             node: 0,
         };

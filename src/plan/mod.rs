@@ -29,8 +29,8 @@ pub struct MemoryPlan {
     pub buffers: Vec<BufferPlan>,
     /// The programs, in the order given.
     pub programs: Vec<ProgramPlan>,
-    /// Rows of the texture that holds the [`Texels`] of all programs.
-    pub texel_rows: u32,
+    /// Rows of the textures that all programs share, in the order of [`Texels::ALL`].
+    pub texel_rows: [u32; 2],
     /// Bytes of one upload buffer; there are [`UPLOAD_RING`] of them.
     pub upload_bytes: u64,
 }
@@ -62,7 +62,7 @@ impl MemoryPlan {
         let mut plan = Self {
             buffers: Vec::new(),
             programs: Vec::new(),
-            texel_rows: 0,
+            texel_rows: [0; 2],
             upload_bytes: 0,
         };
         let mut packings = Vec::new();
@@ -83,8 +83,10 @@ impl MemoryPlan {
             plan.buffer(&format!("upload {i}"), plan.upload_bytes, Category::Staging)?;
         }
         plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
-        let texels = programs.iter().map(|(_, s)| s.texels).max();
-        plan.texel_rows = Texels::rows(texels.unwrap_or(0));
+        plan.texel_rows = Texels::ALL.map(|t| {
+            let most = programs.iter().map(|(_, s)| s.texels[t as usize]).max();
+            Texels::rows(most.unwrap_or(0))
+        });
         plan.room_for_windows(programs);
         plan.check_conflicts(programs)?;
         plan.check_sizes(capabilities)?;
@@ -284,14 +286,14 @@ impl MemoryPlan {
         }
     }
 
-    /// Bytes of all buffers and of the texels.
+    /// Bytes of all buffers and textures.
     pub fn total_bytes(&self) -> u64 {
         self.buffers.iter().map(|b| b.bytes).sum::<u64>() + self.texel_bytes()
     }
 
-    /// Bytes of the texels.
+    /// Bytes of the textures.
     pub fn texel_bytes(&self) -> u64 {
-        u64::from(self.texel_rows) * Texels::WIDTH as u64 * Texels::BYTES
+        self.texel_rows.into_iter().map(Texels::bytes_of_rows).sum()
     }
 
     /// Bytes of the buffers of one category.

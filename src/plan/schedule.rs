@@ -42,8 +42,8 @@ pub struct Schedule {
     pub roots: Vec<TensorId>,
     /// The dispatches, in order.
     pub dispatches: Vec<Dispatch>,
-    /// [`crate::ops::Texels`] that they use.
-    pub texels: usize,
+    /// How many texels of each texture they use, in the order of [`crate::ops::Texels::ALL`].
+    pub texels: [usize; 2],
     /// Labels of the nodes, for tables.
     pub labels: Vec<String>,
     /// Dispatches that run for every micro-batch.
@@ -83,7 +83,7 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         next_id: items.len() as u32,
         workspaces: Vec::new(),
         dispatches: Vec::new(),
-        texels: 0,
+        texels: [0; 2],
         chosen: Vec::new(),
         node: 0,
     };

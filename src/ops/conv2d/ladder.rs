@@ -48,14 +48,14 @@ const IMPLICIT: Rung = Rung {
 };
 
 const F2: Rung = Rung {
-    name: "8_winograd_f2_windows",
-    supports: winograd::f2_windows,
+    name: "8_winograd_f2",
+    supports: winograd::f2_texels,
     rounding: winograd::F2.rounding,
 };
 
 const F4: Rung = Rung {
-    name: "9_winograd_f4_windows",
-    supports: winograd::f4_windows,
+    name: "9_winograd_f4",
+    supports: winograd::f4_texels,
     rounding: winograd::F4.rounding,
 };
 
@@ -79,7 +79,7 @@ pub static FORWARD: Family = Family {
     ],
     software: &[
         "5_patch_windows",
-        "9_winograd_f4_windows",
+        "9_winograd_f4",
         "7_implicit_texels",
         "6_im2col_windows",
         "4_subgroup",
@@ -94,7 +94,7 @@ pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
     rungs: &[NAIVE, REGISTERS, SHARED, SUBGROUP, IM2COL, IMPLICIT, F2, F4],
     software: &[
-        "9_winograd_f4_windows",
+        "9_winograd_f4",
         "7_implicit_texels",
         "6_im2col_windows",
         "4_subgroup",
@@ -127,7 +127,7 @@ pub static BACKWARD_WEIGHT: Family = Family {
     ],
     software: &[
         "5_gather_windows",
-        "9_winograd_f4_windows",
+        "9_winograd_f4",
         "6_im2col_windows",
         "4_subgroup",
         "2_registers",
@@ -174,8 +174,8 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "5_patch_windows" => patch::forward(g, io, l),
         "6_im2col_windows" => im2col::forward(g, io, l),
         "7_implicit_texels" => im2col::implicit::forward(g, io, l),
-        "8_winograd_f2_windows" => winograd::forward(&winograd::F2, g, io, l),
-        "9_winograd_f4_windows" => winograd::forward(&winograd::F4, g, io, l),
+        "8_winograd_f2" => winograd::forward(&winograd::F2, g, io, l),
+        "9_winograd_f4" => winograd::forward(&winograd::F4, g, io, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -190,8 +190,8 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
         "4_subgroup" => subgroup::backward_input(g, io, dx, l),
         "6_im2col_windows" => im2col::backward_input(g, io, dx, l),
         "7_implicit_texels" => im2col::implicit::backward_input(g, io, dx, l),
-        "8_winograd_f2_windows" => winograd::backward_input(&winograd::F2, g, io, dx, l),
-        "9_winograd_f4_windows" => winograd::backward_input(&winograd::F4, g, io, dx, l),
+        "8_winograd_f2" => winograd::backward_input(&winograd::F2, g, io, dx, l),
+        "9_winograd_f4" => winograd::backward_input(&winograd::F4, g, io, dx, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }
@@ -206,8 +206,8 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
         "4_subgroup" => weight::subgroup(g, io, dw, l),
         "5_gather_windows" => patch::backward_weight(g, io, dw, l),
         "6_im2col_windows" => im2col::backward_weight(g, io, dw, l),
-        "8_winograd_f2_windows" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
-        "9_winograd_f4_windows" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
+        "8_winograd_f2" => winograd::backward_weight(&winograd::F2, g, io, dw, l),
+        "9_winograd_f4" => winograd::backward_weight(&winograd::F4, g, io, dw, l),
         rung => unreachable!("{rung} has no arm here"),
     }
 }

@@ -8,6 +8,7 @@ mod im2col;
 mod ladder;
 mod naive;
 mod patch;
+mod planes;
 mod reference;
 mod source;
 mod subgroup;

@@ -6,15 +6,13 @@ use super::{Chunk, chunks};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::conv2d::planes::{self, Padded};
 use crate::ops::conv2d::{Epilogue, codes};
-use crate::ops::product::LANES;
-use crate::ops::{Capabilities, Io, Lowering, Problem, Texels, Window};
+use crate::ops::texel_product::{self, BLOCK};
+use crate::ops::{Capabilities, Io, Lowering, Problem, Texels};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
-
-/// Filters, and positions, of a workgroup.
-const BLOCK: usize = 32;
 
 /// Bytes of source that are packed and multiplied at a time, where a sample takes less: what the caches hold.
 const CACHE: usize = 4 << 20;
@@ -34,25 +32,6 @@ struct WeightParams {
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct SourceParams {
-    rows: u32,
-    columns: u32,
-    ph: u32,
-    pw: u32,
-    pitch: u32,
-    pixels: u32,
-    top: i32,
-    left: i32,
-    skip: u32,
-    channels: u32,
-    first_channel: u32,
-    first: u32,
-    shift: [u32; 4],
-    mask_shift: [u32; 4],
-}
-
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
 struct ProductParams {
     k4: u32,
     filters: u32,
@@ -60,8 +39,8 @@ struct ProductParams {
     kh: u32,
     pitch: u32,
     pixels: u32,
-    source: u32,
     sample_stride: u32,
+    reserved0: u32,
     outputs: u32,
     width: u32,
     plane: u32,
@@ -71,7 +50,7 @@ struct ProductParams {
     reserved: [u32; 2],
 }
 
-/// Sizes of what lies in the texels: the weight, then the source.
+/// Sizes of what lies in the textures.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     taps: [usize; 2],
@@ -120,27 +99,24 @@ impl Shape {
         (self.width - 1) * self.up[1] + self.taps[1]
     }
 
-    /// Pixels of the padded band that `rows` rows of positions read.
-    fn pixels(&self, rows: usize) -> usize {
-        ((rows - 1) * self.up[0] + self.taps[0]) * self.pitch()
+    /// Padded rows that `rows` rows of positions read.
+    fn rows(&self, rows: usize) -> usize {
+        (rows - 1) * self.up[0] + self.taps[0]
     }
 
-    /// Texels of everything, for `samples` times `rows` rows of positions.
-    fn texels(&self, samples: usize, rows: usize) -> usize {
-        self.weight() + samples * self.quads * self.pixels(rows)
+    /// Texels of what `rows` rows of positions of a sample read.
+    fn source(&self, rows: usize) -> usize {
+        self.quads * self.rows(rows) * self.pitch()
     }
 }
 
 /// Whether the rung can run a problem here, forward and for the gradient of x.
 pub(in super::super) fn supports(p: &Problem, c: &Capabilities) -> std::result::Result<(), String> {
     super::supports(p, c)?;
-    let room = c.max_texture_rows as usize * Texels::WIDTH;
     // The least that is packed at a time: two rows of positions where pooling follows.
-    let least = [Shape::forward(p).texels(1, 2), Shape::backward_input(p).texels(1, 1)];
-    if least.into_iter().any(|texels| texels > room) {
-        return Err(format!("at most {room} texels of weight and source"));
-    }
-    Ok(())
+    let shapes = [Shape::forward(p), Shape::backward_input(p)];
+    let texels = shapes.map(|s| s.weight().max(s.source(2)));
+    texel_product::fits(texels.into_iter().max().unwrap_or(0), c)
 }
 
 /// y (and argmax) from x, w, b.
@@ -166,18 +142,15 @@ impl Correlation<'_> {
         let words = codes::samples_per_word(output, self.argmax.is_some());
         let group = if words == 1 { n } else { words };
         let cap = (l.workspace_cap() as usize).min(CACHE) / Texels::BYTES as usize;
-        let room = l.capabilities().max_texture_rows as usize * Texels::WIDTH;
         let all = chunks(n, height, self.epilogue.rows(), group, |samples, rows| {
-            let texels = shape.texels(samples, rows);
-            texels - shape.weight() <= cap && texels <= room && self.band_fits(height, rows)
+            samples * shape.source(rows) <= cap
         });
         let codes = chunk_codes(&all, words, n, output, self.argmax, l);
         self.texel_weight(shape, l)?;
         for chunk in &all {
-            let (samples, rows) = (chunk.samples.len(), chunk.rows.len());
-            l.need_texels(shape.texels(samples, rows));
-            for (sample, first) in chunk.placed(shape.quads * shape.pixels(rows)) {
-                self.texel_source(shape, sample, &chunk.rows, shape.weight() + first, l)?;
+            let padded = self.padded(shape, &chunk.rows);
+            for (sample, first) in chunk.placed(padded.texels(self.source.channels)) {
+                planes::pack(&self.source, self.extent, &padded, sample, first, l)?;
             }
             let first_code = first_coded(chunk, words) * output;
             self.multiply(shape, chunk, first_code, &codes, l)?;
@@ -186,8 +159,9 @@ impl Correlation<'_> {
         Ok(())
     }
 
-    /// The weight, into the first texels.
+    /// The weight, into the factors.
     fn texel_weight(&self, shape: &Shape, l: &mut Lowering) -> Result<()> {
+        l.need_texels(Texels::Factors, shape.weight());
         let taps = self.taps[0] * self.taps[1];
         let contracted = self.source.channels;
         let [row_stride, contracted_stride] = self.weight_strides();
@@ -206,50 +180,18 @@ impl Correlation<'_> {
         l.dispatch(kernel, &[self.weight], params, grid.map(|v| v as u32))
     }
 
-    /// What `rows` of positions of one sample read, into the texels from `first` on.
-    fn texel_source(
-        &self,
-        shape: &Shape,
-        sample: usize,
-        rows: &Range<usize>,
-        first: usize,
-        l: &mut Lowering,
-    ) -> Result<()> {
-        let source = &self.source;
-        let read = self.source_rows(rows);
-        let skip = read.start * source.pw;
-        let pixels = shape.pixels(rows.len());
-        // Window i shows channels i, i + 4, i + 8, … of this dispatch.
-        let step = Window::pieces(read.len() * source.pw, 4 * source.plane());
-        for quad in (0..shape.quads).step_by(step) {
-            let (windows, shift, mask_shift) = self.four_channels(sample, quad, skip);
-            let params = SourceParams {
-                rows: self.extent[0] as u32,
-                columns: self.extent[1] as u32,
-                ph: source.ph as u32,
-                pw: source.pw as u32,
-                pitch: shape.pitch() as u32,
-                pixels: pixels as u32,
-                top: self.before[0] as i32 - (rows.start * self.up[0]) as i32,
-                left: self.before[1] as i32,
-                skip: skip as u32,
-                channels: source.channels as u32,
-                first_channel: 4 * quad as u32,
-                first: (first + quad * pixels) as u32,
-                shift,
-                mask_shift,
-            };
-            let kernel = kernel!("implicit/source_windows")
-                .with("EPILOGUE", source.epilogue as u32)
-                .with("DOWN_H", self.down[0] as u32)
-                .with("DOWN_W", self.down[1] as u32);
-            let grid = [pixels.div_ceil(LANES), step.min(shape.quads - quad), 1];
-            l.dispatch_windows(kernel, &[], windows, params, grid.map(|v| v as u32))?;
+    /// What `rows` of positions read, in row order.
+    fn padded(&self, shape: &Shape, rows: &Range<usize>) -> Padded {
+        Padded {
+            rows: shape.rows(rows.len()),
+            pitch: shape.pitch(),
+            top: self.before[0] - (rows.start * self.up[0]) as isize,
+            left: self.before[1],
+            down: self.down,
         }
-        Ok(())
     }
 
-    /// The outputs of a chunk, whose source the texels hold; its codes start at element `first_code` of y.
+    /// The outputs of a chunk, whose source is in the planes; its codes start at element `first_code` of y.
     fn multiply(
         &self,
         shape: &Shape,
@@ -262,7 +204,7 @@ impl Correlation<'_> {
         let [ph, pw] = [self.y.dims()[2], self.y.dims()[3]];
         let pool = self.epilogue.rows();
         let outputs = rows / pool * pw;
-        let pixels = shape.pixels(rows);
+        let pixels = shape.rows(rows) * shape.pitch();
         let params = ProductParams {
             k4: shape.k4() as u32,
             filters: self.channels as u32,
@@ -270,8 +212,8 @@ impl Correlation<'_> {
             kh: self.taps[0] as u32,
             pitch: shape.pitch() as u32,
             pixels: pixels as u32,
-            source: shape.weight() as u32,
             sample_stride: (shape.quads * pixels) as u32,
+            reserved0: 0,
             outputs: outputs as u32,
             width: pw as u32,
             plane: (ph * pw) as u32,

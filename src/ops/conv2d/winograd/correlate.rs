@@ -1,13 +1,14 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
-use super::{CACHE, Epilogue, Tiles, Variant, chunk_size};
+use super::{CACHE, Epilogue, LEAST_TILES, PLANES, Tiles, Variant, chunk_size, transform_tiles};
 use crate::error::Result;
 use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::conv2d::planes;
 use crate::ops::conv2d::source::Source;
 use crate::ops::product::{LANES, Placed, WINDOW, window};
-use crate::ops::texel_product::{BLOCK, Factor, product};
-use crate::ops::{Io, Lowering, Window};
+use crate::ops::texel_product::{self, BLOCK, Factor};
+use crate::ops::{Io, Lowering, Texels};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -22,25 +23,6 @@ struct WeightParams {
     quads: u32,
     position_stride: u32,
     reserved: u32,
-}
-
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct TileParams {
-    h: u32,
-    w: u32,
-    ph: u32,
-    pw: u32,
-    tiles_x: u32,
-    tiles: u32,
-    channels: u32,
-    first: u32,
-    first_tile: u32,
-    quads: u32,
-    first_texel: u32,
-    position_stride: u32,
-    shift: [u32; 4],
-    mask_shift: [u32; 4],
 }
 
 #[repr(C)]
@@ -119,52 +101,50 @@ fn correlate(
     l: &mut Lowering,
 ) -> Result<()> {
     let tiles = Tiles::new(variant, g);
+    let padded = tiles.padded();
     let (positions, shown) = (variant.positions, variant.shown);
     let (c4, k4) = (source.channels.div_ceil(4), target.channels.div_ceil(4));
-    let u = Factor::new(0, target.channels, c4);
     let output = target.y.numel() / g.n;
-    let per_sample = positions * 16 * c4 * tiles.all;
     let group = codes::samples_per_word(output, target.argmax.is_some());
-    let chunk = chunk_size(
-        g.n,
-        group,
-        per_sample,
-        l.workspace_cap().min(2 * CACHE as u64),
-    );
-    let v = Factor::new(u.end(positions), chunk * tiles.all, c4);
-    l.need_texels(v.end(positions));
-    // Products go through in blocks of a few tiles, from one kernel to the next while they are in the cache.
-    // At least 64 tiles, or the dispatches become too small.
-    let blocks = (CACHE / (positions * 16 * k4 * BLOCK)).clamp(2, WINDOW / shown / BLOCK);
-    let blocks = blocks.min((chunk * tiles.all).div_ceil(BLOCK));
-    let block = blocks * BLOCK;
-    let m = l.workspace("winograd products", Spec::f32([positions * k4 * 4 * block]));
+    let sample = padded.texels(source.channels);
+    let cap = l.workspace_cap().min(PLANES as u64);
+    let chunk = chunk_size(g.n, group, sample * Texels::BYTES as usize, cap);
     let codes = match target.argmax {
         Some(_) => chunk * output,
         None => 1,
     };
     let codes = l.workspace("winograd argmax", Spec::u32([codes]));
+    // Products go through in blocks of a few tiles, from one kernel to the next while they are in the cache.
+    let most = (WINDOW / shown).min((chunk * tiles.all).next_multiple_of(BLOCK));
+    let block = CACHE / (positions * 16 * k4) / BLOCK * BLOCK;
+    let block = block.max(LEAST_TILES).min(most);
+    let m = l.workspace("winograd products", Spec::f32([positions * k4 * 4 * block]));
 
-    transform_weight(variant, g, target, c4, &u, l)?;
+    let u = Factor::new(0, target.channels, c4);
+    let v = Factor::new(u.end(positions), block, c4);
+    transform_weight(variant, g, target, &u, l)?;
     for first in (0..g.n).step_by(chunk) {
         let samples = chunk.min(g.n - first);
         for s in 0..samples {
-            transform_tiles(g, source, tiles, first + s, s * tiles.all, &v, l)?;
+            planes::pack(source, [g.oh, g.ow], &padded, first + s, s * sample, l)?;
         }
-        for index in 0..(samples * tiles.all).div_ceil(block) {
+        let all = samples * tiles.all;
+        for start in (0..all).step_by(block) {
+            let range = start..all.min(start + block);
+            transform_tiles((variant.tiles)(), tiles, 0, &range, &v, l)?;
             // Products are stored so that one window shows some positions of a few filter quads.
             let place = Placed {
                 tensor: &m,
                 row_stride: shown * block,
                 quads: k4,
-                columns: block,
+                columns: range.len(),
                 add: false,
                 products: positions,
                 group: shown,
                 stride: block,
                 group_stride: shown * block * k4,
             };
-            product(c4, &u, &v.from_block(index * blocks), &place, l)?;
+            texel_product::product(&u, &v, &place, l)?;
             let params = OutputParams {
                 oh: g.oh as u32,
                 ow: g.ow as u32,
@@ -177,7 +157,7 @@ fn correlate(
                 columns: block as u32,
                 filters: target.channels as u32,
                 first_quad: 0,
-                first_column: (index * block) as u32,
+                first_column: start as u32,
             };
             transform_products(variant, target, k4, &m, &codes, params, l)?;
         }
@@ -227,7 +207,6 @@ fn transform_weight(
     variant: &Variant,
     g: &Geometry,
     target: &Target,
-    c4: usize,
     u: &Factor,
     l: &mut Lowering,
 ) -> Result<()> {
@@ -242,61 +221,11 @@ fn transform_weight(
         row_stride,
         contracted_stride,
         turned: u32::from(target.turned),
-        quads: c4 as u32,
+        quads: u.quads as u32,
         position_stride: u.product as u32,
         reserved: 0,
     };
-    let grid = [target.channels.div_ceil(64) as u32, c4 as u32, 1];
+    l.need_texels(Texels::Factors, u.end(variant.positions));
+    let grid = [target.channels.div_ceil(64) as u32, u.quads as u32, 1];
     l.dispatch((variant.weight)(), &[target.weight], params, grid)
-}
-
-/// Transform the tiles of one sample, four channels to a vec4; its first tile becomes column `first_tile`.
-fn transform_tiles(
-    g: &Geometry,
-    source: &Source,
-    tiles: Tiles,
-    sample: usize,
-    first_tile: usize,
-    v: &Factor,
-    l: &mut Lowering,
-) -> Result<()> {
-    let (channels, plane) = (source.channels, source.plane());
-    let c4 = channels.div_ceil(4);
-    // Window i shows channels i, i + 4, i + 8, … of this dispatch.
-    let step = Window::pieces(plane, 4 * plane);
-    for quad in (0..c4).step_by(step) {
-        let index = |i: usize| sample * channels + (4 * quad + i).min(channels - 1);
-        let g_windows = [0, 1, 2, 3].map(|i| source.window(index(i)));
-        let m_windows = [0, 1, 2, 3].map(|i| source.mask_window(index(i)));
-        let params = TileParams {
-            h: g.oh as u32,
-            w: g.ow as u32,
-            ph: source.ph as u32,
-            pw: source.pw as u32,
-            tiles_x: tiles.x as u32,
-            tiles: tiles.all as u32,
-            channels: channels as u32,
-            first: quad as u32,
-            first_tile: first_tile as u32,
-            quads: c4 as u32,
-            first_texel: v.first as u32,
-            position_stride: v.product as u32,
-            shift: g_windows.each_ref().map(|w| w.1),
-            mask_shift: m_windows.each_ref().map(|w| w.1),
-        };
-        let windows = g_windows.into_iter().chain(m_windows).map(|w| w.0);
-        let kernel = (tiles.variant.tiles)();
-        l.dispatch_windows(
-            kernel.with("EPILOGUE", source.epilogue as u32),
-            &[],
-            windows.collect(),
-            params,
-            [
-                tiles.all.div_ceil(LANES) as u32,
-                step.min(c4 - quad) as u32,
-                1,
-            ],
-        )?;
-    }
-    Ok(())
 }

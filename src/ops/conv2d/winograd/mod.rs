@@ -2,9 +2,9 @@
 //! Convolutional Neural Networks", 2015): F(2x2,3x3) gives 4 outputs with 16 multiplications instead of 36, F(4x4,3x3)
 //! 16 outputs with 36 instead of 144.
 //!
-//! A transform of every tile, one matrix product per multiplication over channels (or over tiles, for the weight gradient),
-//! a transform back. The batch goes through in chunks of whole samples, so that the transformed tensors stay small, and their products
-//! in blocks of tiles, so that the transform back finds them in the cache.
+//! Planes are padded once; then a transform of every tile, one matrix product per multiplication over channels (or over tiles, for the
+//! weight gradient), a transform back. The batch goes through in chunks of whole samples, and these in blocks of tiles, so that each
+//! kernel finds in the cache what the one before it left there.
 
 mod correlate;
 mod weight;
@@ -14,10 +14,14 @@ pub(super) use weight::backward_weight;
 
 use super::Epilogue;
 use super::geometry::Geometry;
+use super::planes::Padded;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::product::{LANES, Panels, WINDOW};
-use crate::ops::{Capabilities, Kernel, Problem, Window};
+use crate::ops::product::LANES;
+use crate::ops::texel_product::{self, BLOCK, Factor};
+use crate::ops::{Capabilities, Kernel, Lowering, Problem, Texels, Window};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// One size of tiles: its numbers and kernels.
 #[derive(Debug)]
@@ -33,8 +37,7 @@ pub(super) struct Variant {
     weight: fn() -> Kernel,
     tiles: fn() -> Kernel,
     output: fn() -> Kernel,
-    tiles4: fn() -> Kernel,
-    gradient4: fn() -> Kernel,
+    gradient: fn() -> Kernel,
     filter: fn() -> Kernel,
 }
 
@@ -47,8 +50,7 @@ pub(super) static F2: Variant = Variant {
     weight: || kernel!("winograd/f2_weight"),
     tiles: || kernel!("winograd/f2_tiles"),
     output: || kernel!("winograd/f2_output_windows"),
-    tiles4: || kernel!("winograd/f2_tiles4_windows"),
-    gradient4: || kernel!("winograd/f2_gradient4_windows"),
+    gradient: || kernel!("winograd/f2_gradient"),
     filter: || kernel!("winograd/f2_filter"),
 };
 
@@ -62,8 +64,7 @@ pub(super) static F4: Variant = Variant {
     weight: || kernel!("winograd/f4_weight"),
     tiles: || kernel!("winograd/f4_tiles"),
     output: || kernel!("winograd/f4_output_windows"),
-    tiles4: || kernel!("winograd/f4_tiles4_windows"),
-    gradient4: || kernel!("winograd/f4_gradient4_windows"),
+    gradient: || kernel!("winograd/f4_gradient"),
     filter: || kernel!("winograd/f4_filter"),
 };
 
@@ -72,6 +73,12 @@ const LEAST_CHANNELS: usize = 256;
 
 /// Bytes of products between two kernels: what the second-level caches of a few cores hold.
 const CACHE: usize = 2 << 20;
+
+/// Bytes of padded planes between two kernels, where a sample takes less.
+const PLANES: usize = 4 << 20;
+
+/// Tiles of the smallest block: with fewer the dispatches become too small.
+const LEAST_TILES: usize = 64;
 
 /// Whether minimal filtering computes this convolution at all.
 fn shape(p: &Problem) -> Result<(), String> {
@@ -88,39 +95,38 @@ fn shape(p: &Problem) -> Result<(), String> {
 }
 
 /// Whether the rung of F(2x2,3x3) can run.
-pub(super) fn f2_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    windows(&F2, p, c)
+pub(super) fn f2_texels(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    texels(&F2, p, c)
 }
 
 /// Whether the rung of F(4x4,3x3) can run.
-pub(super) fn f4_windows(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    windows(&F4, p, c)
+pub(super) fn f4_texels(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    texels(&F4, p, c)
 }
 
-fn windows(variant: &Variant, p: &Problem, c: &Capabilities) -> Result<(), String> {
+fn texels(
+    variant: &'static Variant,
+    p: &Problem,
+    capabilities: &Capabilities,
+) -> Result<(), String> {
     shape(p)?;
-    crate::ops::product::windows(c)?;
+    crate::ops::product::windows(capabilities)?;
     if p.get("c") * p.get("k") < LEAST_CHANNELS {
         return Err("with few channels the transforms cost more than the products save".into());
     }
-    if p.get("h") * p.get("w") > Window::ELEMENTS {
-        return Err(format!(
-            "a plane must fit a window of {} elements",
-            Window::ELEMENTS
-        ));
+    if p.get("w") > Window::ELEMENTS {
+        return Err("rows are too long for a uniform window".into());
     }
-    if p.get("c").max(p.get("k")) > 4 * WINDOW / LANES {
-        return Err(format!("at most {} channels", 4 * WINDOW / LANES));
-    }
-    let tiles = p.get("oh").div_ceil(variant.tile) * p.get("ow").div_ceil(variant.tile);
-    // The weight gradient sums over the tiles of a sample at least, and 8 rows of that length must fit a window.
-    if Panels::row_step(tiles.div_ceil(4)) > WINDOW / LANES {
-        return Err(format!(
-            "at most {} tiles of a sample",
-            4 * (WINDOW / LANES - 4)
-        ));
-    }
-    Ok(())
+    let tiles = Tiles::of(variant, p.get("oh"), p.get("ow"));
+    let (c, k) = (p.get("c"), p.get("k"));
+    // Samples whose codes fill whole words, or planes of both channels; factors of the least block of tiles.
+    let planes = tiles.padded().texels((c + 4).max(k + 4)) * 4;
+    let weight = |rows: usize, contracted: usize| {
+        variant.positions * rows.next_multiple_of(BLOCK) * contracted.div_ceil(4)
+    };
+    let least = LEAST_TILES * variant.positions * (c.div_ceil(4) + k.div_ceil(4));
+    let factors = weight(k, c).max(weight(c, k)) + least;
+    texel_product::fits(planes.max(factors), capabilities)
 }
 
 /// Tiles of a plane.
@@ -135,23 +141,83 @@ struct Tiles {
 
 impl Tiles {
     fn new(variant: &'static Variant, g: &Geometry) -> Self {
-        let x = g.ow.div_ceil(variant.tile);
+        Self::of(variant, g.oh, g.ow)
+    }
+
+    fn of(variant: &'static Variant, rows: usize, columns: usize) -> Self {
+        let x = columns.div_ceil(variant.tile);
         Self {
             variant,
             x,
-            all: x * g.oh.div_ceil(variant.tile),
+            all: x * rows.div_ceil(variant.tile),
+        }
+    }
+
+    /// Planes that hold all pixels of all tiles: one row and column more than them on every side.
+    fn padded(&self) -> Padded {
+        Padded {
+            rows: self.variant.tile * (self.all / self.x) + 2,
+            pitch: self.variant.tile * self.x + 2,
+            top: 1,
+            left: 1,
+            down: [1, 1],
         }
     }
 }
 
-/// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose transformed tensors stay below `cap` bytes; at
-/// least one group.
+/// Samples of a chunk: the most, in whole groups of `group` (or all `n`), whose planes stay below `cap` bytes; at least one group.
 fn chunk_size(n: usize, group: usize, per_sample: usize, cap: u64) -> usize {
     let least = group.min(n);
     match (cap as usize / per_sample).clamp(least, n) {
         most if most == n => n,
         most => most / group * group,
     }
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct TileParams {
+    pitch: u32,
+    pixels: u32,
+    sample_stride: u32,
+    first_plane: u32,
+    tiles_x: u32,
+    tiles: u32,
+    first_tile: u32,
+    end: u32,
+    quads: u32,
+    first: u32,
+    position_stride: u32,
+    reserved: u32,
+}
+
+/// Transform tiles `range` of the samples whose planes start at texel `first_plane`, into `factor`.
+fn transform_tiles(
+    kernel: Kernel,
+    tiles: Tiles,
+    first_plane: usize,
+    range: &Range<usize>,
+    factor: &Factor,
+    l: &mut Lowering,
+) -> Result<()> {
+    l.need_texels(Texels::Factors, factor.end(tiles.variant.positions));
+    let padded = tiles.padded();
+    let params = TileParams {
+        pitch: padded.pitch as u32,
+        pixels: padded.pixels() as u32,
+        sample_stride: (factor.quads * padded.pixels()) as u32,
+        first_plane: first_plane as u32,
+        tiles_x: tiles.x as u32,
+        tiles: tiles.all as u32,
+        first_tile: range.start as u32,
+        end: range.end as u32,
+        quads: factor.quads as u32,
+        first: factor.first as u32,
+        position_stride: factor.product as u32,
+        reserved: 0,
+    };
+    let grid = [range.len().div_ceil(LANES), factor.quads, 1];
+    l.dispatch(kernel, &[], params, grid.map(|v| v as u32))
 }
 
 #[cfg(test)]
