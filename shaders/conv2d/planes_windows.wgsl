@@ -60,9 +60,9 @@ fn pixel(e: u32, r: u32, s: u32, start: u32, more: bool) -> vec4<f32> {
     return select(vec4(0.0), value, code == vec4(2u * (r & 1u) + (s & 1u)));
 }
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = group.x * 8u + lane;
+    let index = group.x * 64u + lane;
     if index >= params.count {
         return;
     }

@@ -4,7 +4,6 @@ use super::Epilogue;
 use super::source::Source;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::product::LANES;
 use crate::ops::{Lowering, Texels, Window};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
@@ -22,6 +21,33 @@ struct Params {
     left: i32,
     first_pixel: u32,
     count: u32,
+    skip: u32,
+    channels: u32,
+    first_quad: u32,
+    quads: u32,
+    first: u32,
+    reserved: u32,
+    shift: [u32; 4],
+    mask_shift: [u32; 4],
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct PooledParams {
+    rows: u32,
+    columns: u32,
+    ph: u32,
+    pw: u32,
+    pitch: u32,
+    pixels: u32,
+    top: i32,
+    left: i32,
+    first_row: i32,
+    end_row: i32,
+    first_cell: i32,
+    cells: u32,
+    first_column: i32,
+    cell_rows: u32,
     skip: u32,
     channels: u32,
     first_quad: u32,
@@ -138,13 +164,49 @@ pub(super) fn pack(
                 shift: planes.each_ref().map(|w| w.1),
                 mask_shift: masks.each_ref().map(|w| w.1),
             };
+            let windows = planes.into_iter().chain(masks).map(|w| w.0).collect();
+            let here = (sets * shown).min(all - quad) as u32;
+            if source.epilogue == Epilogue::ReluMaxPool2 && padded.down == [1, 1] {
+                let cell = |padding: isize, pixel: usize| (pixel as isize - padding).div_euclid(2);
+                let (top, left) = (padded.top, padded.left);
+                let first_column = cell(left, 0);
+                let cells = cell(left, padded.pitch - 1) - first_column + 1;
+                let cell_rows = cell(top, band.end - 1) - cell(top, band.start) + 1;
+                let params = PooledParams {
+                    rows: params.rows,
+                    columns: params.columns,
+                    ph: params.ph,
+                    pw: params.pw,
+                    pitch: params.pitch,
+                    pixels: params.pixels,
+                    top: params.top,
+                    left: params.left,
+                    first_row: band.start as i32,
+                    end_row: band.end as i32,
+                    first_cell: cell(top, band.start) as i32,
+                    cells: cells as u32,
+                    first_column: first_column as i32,
+                    cell_rows: cell_rows as u32,
+                    skip: params.skip,
+                    channels: params.channels,
+                    first_quad: params.first_quad,
+                    quads: params.quads,
+                    first: params.first,
+                    reserved: 0,
+                    shift: params.shift,
+                    mask_shift: params.mask_shift,
+                };
+                let kernel = kernel!("conv2d/planes_pooled_windows");
+                let grid = [((cells * cell_rows) as u32).div_ceil(64), here, 1];
+                l.dispatch_windows(kernel, &[], windows, params, grid)?;
+                continue;
+            }
             let kernel = kernel!("conv2d/planes_windows")
                 .with("EPILOGUE", source.epilogue as u32)
                 .with("DOWN_H", padded.down[0] as u32)
                 .with("DOWN_W", padded.down[1] as u32);
-            let windows = planes.into_iter().chain(masks).map(|w| w.0).collect();
-            let grid = [count.div_ceil(LANES), (sets * shown).min(all - quad), 1];
-            l.dispatch_windows(kernel, &[], windows, params, grid.map(|v| v as u32))?;
+            let grid = [(count as u32).div_ceil(64), here, 1];
+            l.dispatch_windows(kernel, &[], windows, params, grid)?;
         }
     }
     Ok(())
