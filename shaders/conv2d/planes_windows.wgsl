@@ -3,7 +3,8 @@
 // Source x, DOWN 1; or dy read through the epilogue, DOWN the stride where its rows are to lie as far apart as those of x.
 // g0..g3: planes of four neighbouring channels from row `skip / pw` on, m0..m3: their masks (y or argmax), or four more channels where
 // nothing masks, all uniform windows; planes: [channel quad][padded pixel] over the four channels.
-// One invocation: one pixel of four channels. One workgroup: 8 pixels; y counts channel quads; no shared memory.
+// One invocation: one pixel of four channels, of eight where nothing masks. One workgroup: 64 pixels; y counts quads of a window; no
+// shared memory.
 // Traffic: one read and one write per pixel, and the padding. What reads the planes then has 4 channels in one load, no borders to
 // check and no mask to look through, as often as tiles overlap or taps meet.
 // Next rung: none; the op before could write its output so.
@@ -19,7 +20,7 @@ struct Params {
     first_pixel: u32, count: u32,      // the pixels to write
     skip: u32, channels: u32,          // elements of a plane in front of the windows; channels of the source
     first_quad: u32, quads: u32,       // channel quad of g0; quads of a window
-    first: u32, reserved: u32,         // texel of channel 0
+    first: u32, all_quads: u32,        // texel of channel 0; quads of all channels
     shift: vec4<u32>,                  // where the band of channel i starts in window i, in elements
     mask_shift: vec4<u32>,             // the same of its mask, in bytes for argmax
 }
@@ -43,21 +44,24 @@ fn mask(i: vec4<u32>) -> vec4<u32> {
     return vec4(m0[i.x >> 2u][i.x & 3u], m1[i.y >> 2u][i.y & 3u], m2[i.z >> 2u][i.z & 3u], m3[i.w >> 2u][i.w & 3u]);
 }
 
-// Element e (from the window's band on) of four channels whose un-pooled pixel is (r,s).
-fn pixel(e: u32, r: u32, s: u32, start: u32, more: bool) -> vec4<f32> {
-    if EPILOGUE == 0u {
-        if more {
-            return bitcast<vec4<f32>>(mask(params.mask_shift + (start + e)));
-        }
-        return plane(params.shift + (start + e));
-    }
-    let value = plane(params.shift + (start + e));
+// Element e of four channels whose un-pooled pixel is (r,s), through the mask.
+fn pixel(e: u32, r: u32, s: u32) -> vec4<f32> {
+    let value = plane(params.shift + e);
     if EPILOGUE == 1u {
-        return select(vec4(0.0), value, bitcast<vec4<f32>>(mask(params.mask_shift + (start + e))) > vec4(0.0));
+        return select(vec4(0.0), value, bitcast<vec4<f32>>(mask(params.mask_shift + e)) > vec4(0.0));
     }
-    let byte = params.mask_shift + (start + e);
-    let code = (mask(byte >> vec4(2u)) >> ((byte & vec4(3u)) * 8u)) & vec4(255u);
-    return select(vec4(0.0), value, code == vec4(2u * (r & 1u) + (s & 1u)));
+    if EPILOGUE == 2u {
+        let byte = params.mask_shift + e;
+        let code = (mask(byte >> vec4(2u)) >> ((byte & vec4(3u)) * 8u)) & vec4(255u);
+        return select(vec4(0.0), value, code == vec4(2u * (r & 1u) + (s & 1u)));
+    }
+    return value;
+}
+
+fn put(quad: u32, padded: u32, inside: bool, value: vec4<f32>) {
+    let alive = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u) < vec4(params.channels);
+    let at = params.first + quad * params.pixels + padded;
+    textureStore(planes, vec2(at % 2048u, at / 2048u), select(vec4(0.0), value, alive & vec4(inside)));
 }
 
 @compute @workgroup_size(64)
@@ -80,11 +84,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         e = u32(r) / 2u * params.pw + u32(s) / 2u;
     }
     // Window i shows channels i, i + 4, i + 8, … of this dispatch.
-    let more = group.y >= params.quads;
-    let start = (group.y - select(0u, params.quads, more)) * 4u * params.ph * params.pw;
+    let place = group.y * 4u * params.ph * params.pw + select(0u, e - params.skip, inside);
     let quad = params.first_quad + group.y;
-    let alive = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u) < vec4(params.channels);
-    let value = pixel(select(0u, e - params.skip, inside), u32(r), u32(s), start, more);
-    let at = params.first + quad * params.pixels + padded;
-    textureStore(planes, vec2(at % 2048u, at / 2048u), select(vec4(0.0), value, alive & vec4(inside)));
+    put(quad, padded, inside, pixel(place, u32(r), u32(s)));
+    if EPILOGUE == 0u && quad + params.quads < params.all_quads {
+        put(quad + params.quads, padded, inside, bitcast<vec4<f32>>(mask(params.mask_shift + place)));
+    }
 }

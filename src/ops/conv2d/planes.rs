@@ -26,7 +26,7 @@ struct Params {
     first_quad: u32,
     quads: u32,
     first: u32,
-    reserved: u32,
+    all_quads: u32,
     shift: [u32; 4],
     mask_shift: [u32; 4],
 }
@@ -160,12 +160,12 @@ pub(super) fn pack(
                 first_quad: quad as u32,
                 quads: shown as u32,
                 first: first as u32,
-                reserved: 0,
+                all_quads: all as u32,
                 shift: planes.each_ref().map(|w| w.1),
                 mask_shift: masks.each_ref().map(|w| w.1),
             };
             let windows = planes.into_iter().chain(masks).map(|w| w.0).collect();
-            let here = (sets * shown).min(all - quad) as u32;
+            let here = shown.min(all - quad) as u32;
             if source.epilogue == Epilogue::ReluMaxPool2 && padded.down == [1, 1] {
                 let cell = |padding: isize, pixel: usize| (pixel as isize - padding).div_euclid(2);
                 let (top, left) = (padded.top, padded.left);
