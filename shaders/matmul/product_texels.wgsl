@@ -9,7 +9,6 @@
 // The kernel touches the 64 cache lines of m that it will write before it computes: a store to a line that is not in the cache waits
 // for it, and stores wait in a row; loads wait together. That took a quarter of the time where m is larger than the cache.
 // Next rung: tiles in workgroup memory (shared), for GPUs, whose loads are coalesced and whose registers do not hold 32 x 4 sums.
-override ACCUMULATE: bool = false;   // add to m instead of writing it: for sums that arrive in chunks
 
 struct Params {
     k4: u32, quads: u32,             // texels along k; row quads of m
@@ -37,11 +36,7 @@ fn rows(a: vec4<f32>, first: u32) -> mat4x4<f32> {
 
 fn put(at: u32, inside: bool, value: vec4<f32>) {
     if inside {
-        if ACCUMULATE {
-            m[at] += value;
-        } else {
-            m[at] = value;
-        }
+        m[at] = value;
     }
 }
 

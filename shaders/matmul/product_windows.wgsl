@@ -1,13 +1,12 @@
 // Matrix product: m[i,j] = Σ_k a[k,i] · b[k,j], k packed in vec4s: four multiply-adds per accumulator update.
 // a0..a3: row panels, b0..b3: column panels, each a uniform window of [K/4][panel] or [panel][K/4] vec4s; m: vec4 over four rows.
 // One workgroup (one subgroup of 8): 8 rows of each row panel x 8 columns of each column panel; one invocation: 32 rows x 4 columns.
-// z counts products of equal sizes, of which a window shows several.
 // Lane i loads row i of a panel once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
 // Traffic: 8 vec4 loads per 512 multiply-adds, so bound by arithmetic where a load costs a few ns; a storage load here would cost
 // 2 to 15 times more than these gathers from uniform blocks, which is the whole reason for the windows.
 // The kernel touches the 64 cache lines of m that it will write before it computes: a store to a line that is not in the cache waits
 // for it, and stores wait in a row; loads wait together. That took a quarter of the time where m is larger than the cache.
-// Next rung: tiles in workgroup memory, for GPUs, where a uniform gather is slow and a shared load is not.
+// Next rung: product_texels, which loads a vec4 as one vector and sees all of a factor; on a GPU, tiles in workgroup memory (shared).
 override ACCUMULATE: bool = false;   // add to m instead of writing it: for sums that arrive in chunks
 
 struct Params {
@@ -17,10 +16,6 @@ struct Params {
     b_column: u32, b_k: u32,
     first: u32, row_stride: u32,     // m: the column where these blocks start, from one row quad to the next
     first_quad: u32, columns: u32,   // row quad of panel a0's first row; columns of m from there
-    a_product: u32, b_product: u32,  // in a panel: from one product to the next
-    first_product: u32, group: u32,  // the windows' first product; products of a group, which share rows of m
-    stride: u32, group_stride: u32,  // in m: from one product of a group, from one group to the next
-    reserved0: u32, reserved1: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> m: array<vec4<f32>>;
@@ -53,8 +48,8 @@ fn put(at: u32, inside: bool, value: vec4<f32>) {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    var a_at = (group.y * 8u + lane) * params.a_row + group.z * params.a_product;
-    var b_at = (group.x * 8u + lane) * params.b_column + group.z * params.b_product;
+    var a_at = (group.y * 8u + lane) * params.a_row;
+    var b_at = (group.x * 8u + lane) * params.b_column;
     let a_step = params.a_k;
     let b_step = params.b_k;
     // Copies: a load from params inside a loop or a store's branch would be a gather of its own.
@@ -62,18 +57,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let b_panel = params.b_panel;
     let row_stride = params.row_stride;
     let first_quad = params.first_quad + group.y * 2u;
-    let index = params.first_product + group.z;
-    let index_group = index / params.group;
-    let corner = params.first + index_group * params.group_stride + (index - index_group * params.group) * params.stride
-        + first_quad * row_stride + group.x * 8u;
+    let corner = params.first + first_quad * row_stride + group.x * 8u;
     var seen = 0u;
     for (var p = 0u; p < 4u; p++) {
         let line = corner + (p * a_quads + (lane >> 2u)) * row_stride + (lane & 3u) * b_panel;
         seen |= bitcast<u32>(m[line].x) | bitcast<u32>(m[line + 4u].x);
     }
-    // Zero, for the grid is not that deep. Adding it keeps Mesa from compiling the kernel anew for every value of params.k4.
-    let zero = group.z >> 16u;
-    let k4 = params.k4 + zero;
+    // The grid is 1 deep: adding z keeps Mesa from compiling the kernel anew for every value of params.k4.
+    let k4 = params.k4 + group.z;
     var m00 = vec4(0.0); var m01 = vec4(0.0); var m02 = vec4(0.0); var m03 = vec4(0.0);
     var m10 = vec4(0.0); var m11 = vec4(0.0); var m12 = vec4(0.0); var m13 = vec4(0.0);
     var m20 = vec4(0.0); var m21 = vec4(0.0); var m22 = vec4(0.0); var m23 = vec4(0.0);
@@ -114,7 +105,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let columns = params.columns;
     let first_column = group.x * 8u + lane;
     // What was seen adds nothing; but what is not used is not loaded.
-    let first = corner + lane + (seen & zero);
+    let first = corner + lane + (seen & group.z);
     let limit = u32(max(0, i32(columns) - i32(first_column)));
     let inside0 = 0u * b_panel < limit;
     let inside1 = 1u * b_panel < limit;

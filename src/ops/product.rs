@@ -1,16 +1,14 @@
-//! Matrix products whose factors are read through uniform windows: the shape that a CPU driver runs best, and what convolutions
-//! are turned into (im2col, Winograd).
+//! Matrix products whose factors are read through uniform windows: what im2col turns convolutions into. (A CPU driver loads texels
+//! faster: [`super::texel_product`].)
 //!
 //! A factor is packed into panels of vec4s along the contraction, each small enough for a window; one dispatch multiplies four
-//! panels of rows with four panels of columns. Of many small products of equal sizes (Winograd has one for every position of a
-//! transformed tile) a window shows several, and one dispatch computes them.
+//! panels of rows with four panels of columns.
 
 use super::{Capabilities, DeviceClass, Lowering, Window};
 use crate::error::Result;
 use crate::kernel;
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
-use std::ops::Range;
 
 /// vec4s in a window.
 pub(crate) const WINDOW: usize = Window::BYTES as usize / 16;
@@ -37,10 +35,8 @@ pub(crate) struct Panels {
     pub width: usize,
     /// Blocks of [`PANELS`] panels: one product per pair of blocks.
     pub blocks: usize,
-    /// From one panel to the next, in vec4s: its rows (columns) in all products.
+    /// From one panel to the next, in vec4s.
     pub stride: usize,
-    /// In a panel, from one product to the next, in vec4s.
-    pub product_step: usize,
     /// In a panel, from one row (column) to the next, in vec4s.
     pub row_step: usize,
     /// In a panel, from one vec4 along the contraction to the next.
@@ -48,15 +44,10 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// `count` rows (columns) of one product, with `k4` vec4s along the contraction, at most [`WINDOW`] / [`LANES`]; neighbouring
-    /// rows (columns) are neighbours in memory. For writers whose lanes run over rows (columns).
+    /// `count` rows (columns) with `k4` vec4s along the contraction, at most [`WINDOW`] / [`LANES`]; neighbouring rows (columns) are
+    /// neighbours in memory. For writers whose lanes run over rows (columns).
     pub fn new(count: usize, k4: usize) -> Self {
-        Self::up_to(WINDOW, count, k4)
-    }
-
-    /// The same in panels of `width` rows (columns) at most, but [`LANES`] at least.
-    pub fn up_to(width: usize, count: usize, k4: usize) -> Self {
-        let mut panels = Self::sized(width, count, k4);
+        let mut panels = Self::sized(count, k4);
         panels.k_step = panels.width;
         panels
     }
@@ -65,7 +56,7 @@ impl Panels {
     /// number of cache lines (4 vec4s) apart, so that a subgroup that reads 8 of them does not meet the same sets of a cache.
     pub fn along(count: usize, k4: usize) -> Self {
         let row_step = Self::row_step(k4);
-        let mut panels = Self::sized(WINDOW, count, row_step);
+        let mut panels = Self::sized(count, row_step);
         panels.row_step = row_step;
         panels
     }
@@ -76,26 +67,17 @@ impl Panels {
         4 * (lines + usize::from(lines.is_multiple_of(2)))
     }
 
-    fn sized(width: usize, count: usize, k4: usize) -> Self {
-        let fits = (WINDOW / k4).min(width).max(LANES) / LANES * LANES;
+    fn sized(count: usize, k4: usize) -> Self {
+        let fits = (WINDOW / k4).max(LANES) / LANES * LANES;
         let blocks = count.div_ceil(PANELS * fits);
         let width = count.div_ceil(blocks * PANELS).next_multiple_of(LANES);
-        let step = (width * k4).next_multiple_of(16);
         Self {
             width,
             blocks,
-            stride: step,
-            product_step: step,
+            stride: (width * k4).next_multiple_of(16),
             row_step: 1,
             k_step: 1,
         }
-    }
-
-    /// The same rows (columns) of `count` products. Panels start 1 KiB apart in a page, so that a kernel that reads eight of them at
-    /// once does not meet the same sets of a cache.
-    pub fn of(mut self, count: usize) -> Self {
-        self.stride = (count * self.product_step).next_multiple_of(256) + 64;
-        self
     }
 
     /// All panels, in vec4s.
@@ -131,8 +113,6 @@ pub(crate) struct Factor<'a> {
     pub panels: &'a Panels,
     /// Its first vec4, a multiple of 16.
     pub first: usize,
-    /// The blocks that are multiplied.
-    pub blocks: Range<usize>,
 }
 
 impl<'a> Factor<'a> {
@@ -142,17 +122,15 @@ impl<'a> Factor<'a> {
             tensor,
             panels,
             first: 0,
-            blocks: 0..panels.blocks,
         }
     }
 
-    fn window(&self, panel: usize, product: usize) -> Window {
-        let at = panel * self.panels.stride + product * self.panels.product_step;
-        window(self.tensor, self.first + at)
+    fn window(&self, panel: usize) -> Window {
+        window(self.tensor, self.first + panel * self.panels.stride)
     }
 }
 
-/// Where products go: each `[rows / 4][columns]` vec4s over four rows; groups of `group` products one after the other.
+/// Where a product goes: `[rows / 4][columns]` vec4s over four rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed<'a> {
     pub tensor: &'a Tensor,
@@ -162,29 +140,17 @@ pub(crate) struct Placed<'a> {
     pub columns: usize,
     /// Add to what is there.
     pub add: bool,
-    /// How many products.
-    pub products: usize,
-    /// Products of a group.
-    pub group: usize,
-    /// In a group, from one product to the next, in vec4s.
-    pub stride: usize,
-    /// From one group to the next.
-    pub group_stride: usize,
 }
 
 impl<'a> Placed<'a> {
-    /// One product, whose rows lie one after the other.
-    pub fn one(tensor: &'a Tensor, quads: usize, columns: usize, row_stride: usize) -> Self {
+    /// Written, not added.
+    pub fn new(tensor: &'a Tensor, quads: usize, columns: usize, row_stride: usize) -> Self {
         Self {
             tensor,
             row_stride,
             quads,
             columns,
             add: false,
-            products: 1,
-            group: 1,
-            stride: 0,
-            group_stride: 0,
         }
     }
 
@@ -210,16 +176,9 @@ struct Params {
     row_stride: u32,
     first_quad: u32,
     columns: u32,
-    a_product: u32,
-    b_product: u32,
-    first_product: u32,
-    group: u32,
-    stride: u32,
-    group_stride: u32,
-    reserved: [u32; 2],
 }
 
-/// `m = aᵀ b` over `k4` vec4s of the contraction, for all pairs of blocks of rows and columns, and all products.
+/// `m = aᵀ b` over `k4` vec4s of the contraction, for all pairs of blocks of rows and columns.
 pub(crate) fn product(
     k4: usize,
     a: &Factor,
@@ -228,46 +187,33 @@ pub(crate) fn product(
     l: &mut Lowering,
 ) -> Result<()> {
     let (rows, columns) = (a.panels, b.panels);
-    let shown = WINDOW / rows.product_step.max(columns.product_step);
-    // Dispatches of equal size.
-    let step = m.products.div_ceil(m.products.div_ceil(shown));
-    let pairs = (a.blocks.clone()).flat_map(|i| b.blocks.clone().map(move |j| (i, j)));
+    let pairs = (0..rows.blocks).flat_map(|i| (0..columns.blocks).map(move |j| (i, j)));
     for (i, j) in pairs {
-        let first_column = (j - b.blocks.start) * columns.block();
-        let first_quad = (i - a.blocks.start) * rows.block() / 4;
+        let first_column = j * columns.block();
+        let first_quad = i * rows.block() / 4;
         if first_column >= m.columns || first_quad >= m.quads {
             continue;
         }
-        for first in (0..m.products).step_by(step) {
-            let params = Params {
-                k4: k4 as u32,
-                quads: m.quads as u32,
-                a_panel: rows.width as u32,
-                b_panel: columns.width as u32,
-                a_row: rows.row_step as u32,
-                a_k: rows.k_step as u32,
-                b_column: columns.row_step as u32,
-                b_k: columns.k_step as u32,
-                first: first_column as u32,
-                row_stride: m.row_stride as u32,
-                first_quad: first_quad as u32,
-                columns: (m.columns - first_column) as u32,
-                a_product: rows.product_step as u32,
-                b_product: columns.product_step as u32,
-                first_product: first as u32,
-                group: m.group as u32,
-                stride: m.stride as u32,
-                group_stride: m.group_stride as u32,
-                reserved: [0; 2],
-            };
-            let windows = (0..PANELS)
-                .map(|p| a.window(i * PANELS + p, first))
-                .chain((0..PANELS).map(|p| b.window(j * PANELS + p, first)));
-            let kernel = kernel!("matmul/product_windows").with("ACCUMULATE", u32::from(m.add));
-            let here = step.min(m.products - first);
-            let grid = [columns.width / LANES, rows.width / LANES, here].map(|v| v as u32);
-            l.dispatch_windows(kernel, &[m.tensor], windows.collect(), params, grid)?;
-        }
+        let params = Params {
+            k4: k4 as u32,
+            quads: m.quads as u32,
+            a_panel: rows.width as u32,
+            b_panel: columns.width as u32,
+            a_row: rows.row_step as u32,
+            a_k: rows.k_step as u32,
+            b_column: columns.row_step as u32,
+            b_k: columns.k_step as u32,
+            first: first_column as u32,
+            row_stride: m.row_stride as u32,
+            first_quad: first_quad as u32,
+            columns: (m.columns - first_column) as u32,
+        };
+        let windows = (0..PANELS)
+            .map(|p| a.window(i * PANELS + p))
+            .chain((0..PANELS).map(|p| b.window(j * PANELS + p)));
+        let kernel = kernel!("matmul/product_windows").with("ACCUMULATE", u32::from(m.add));
+        let grid = [columns.width / LANES, rows.width / LANES, 1].map(|v| v as u32);
+        l.dispatch_windows(kernel, &[m.tensor], windows.collect(), params, grid)?;
     }
     Ok(())
 }

@@ -123,8 +123,8 @@ pub struct Family {
     pub name: &'static str,
     /// In reading order; the first runs everything everywhere.
     pub rungs: &'static [Rung],
-    /// Default order on a CPU driver: the first that supports the problem is used.
-    pub software: &'static [&'static str],
+    /// Default order on a CPU driver for a problem: the first that supports it is used.
+    pub software: fn(&Problem) -> &'static [&'static str],
     /// Default order on a GPU.
     pub hardware: &'static [&'static str],
     /// What a problem costs at least.
@@ -216,7 +216,7 @@ impl Choices {
             .tuned
             .get(&(family.name.to_owned(), problem.to_string()));
         let defaults = match capabilities.class {
-            DeviceClass::Software => family.software,
+            DeviceClass::Software => (family.software)(problem),
             DeviceClass::Hardware => family.hardware,
         };
         let candidates = tuned
@@ -269,9 +269,14 @@ mod tests {
     /// Every family has a rung of full precision for everything, and names only rungs that exist.
     #[test]
     fn defaults_are_rungs_of_full_precision() {
-        for family in crate::ops::registry().iter().flat_map(|e| e.families) {
+        // The order may depend on sizes: none, and large ones.
+        let sizes = ["n", "c", "k", "i", "o"].map(|name| (name, 1024));
+        let problems = [Problem(Vec::new()), Problem(sizes.to_vec())];
+        let families = crate::ops::registry();
+        let families = families.iter().flat_map(|e| e.families);
+        for (family, problem) in families.flat_map(|f| problems.iter().map(move |p| (f, p))) {
             assert!(!family.rungs[0].reduced(), "{}", family.name);
-            for name in family.software.iter().chain(family.hardware) {
+            for name in (family.software)(problem).iter().chain(family.hardware) {
                 let rung = family.rung(name);
                 assert!(rung.is_some_and(|r| !r.reduced()), "{} {name}", family.name);
             }

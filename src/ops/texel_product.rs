@@ -1,7 +1,6 @@
 //! Matrix products whose factors are [`Texels::Factors`]: what Winograd's convolutions are turned into. A texture shows all of a factor,
 //! so one dispatch computes any number of products of equal sizes; the products of [`super::product`] see 64 KiB at a time.
 
-use super::product::Placed;
 use super::{Capabilities, Lowering, Texels};
 use crate::error::Result;
 use crate::kernel;
@@ -37,6 +36,24 @@ impl Factor {
     pub fn end(&self, products: usize) -> usize {
         self.first + products * self.product
     }
+}
+
+/// Where products go: each `[rows / 4][columns]` vec4s over four rows; groups of `group` products one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed<'a> {
+    pub tensor: &'a Tensor,
+    /// How many products.
+    pub products: usize,
+    pub quads: usize,
+    pub columns: usize,
+    /// From one quad of rows to the next, in vec4s.
+    pub row_stride: usize,
+    /// Products of a group.
+    pub group: usize,
+    /// In a group, from one product to the next, in vec4s.
+    pub stride: usize,
+    /// From one group to the next.
+    pub group_stride: usize,
 }
 
 /// Whether a texture of the device holds `count` texels.
@@ -84,7 +101,7 @@ pub(crate) fn product(a: &Factor, b: &Factor, m: &Placed, l: &mut Lowering) -> R
         group: m.group as u32,
         reserved: 0,
     };
-    let kernel = kernel!("matmul/product_texels").with("ACCUMULATE", u32::from(m.add));
+    let kernel = kernel!("matmul/product_texels");
     let rows = (4 * m.quads).div_ceil(BLOCK);
     let grid = [m.columns.div_ceil(BLOCK), rows, m.products].map(|v| v as u32);
     l.dispatch(kernel, &[m.tensor], params, grid)

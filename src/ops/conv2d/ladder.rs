@@ -77,14 +77,23 @@ pub static FORWARD: Family = Family {
         F2,
         F4,
     ],
-    software: &[
-        "5_patch_windows",
-        "9_winograd_f4",
-        "7_implicit_texels",
-        "6_im2col_windows",
-        "4_subgroup",
-        "2_registers",
-    ],
+    software: |p| match winograd::pays(p) {
+        true => &[
+            "5_patch_windows",
+            "9_winograd_f4",
+            "7_implicit_texels",
+            "6_im2col_windows",
+            "4_subgroup",
+            "2_registers",
+        ],
+        false => &[
+            "5_patch_windows",
+            "7_implicit_texels",
+            "6_im2col_windows",
+            "4_subgroup",
+            "2_registers",
+        ],
+    },
     hardware: &["3_shared"],
     work: work::forward,
 };
@@ -93,13 +102,21 @@ pub static FORWARD: Family = Family {
 pub static BACKWARD_INPUT: Family = Family {
     name: "conv2d.backward_input",
     rungs: &[NAIVE, REGISTERS, SHARED, SUBGROUP, IM2COL, IMPLICIT, F2, F4],
-    software: &[
-        "9_winograd_f4",
-        "7_implicit_texels",
-        "6_im2col_windows",
-        "4_subgroup",
-        "2_registers",
-    ],
+    software: |p| match winograd::pays(p) {
+        true => &[
+            "9_winograd_f4",
+            "7_implicit_texels",
+            "6_im2col_windows",
+            "4_subgroup",
+            "2_registers",
+        ],
+        false => &[
+            "7_implicit_texels",
+            "6_im2col_windows",
+            "4_subgroup",
+            "2_registers",
+        ],
+    },
     hardware: &["3_shared"],
     work: work::backward_input,
 };
@@ -125,13 +142,15 @@ pub static BACKWARD_WEIGHT: Family = Family {
         F2,
         F4,
     ],
-    software: &[
-        "5_gather_windows",
-        "9_winograd_f4",
-        "6_im2col_windows",
-        "4_subgroup",
-        "2_registers",
-    ],
+    software: |_| {
+        &[
+            "5_gather_windows",
+            "9_winograd_f4",
+            "6_im2col_windows",
+            "4_subgroup",
+            "2_registers",
+        ]
+    },
     hardware: &["3_shared"],
     work: work::backward_weight,
 };
@@ -156,7 +175,7 @@ pub static BACKWARD_BIAS: Family = Family {
             rounding: 1.0,
         },
     ],
-    software: &["3_windows", "2_quads"],
+    software: |_| &["3_windows", "2_quads"],
     hardware: &["2_quads"],
     work: work::backward_bias,
 };

@@ -14,8 +14,6 @@ pub(super) struct Source<'a> {
     pub channels: usize,
     pub ph: usize,
     pub pw: usize,
-    /// Whether this is dy.
-    pub gradient: bool,
 }
 
 impl<'a> Source<'a> {
@@ -27,7 +25,6 @@ impl<'a> Source<'a> {
             channels: g.c,
             ph: g.h,
             pw: g.w,
-            gradient: false,
         }
     }
 
@@ -39,7 +36,6 @@ impl<'a> Source<'a> {
             channels: g.k,
             ph: g.ph,
             pw: g.pw,
-            gradient: true,
         }
     }
 

@@ -158,11 +158,10 @@ const LARGE: &[&str] = &["4_windows", "2_tile", "1_naive"];
 const FORWARD_SAMPLES: usize = 16;
 const BACKWARD_SAMPLES: usize = 8;
 
-/// A family has one order for all sizes. So each of these exists twice, with the same name and rungs and another order.
 const fn family(
     name: &'static str,
     work: fn(&Problem) -> Work,
-    software: &'static [&'static str],
+    software: fn(&Problem) -> &'static [&'static str],
 ) -> Family {
     Family {
         name,
@@ -173,23 +172,31 @@ const fn family(
     }
 }
 
+fn order(p: &Problem, samples: usize) -> &'static [&'static str] {
+    match windows::pays(p, samples) {
+        true => LARGE,
+        false => SMALL,
+    }
+}
+
 /// y from x, w, b.
-pub static FORWARD: Family = family("dense.forward", forward_work, SMALL);
-static FORWARD_LARGE: Family = family("dense.forward", forward_work, LARGE);
+pub static FORWARD: Family = family("dense.forward", forward_work, |p| order(p, FORWARD_SAMPLES));
 
 /// dx from w and dy.
-pub static BACKWARD_INPUT: Family = family("dense.backward_input", gradient_work, SMALL);
-static BACKWARD_INPUT_LARGE: Family = family("dense.backward_input", gradient_work, LARGE);
+pub static BACKWARD_INPUT: Family = family("dense.backward_input", gradient_work, |p| {
+    order(p, BACKWARD_SAMPLES)
+});
 
 /// dw from x and dy.
-pub static BACKWARD_WEIGHT: Family = family("dense.backward_weight", gradient_work, SMALL);
-static BACKWARD_WEIGHT_LARGE: Family = family("dense.backward_weight", gradient_work, LARGE);
+pub static BACKWARD_WEIGHT: Family = family("dense.backward_weight", gradient_work, |p| {
+    order(p, BACKWARD_SAMPLES)
+});
 
 /// db from dy.
 pub static BACKWARD_BIAS: Family = Family {
     name: "dense.backward_bias",
     rungs: &[NAIVE],
-    software: &["1_naive"],
+    software: |_| &["1_naive"],
     hardware: &["1_naive"],
     work: bias_work,
 };
@@ -200,21 +207,6 @@ pub static FAMILIES: &[&Family] = &[&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT,
 /// Workgroups for one invocation per tile of a `rows` x `columns` result.
 fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     grid_1d(rows.div_ceil(TILE) * columns.div_ceil(TILE), WORKGROUP)
-}
-
-/// The rung for a problem, from the family in the order that suits it.
-fn choose(
-    [small, large]: [&'static Family; 2],
-    samples: usize,
-    g: &Geometry,
-    l: &mut Lowering,
-) -> Result<&'static str> {
-    let problem = g.problem();
-    let family = match windows::pays(&problem, samples) {
-        true => large,
-        false => small,
-    };
-    l.choose(family, &problem)
 }
 
 /// The rungs that serve all directions.
@@ -230,7 +222,7 @@ fn product(rung: &str, p: &Gemm, l: &mut Lowering) -> Result<()> {
 
 /// Compute `io.y(0)`.
 pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let (kernel, grid) = match choose([&FORWARD, &FORWARD_LARGE], FORWARD_SAMPLES, g, l)? {
+    let (kernel, grid) = match l.choose(&FORWARD, &g.problem())? {
         "1_naive" => (
             kernel!("dense/forward_1_naive"),
             grid_1d(g.n * g.o, WORKGROUP),
@@ -245,8 +237,7 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
 /// Compute `io.dx(0)`, if somebody wants it.
 pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let Some(dx) = io.dx(0) else { return Ok(()) };
-    let families = [&BACKWARD_INPUT, &BACKWARD_INPUT_LARGE];
-    let (kernel, grid) = match choose(families, BACKWARD_SAMPLES, g, l)? {
+    let (kernel, grid) = match l.choose(&BACKWARD_INPUT, &g.problem())? {
         "1_naive" => (
             kernel!("dense/backward_input_1_naive"),
             grid_1d(g.n * g.i, WORKGROUP),
@@ -261,8 +252,7 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
 /// Compute `io.dx(1)`, if somebody wants it.
 pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let Some(dw) = io.dx(1) else { return Ok(()) };
-    let families = [&BACKWARD_WEIGHT, &BACKWARD_WEIGHT_LARGE];
-    let (kernel, grid) = match choose(families, BACKWARD_SAMPLES, g, l)? {
+    let (kernel, grid) = match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
         "1_naive" => (
             kernel!("dense/backward_weight_1_naive"),
             grid_1d(g.o * g.i, WORKGROUP),

@@ -78,7 +78,7 @@ pub(super) fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let right = pack(&p.a, p.k, &cols, &chunks, "dense columns", l)?;
     let turned = l.workspace("dense product", Spec::f32([quads * columns * 4]));
     for chunk in 0..chunks.count {
-        let placed = Placed::one(&turned, quads, columns, columns).added(chunk > 0);
+        let placed = Placed::new(&turned, quads, columns, columns).added(chunk > 0);
         let (mut a, mut b) = (Factor::all(&left, &rows), Factor::all(&right, &cols));
         a.first = chunk * rows.size();
         b.first = chunk * cols.size();

@@ -139,7 +139,7 @@ impl Correlation<'_> {
                 let mut factor_a = Factor::all(&a, &rows);
                 factor_a.first = index * rows.size();
                 let columns_here = chunk.samples.len() * band;
-                let placed = Placed::one(&m, k4, columns_here, columns.padded()).added(index > 0);
+                let placed = Placed::new(&m, k4, columns_here, columns.padded()).added(index > 0);
                 let factor_b = Factor::all(&b, &columns);
                 product(part.len() * taps, &factor_a, &factor_b, &placed, l)?;
             }

@@ -88,7 +88,7 @@ pub(in super::super) fn backward_weight(
     for (index, chunk) in all.iter().enumerate() {
         pack_gradient(g, &dy, chunk, &rows, &a, l)?;
         pack_columns(g, &x, chunk, &columns, &b, l)?;
-        let placed = Placed::one(&m, k4, elements, elements).added(index > 0);
+        let placed = Placed::new(&m, k4, elements, elements).added(index > 0);
         let k4 = quads(chunk.samples.len(), chunk.rows.len());
         let (a, b) = (Factor::all(&a, &rows), Factor::all(&b, &columns));
         product(k4, &a, &b, &placed, l)?;

@@ -6,8 +6,8 @@ use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::planes;
 use crate::ops::conv2d::source::Source;
-use crate::ops::product::{LANES, Placed, WINDOW, window};
-use crate::ops::texel_product::{self, BLOCK, Factor};
+use crate::ops::product::{LANES, WINDOW, window};
+use crate::ops::texel_product::{self, BLOCK, Factor, Placed};
 use crate::ops::{Io, Lowering, Texels};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -138,7 +138,6 @@ fn correlate(
                 row_stride: shown * block,
                 quads: k4,
                 columns: range.len(),
-                add: false,
                 products: positions,
                 group: shown,
                 stride: block,

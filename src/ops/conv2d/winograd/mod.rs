@@ -68,8 +68,11 @@ pub(super) static F4: Variant = Variant {
     filter: || kernel!("winograd/f4_filter"),
 };
 
-/// Input channels times filters below which transforms outweigh products.
+/// Input channels times filters below which transforms outweigh products, whatever else could run.
 const LEAST_CHANNELS: usize = 256;
+
+/// Input channels times filters from which F(4x4,3x3) beat implicit GEMM on lavapipe: 32 x 64 took 1.3 times as long, 64 x 128 0.85.
+const PAYING_CHANNELS: usize = 4096;
 
 /// Bytes of products between two kernels: what the second-level caches of a few cores hold.
 const CACHE: usize = 2 << 20;
@@ -92,6 +95,11 @@ fn shape(p: &Problem) -> Result<(), String> {
         return Ok(());
     }
     Err("only 3x3, stride 1, one row of zeros on every side".into())
+}
+
+/// Whether F(4x4,3x3) is faster than implicit GEMM, forward and for the gradient of x.
+pub(super) fn pays(p: &Problem) -> bool {
+    p.get("c") * p.get("k") >= PAYING_CHANNELS
 }
 
 /// Whether the rung of F(2x2,3x3) can run.
@@ -120,7 +128,7 @@ fn texels(
     let tiles = Tiles::of(variant, p.get("oh"), p.get("ow"));
     let (c, k) = (p.get("c"), p.get("k"));
     // Samples whose codes fill whole words, or planes of both channels; factors of the least block of tiles.
-    let planes = tiles.padded().texels((c + 4).max(k + 4)) * 4;
+    let planes = tiles.padded().texels(c.max(k)) * 4;
     let weight = |rows: usize, contracted: usize| {
         variant.positions * rows.next_multiple_of(BLOCK) * contracted.div_ceil(4)
     };
