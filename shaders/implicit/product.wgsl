@@ -3,7 +3,8 @@
 // 2014); with ReLU and 2x2 max-pooling, so that the activation before pooling is never in memory.
 // factors: [block of 32 filters][C/4,KH,KW][filter] over c; planes: [N][C/4][padded pixel] over c; y: [N,K,PH,PW]; b: [K];
 // codes: window index of each maximum, one u32 each in the order of y (pooled only; packed to bytes afterwards).
-// One workgroup (one subgroup of 8): 32 filters x 32 positions; x counts positions, y blocks of filters, z samples. One invocation:
+// One workgroup (one subgroup of 8): 32 filters x 32 positions; x counts blocks of filters, y positions, z samples: workgroups that read
+// the same pixels follow each other. One invocation:
 // 32 filters x 4 positions, which are 8 apart, or one pooling window.
 // Lane i loads filter i of 8 once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
 // Traffic: 8 texels per 512 multiply-adds. A CPU driver loads a texel as one vector and turns eight of them into four registers with
@@ -109,14 +110,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let kh = params.kh;
     let plane = params.plane;
     let outputs = params.outputs;
-    let first_filter = group.y * 32u;
+    let first_filter = group.x * 32u;
     let filters = params.filters - min(params.filters, first_filter);
     // From the last column of a filter to its next row, from its last row to the next channel quad.
     let down = params.pitch - params.kw;
     let next = params.pixels - params.kh * params.pitch;
 
     // The four positions of this lane: outputs, or what one pooled output is the maximum of.
-    let p = select(group.x * 32u + lane, group.x * 8u + lane, EPILOGUE == 2u);
+    let p = select(group.y * 32u + lane, group.y * 8u + lane, EPILOGUE == 2u);
     let step = select(vec4(0u, 8u, 16u, 24u), vec4(0u), EPILOGUE == 2u);
     let q = min(vec4(p) + step, vec4(outputs - 1u));
     var row = q / params.width;
@@ -148,7 +149,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Zero, for the grid is not that deep. Adding it keeps Mesa from compiling the kernel anew for every value of params.k4.
     let zero = group.z >> 16u;
     let k4 = params.k4 + zero;
-    var a_at = group.y * k4 * 32u + lane;
+    var a_at = group.x * k4 * 32u + lane;
     let bias0 = four(bias.x, 0u);
     let bias1 = four(bias.x, 4u);
     let bias2 = four(bias.y, 0u);

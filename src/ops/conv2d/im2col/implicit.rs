@@ -233,7 +233,7 @@ impl Correlation<'_> {
             .with("BIAS", u32::from(self.bias.is_some()));
         let tensors = [self.y, codes, self.bias.unwrap_or(self.weight)];
         let blocks = self.channels.div_ceil(BLOCK);
-        let grid = [outputs.div_ceil(per_group), blocks, chunk.samples.len()];
+        let grid = [blocks, outputs.div_ceil(per_group), chunk.samples.len()];
         l.dispatch(kernel, &tensors, params, grid.map(|v| v as u32))
     }
 }
