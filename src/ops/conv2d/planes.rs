@@ -8,9 +8,13 @@ use crate::ops::{Lowering, Texels, Window};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
+/// Invocations of a workgroup of these kernels.
+const WORKGROUP: usize = 64;
+
+/// What both kernels want to know.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct Params {
+struct Common {
     rows: u32,
     columns: u32,
     ph: u32,
@@ -19,14 +23,20 @@ struct Params {
     pixels: u32,
     top: i32,
     left: i32,
-    first_pixel: u32,
-    count: u32,
     skip: u32,
     channels: u32,
-    first_quad: u32,
-    quads: u32,
     first: u32,
     all_quads: u32,
+    first_quad: u32,
+    quads: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct Params {
+    common: Common,
+    first_pixel: u32,
+    count: u32,
     shift: [u32; 4],
     mask_shift: [u32; 4],
 }
@@ -34,28 +44,17 @@ struct Params {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 struct PooledParams {
-    rows: u32,
-    columns: u32,
-    ph: u32,
-    pw: u32,
-    pitch: u32,
-    pixels: u32,
-    top: i32,
-    left: i32,
+    common: Common,
     first_row: i32,
     end_row: i32,
     first_cell: i32,
     cells: u32,
     first_column: i32,
     cell_rows: u32,
-    skip: u32,
-    channels: u32,
-    first_quad: u32,
-    quads: u32,
-    first: u32,
-    reserved: u32,
     shift: [u32; 4],
-    mask_shift: [u32; 4],
+    more_shift: [u32; 4],
+    mask_shift: u32,
+    reserved: [u32; 3],
 }
 
 /// How planes are padded: pixel (r, s) of a padded plane is pixel `((r − top) / down, (s − left) / down)` of the source, if these are
@@ -123,91 +122,159 @@ pub(super) fn pack(
     l: &mut Lowering,
 ) -> Result<()> {
     l.need_texels(Texels::Planes, first + padded.texels(source.channels));
-    let all = source.channels.div_ceil(4);
-    for band in padded.bands(source, extent[0]) {
-        let read = padded.source_rows(&band, source, extent[0]);
-        let skip = read.start * source.pw;
-        // Window i shows channels i, i + 4, i + 8, … of this dispatch.
-        let shown = Window::pieces(read.len() * source.pw, 4 * source.plane()).min(all);
-        let start = |channel: usize| {
-            (sample * source.channels + channel.min(source.channels - 1)) * source.plane() + skip
+    for rows in padded.bands(source, extent[0]) {
+        let read = padded.source_rows(&rows, source, extent[0]);
+        let band = Band {
+            source,
+            extent,
+            padded,
+            first,
+            first_plane: sample * source.channels,
+            rows,
+            skip: read.start * source.pw,
+            len: read.len() * source.pw,
         };
-        // Where nothing masks, the windows for masks show more channels.
-        let sets = match source.epilogue {
-            Epilogue::None => 2,
-            _ => 1,
-        };
-        for quad in (0..all).step_by(sets * shown) {
-            let planes = [0, 1, 2, 3].map(|i| source.window_at(start(4 * quad + i)));
-            let masks = [0, 1, 2, 3].map(|i| match source.epilogue {
-                Epilogue::None => source.window_at(start(4 * (quad + shown) + i)),
-                _ => source.mask_window_at(start(4 * quad + i)),
-            });
-            let count = band.len() * padded.pitch;
-            let params = Params {
-                rows: extent[0] as u32,
-                columns: extent[1] as u32,
-                ph: source.ph as u32,
-                pw: source.pw as u32,
-                pitch: padded.pitch as u32,
-                pixels: padded.pixels() as u32,
-                top: padded.top as i32,
-                left: padded.left as i32,
-                first_pixel: (band.start * padded.pitch) as u32,
-                count: count as u32,
-                skip: skip as u32,
-                channels: source.channels as u32,
-                first_quad: quad as u32,
-                quads: shown as u32,
-                first: first as u32,
-                all_quads: all as u32,
-                shift: planes.each_ref().map(|w| w.1),
-                mask_shift: masks.each_ref().map(|w| w.1),
-            };
-            let windows = planes.into_iter().chain(masks).map(|w| w.0).collect();
-            let here = shown.min(all - quad) as u32;
-            if source.epilogue == Epilogue::ReluMaxPool2 && padded.down == [1, 1] {
-                let cell = |padding: isize, pixel: usize| (pixel as isize - padding).div_euclid(2);
-                let (top, left) = (padded.top, padded.left);
-                let first_column = cell(left, 0);
-                let cells = cell(left, padded.pitch - 1) - first_column + 1;
-                let cell_rows = cell(top, band.end - 1) - cell(top, band.start) + 1;
-                let params = PooledParams {
-                    rows: params.rows,
-                    columns: params.columns,
-                    ph: params.ph,
-                    pw: params.pw,
-                    pitch: params.pitch,
-                    pixels: params.pixels,
-                    top: params.top,
-                    left: params.left,
-                    first_row: band.start as i32,
-                    end_row: band.end as i32,
-                    first_cell: cell(top, band.start) as i32,
-                    cells: cells as u32,
-                    first_column: first_column as i32,
-                    cell_rows: cell_rows as u32,
-                    skip: params.skip,
-                    channels: params.channels,
-                    first_quad: params.first_quad,
-                    quads: params.quads,
-                    first: params.first,
-                    reserved: 0,
-                    shift: params.shift,
-                    mask_shift: params.mask_shift,
-                };
-                let kernel = kernel!("conv2d/planes_pooled_windows");
-                let grid = [((cells * cell_rows) as u32).div_ceil(64), here, 1];
-                l.dispatch_windows(kernel, &[], windows, params, grid)?;
-                continue;
-            }
-            let kernel = kernel!("conv2d/planes_windows")
-                .with("EPILOGUE", source.epilogue as u32)
-                .with("DOWN_H", padded.down[0] as u32)
-                .with("DOWN_W", padded.down[1] as u32);
-            let grid = [(count as u32).div_ceil(64), here, 1];
-            l.dispatch_windows(kernel, &[], windows, params, grid)?;
+        match band.pooled_quads() {
+            Some(shown) => band.pack_pooled(shown, l)?,
+            None => band.pack(l)?,
         }
     }
     Ok(())
+}
+
+/// Some padded rows of all channels of a sample.
+struct Band<'a> {
+    source: &'a Source<'a>,
+    extent: [usize; 2],
+    padded: &'a Padded,
+    /// Texel of channel 0.
+    first: usize,
+    /// Plane of channel 0.
+    first_plane: usize,
+    /// The padded rows.
+    rows: Range<usize>,
+    /// Elements of a plane in front of those that the rows show, and how many they show.
+    skip: usize,
+    len: usize,
+}
+
+impl Band<'_> {
+    fn quads(&self) -> usize {
+        self.source.channels.div_ceil(4)
+    }
+
+    /// Channel quads that four windows show, the first of which starts with the first channel.
+    fn shown(&self) -> usize {
+        Window::pieces(self.len, 4 * self.source.plane()).min(self.quads())
+    }
+
+    /// The element where a channel starts, or the last channel if there is none.
+    fn start(&self, channel: usize) -> usize {
+        let channel = channel.min(self.source.channels - 1);
+        (self.first_plane + channel) * self.source.plane() + self.skip
+    }
+
+    /// Windows on the four channels of a quad: window i shows channels i, i + 4, i + 8, … from there on.
+    fn windows(&self, quad: usize) -> [(Window, u32); 4] {
+        [0, 1, 2, 3].map(|i| self.source.window_at(self.start(4 * quad + i)))
+    }
+
+    fn common(&self, first_quad: usize, shown: usize) -> Common {
+        let (source, padded) = (self.source, self.padded);
+        Common {
+            rows: self.extent[0] as u32,
+            columns: self.extent[1] as u32,
+            ph: source.ph as u32,
+            pw: source.pw as u32,
+            pitch: padded.pitch as u32,
+            pixels: padded.pixels() as u32,
+            top: padded.top as i32,
+            left: padded.left as i32,
+            skip: self.skip as u32,
+            channels: source.channels as u32,
+            first: self.first as u32,
+            all_quads: self.quads() as u32,
+            first_quad: first_quad as u32,
+            quads: shown as u32,
+        }
+    }
+
+    fn pack(&self, l: &mut Lowering) -> Result<()> {
+        let (source, shown) = (self.source, self.shown());
+        // Where nothing masks, the windows for masks show more channels.
+        let plain = source.epilogue == Epilogue::None;
+        let sets = if plain { 2 } else { 1 };
+        for quad in (0..self.quads()).step_by(sets * shown) {
+            let planes = self.windows(quad);
+            let masks = match plain {
+                true => self.windows(quad + shown),
+                false => [0, 1, 2, 3].map(|i| source.mask_window_at(self.start(4 * quad + i))),
+            };
+            let count = self.rows.len() * self.padded.pitch;
+            let params = Params {
+                common: self.common(quad, shown),
+                first_pixel: (self.rows.start * self.padded.pitch) as u32,
+                count: count as u32,
+                shift: planes.each_ref().map(|w| w.1),
+                mask_shift: masks.each_ref().map(|w| w.1),
+            };
+            let kernel = kernel!("conv2d/planes_windows")
+                .with("EPILOGUE", source.epilogue as u32)
+                .with("DOWN_H", self.padded.down[0] as u32)
+                .with("DOWN_W", self.padded.down[1] as u32);
+            let windows = planes.into_iter().chain(masks).map(|w| w.0).collect();
+            let grid = [count.div_ceil(WORKGROUP), shown.min(self.quads() - quad), 1];
+            l.dispatch_windows(kernel, &[], windows, params, grid.map(|v| v as u32))?;
+        }
+        Ok(())
+    }
+
+    /// Quads of a set of windows for the kernel that takes an element of a pooled dy at a time, whose two sets share a window on
+    /// argmax; none where it can't run.
+    fn pooled_quads(&self) -> Option<usize> {
+        let pooled = self.source.epilogue == Epilogue::ReluMaxPool2;
+        if !pooled || self.padded.down != [1, 1] {
+            return None;
+        }
+        // Argmax has a byte for each element, and starts within a word.
+        let bytes = 4 * (Window::ELEMENTS - 1);
+        let channels = bytes.checked_sub(self.len)? / self.source.plane() + 1;
+        let shown = self.shown().min(channels / 8);
+        (shown > 0).then_some(shown)
+    }
+
+    fn pack_pooled(&self, shown: usize, l: &mut Lowering) -> Result<()> {
+        let Padded { top, left, .. } = *self.padded;
+        let cell = |padding: isize, pixel: usize| (pixel as isize - padding).div_euclid(2);
+        let (first_cell, first_column) = (cell(top, self.rows.start), cell(left, 0));
+        let cell_rows = (cell(top, self.rows.end - 1) - first_cell + 1) as usize;
+        let cells = (cell(left, self.padded.pitch - 1) - first_column + 1) as usize;
+        for quad in (0..self.quads()).step_by(2 * shown) {
+            let (planes, more) = (self.windows(quad), self.windows(quad + shown));
+            let (mask, mask_shift) = self.source.mask_window_at(self.start(4 * quad));
+            let params = PooledParams {
+                common: self.common(quad, shown),
+                first_row: self.rows.start as i32,
+                end_row: self.rows.end as i32,
+                first_cell: first_cell as i32,
+                cells: cells as u32,
+                first_column: first_column as i32,
+                cell_rows: cell_rows as u32,
+                shift: planes.each_ref().map(|w| w.1),
+                more_shift: more.each_ref().map(|w| w.1),
+                mask_shift,
+                reserved: [0; 3],
+            };
+            let windows = planes.into_iter().chain(more).map(|w| w.0);
+            let windows = windows.chain([mask]).collect();
+            let grid = [
+                (cells * cell_rows).div_ceil(WORKGROUP),
+                shown.min(self.quads() - quad),
+                1,
+            ];
+            let kernel = kernel!("conv2d/planes_pooled_windows");
+            l.dispatch_windows(kernel, &[], windows, params, grid.map(|v| v as u32))?;
+        }
+        Ok(())
+    }
 }
