@@ -24,16 +24,36 @@ impl Buffers {
             textures: [None, None],
             created_bytes: 0,
         };
-        for b in &plan.buffers {
-            let usage = usage(&b.name, b.category);
-            buffers.allocate(gpu, &b.name, b.bytes, usage, plan.total_bytes())?;
-        }
+        let cap = plan.total_bytes();
+        // Textures first: filling them takes as much memory again for a moment, while there is nothing else yet.
         for texels in Texels::ALL {
-            if plan.texel_rows[texels as usize] > 0 {
-                buffers.create_texture(gpu, texels, plan.texel_rows[texels as usize])?;
+            let rows = plan.texel_rows[texels as usize];
+            if rows > 0 {
+                buffers.create_texture(gpu, texels, rows, cap)?;
             }
         }
+        for b in &plan.buffers {
+            let usage = usage(&b.name, b.category);
+            buffers.allocate(gpu, &b.name, b.bytes, usage, cap)?;
+        }
         Ok(buffers)
+    }
+
+    /// Count something that is about to be created, unless it would exceed `cap`; what to call that in a message.
+    fn count_bytes(&mut self, what: &str, bytes: u64, cap: u64) -> Result<String> {
+        let before = self.created_bytes;
+        if before + bytes > cap {
+            return Err(Error::new(
+                ErrorKind::Budget,
+                format!(
+                    "{what} of {bytes} bytes would exceed the planned {cap} ({before} created)"
+                ),
+            ));
+        }
+        self.created_bytes += bytes;
+        Ok(format!(
+            "creating {what} of {bytes} bytes after {before} bytes"
+        ))
     }
 
     fn allocate(
@@ -44,19 +64,7 @@ impl Buffers {
         usage: wgpu::BufferUsages,
         cap: u64,
     ) -> Result<()> {
-        if self.created_bytes + bytes > cap {
-            return Err(Error::new(
-                ErrorKind::Budget,
-                format!(
-                    "buffer '{name}' of {bytes} bytes would exceed the planned {cap} ({} created)",
-                    self.created_bytes
-                ),
-            ));
-        }
-        let what = format!(
-            "creating buffer '{name}' of {bytes} bytes after {} bytes",
-            self.created_bytes
-        );
+        let what = self.count_bytes(&format!("buffer '{name}'"), bytes, cap)?;
         let buffer = gpu.scoped(&what, || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(name),
@@ -65,36 +73,44 @@ impl Buffers {
                 mapped_at_creation: false,
             })
         })?;
-        self.created_bytes += bytes;
         self.list.push(buffer);
         Ok(())
     }
 
-    fn create_texture(&mut self, gpu: &Gpu, texels: Texels, rows: u32) -> Result<()> {
+    fn create_texture(&mut self, gpu: &Gpu, texels: Texels, rows: u32, cap: u64) -> Result<()> {
         let bytes = Texels::bytes_of_rows(rows);
-        let what = format!(
-            "creating texture '{}' of {bytes} bytes after {} bytes",
-            texels.name(),
-            self.created_bytes
-        );
+        let what = self.count_bytes(&format!("texture '{}'", texels.name()), bytes, cap)?;
+        let size = wgpu::Extent3d {
+            width: Texels::WIDTH as u32,
+            height: rows,
+            depth_or_array_layers: 1,
+        };
         let texture = gpu.scoped(&what, || {
-            gpu.device.create_texture(&wgpu::TextureDescriptor {
+            let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
                 label: Some(texels.name()),
-                size: wgpu::Extent3d {
-                    width: Texels::WIDTH as u32,
-                    height: rows,
-                    depth_or_array_layers: 1,
-                },
+                size,
                 mip_level_count: 1,
                 sample_count: 1,
                 dimension: wgpu::TextureDimension::D2,
                 format: wgpu::TextureFormat::Rgba32Float,
-                usage: wgpu::TextureUsages::STORAGE_BINDING,
+                usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
                 view_formats: &[],
-            })
+            });
+            // Otherwise wgpu clears it at its first use, in a render pass; and lavapipe, once it has seen a render pass, writes
+            // timestamps late, so that dispatches seem to take no time.
+            let layout = wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some((Texels::WIDTH as u64 * Texels::BYTES) as u32),
+                rows_per_image: Some(rows),
+            };
+            let zeros = vec![0; bytes as usize];
+            gpu.queue
+                .write_texture(texture.as_image_copy(), &zeros, layout, size);
+            gpu.queue.submit([]);
+            texture
         })?;
+        gpu.wait(None)?;
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        self.created_bytes += bytes;
         self.textures[texels as usize] = Some((texture, view));
         Ok(())
     }
