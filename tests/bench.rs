@@ -68,6 +68,22 @@ fn every_rung_of_a_ladder_is_a_row() {
     }
 }
 
+/// No kernel that multiplies every pair is faster than the device's arithmetic. (lavapipe writes timestamps late once it has seen a
+/// render pass; then kernels seemed to.)
+#[test]
+fn no_naive_kernel_beats_the_device_s_arithmetic() {
+    let gpu = gpu();
+    let peaks = bench::peaks(&gpu).unwrap();
+    let subject = bench::of_shape("conv2d", "n=1,c=32,k=64,h=40,w=32,epilogue=2").unwrap();
+    let rows = bench::run(&gpu, &[subject], Some("conv2d"), None, &peaks, |_| {}).unwrap();
+    let naive = rows.iter().filter(|r| r.rung == "1_naive");
+    let shares: Vec<f64> = naive.filter_map(|r| r.fraction_of_peak).collect();
+    assert!(
+        shares.len() >= 3 && shares.iter().all(|&s| s < 1.5),
+        "{shares:?}"
+    );
+}
+
 #[test]
 fn a_rung_that_can_not_run_says_why() {
     let rows = measured(&gpu(), "dense", "n=2,i=7,o=3");

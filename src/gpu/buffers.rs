@@ -25,16 +25,15 @@ impl Buffers {
             created_bytes: 0,
         };
         let cap = plan.total_bytes();
-        // Textures first: filling them takes as much memory again for a moment, while there is nothing else yet.
+        for b in &plan.buffers {
+            let usage = usage(&b.name, b.category);
+            buffers.allocate(gpu, &b.name, b.bytes, usage, cap)?;
+        }
         for texels in Texels::ALL {
             let rows = plan.texel_rows[texels as usize];
             if rows > 0 {
                 buffers.create_texture(gpu, texels, rows, cap)?;
             }
-        }
-        for b in &plan.buffers {
-            let usage = usage(&b.name, b.category);
-            buffers.allocate(gpu, &b.name, b.bytes, usage, cap)?;
         }
         Ok(buffers)
     }
@@ -85,31 +84,21 @@ impl Buffers {
             height: rows,
             depth_or_array_layers: 1,
         };
+        // A texture that may be copied to is cleared by copies at its first use, any other in a render pass. And lavapipe, once it has
+        // seen a render pass, writes timestamps late, so that dispatches seem to take no time.
+        let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST;
         let texture = gpu.scoped(&what, || {
-            let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            gpu.device.create_texture(&wgpu::TextureDescriptor {
                 label: Some(texels.name()),
                 size,
                 mip_level_count: 1,
                 sample_count: 1,
                 dimension: wgpu::TextureDimension::D2,
                 format: wgpu::TextureFormat::Rgba32Float,
-                usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+                usage,
                 view_formats: &[],
-            });
-            // Otherwise wgpu clears it at its first use, in a render pass; and lavapipe, once it has seen a render pass, writes
-            // timestamps late, so that dispatches seem to take no time.
-            let layout = wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some((Texels::WIDTH as u64 * Texels::BYTES) as u32),
-                rows_per_image: Some(rows),
-            };
-            let zeros = vec![0; bytes as usize];
-            gpu.queue
-                .write_texture(texture.as_image_copy(), &zeros, layout, size);
-            gpu.queue.submit([]);
-            texture
+            })
         })?;
-        gpu.wait(None)?;
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         self.textures[texels as usize] = Some((texture, view));
         Ok(())
