@@ -5,7 +5,7 @@
 // matrix: [panel][channel quad, tap][position] vec4 over the four channels.
 // One invocation: one position, all taps of four channels. One workgroup: 8 positions; y counts channel quads; no shared memory.
 // Traffic: every pixel is read and written KH·KW times: the price of turning any convolution into one fast product.
-// Next rung: Winograd's transform writes 36 vec4s per 16 pixels instead of 144, and saves multiplications too.
+// Next rung: implicit/product, which reads every pixel where it is, so that none is copied.
 override EPILOGUE: u32 = 0u;   // 0 the source as it is, 1 where the mask is > 0, 2 un-pooled by argmax
 override UP_H: i32 = 1;
 override UP_W: i32 = 1;

@@ -5,7 +5,7 @@
 // One invocation: one output (of four positions when pooled) of four filters in each window. One workgroup: 8 outputs in row order;
 // y counts the quads of a window; no shared memory.
 // Traffic: one read and one write per output, 4 reads when pooled; no arithmetic to speak of.
-// Next rung: fused into the product, which has the sums in registers (conv2d/forward_3_shared does so).
+// Next rung: fused into the product, which has the sums in registers (implicit/product does so).
 override EPILOGUE: u32 = 0u;    // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 override BIAS: bool = true;     // add b first
 
