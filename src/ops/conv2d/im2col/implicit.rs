@@ -115,6 +115,9 @@ pub(in super::super) fn supports(p: &Problem, c: &Capabilities) -> std::result::
     super::supports(p, c)?;
     // The least that is packed at a time: two rows of positions where pooling follows.
     let shapes = [Shape::forward(p), Shape::backward_input(p)];
+    if shapes.iter().any(|s| s.k4() > 2 * 65_535) {
+        return Err("the sum for an output is too long for a grid".into());
+    }
     let texels = shapes.map(|s| s.weight().max(s.source(2)));
     texel_product::fits(texels.into_iter().max().unwrap_or(0), c)
 }

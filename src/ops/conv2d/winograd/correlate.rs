@@ -114,9 +114,9 @@ fn correlate(
         None => 1,
     };
     let codes = l.workspace("winograd argmax", Spec::u32([codes]));
-    // Products go through in blocks of a few tiles, from one kernel to the next while they are in the cache.
+    // Tiles and products go through in blocks, from one kernel to the next while they are in the cache.
     let most = (WINDOW / shown).min((chunk * tiles.all).next_multiple_of(BLOCK));
-    let block = CACHE / (positions * 16 * k4) / BLOCK * BLOCK;
+    let block = CACHE / (positions * 16 * c4.max(k4)) / BLOCK * BLOCK;
     let block = block.max(LEAST_TILES).min(most);
     let m = l.workspace("winograd products", Spec::f32([positions * k4 * 4 * block]));
 
