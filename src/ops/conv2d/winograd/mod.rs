@@ -74,8 +74,9 @@ const LEAST_CHANNELS: usize = 256;
 /// Input channels times filters from which F(4x4,3x3) beat implicit GEMM on lavapipe: 32 x 64 took 1.3 times as long, 64 x 128 0.85.
 const PAYING_CHANNELS: usize = 4096;
 
-/// Bytes of tiles, and of products, between two kernels: what the second-level caches of a few cores hold.
-const CACHE: usize = 2 << 20;
+/// Bytes of tiles, and of products, between two kernels: what the second-level caches of a few cores hold. With 128 channels it is
+/// 128 tiles, of which a window shows 8 filter quads, so that no dispatch of the output transform has a remnant.
+const CACHE: usize = 9 << 18;
 
 /// Bytes of padded planes between two kernels, where a sample takes less.
 const PLANES: usize = 4 << 20;
