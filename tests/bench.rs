@@ -68,6 +68,28 @@ fn every_rung_of_a_ladder_is_a_row() {
     }
 }
 
+/// Planes that no window shows whole are packed in bands of rows, with or without the 2x2 pixels of pooling.
+#[test]
+fn planes_larger_than_a_window_are_packed_in_bands() {
+    let gpu = gpu();
+    for shape in [
+        "n=2,c=16,k=16,h=141,w=131",
+        "n=1,c=17,k=16,h=301,w=261,epilogue=2",
+    ] {
+        let subject = bench::of_shape("conv2d", shape).unwrap();
+        for rung in ["7_implicit_texels", "9_winograd_f4"] {
+            let subjects = [subject.clone()];
+            let rows = bench::run(&gpu, &subjects, None, Some(rung), &PEAKS, |_| {}).unwrap();
+            // Forward and the gradient of x at least, or neither on a device whose subgroups have another size.
+            let ran: Vec<_> = rows.iter().filter(|r| r.skipped.is_none()).collect();
+            assert_ne!(ran.len(), 1, "{rows:?}");
+            for row in ran {
+                assert!(row.max_error.unwrap() < 1e-4, "{shape}: {row:?}");
+            }
+        }
+    }
+}
+
 /// No kernel that multiplies every pair is faster than the device's arithmetic. (lavapipe writes timestamps late once it has seen a
 /// render pass; then kernels seemed to.)
 #[test]

@@ -188,3 +188,43 @@ fn texel_access(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<T
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIN: &str = "@compute @workgroup_size(1) fn main() {}";
+
+    #[test]
+    fn textures_are_known_by_name_and_come_last() {
+        let storage = "@group(0) @binding(0) var<storage, read> x: array<f32>;";
+        let planes = "var planes: texture_storage_2d<rgba32float, read>;";
+        let factors = "var factors: texture_storage_2d<rgba32float, write>;";
+        let source = format!(
+            "{storage} @group(0) @binding(1) {factors} @group(0) @binding(2) {planes} {MAIN}"
+        );
+        let found = reflect("good", &source).expect("reflects");
+        let expected = [
+            (Texels::Factors, TexelAccess::Write),
+            (Texels::Planes, TexelAccess::Read),
+        ];
+        assert_eq!(found.texels, expected);
+    }
+
+    #[test]
+    fn other_textures_are_refused() {
+        for texture in [
+            "var other: texture_storage_2d<rgba32float, read>;",
+            "var planes: texture_storage_2d<r32float, read>;",
+            "var planes: texture_storage_2d<rgba32float, read_write>;",
+            "var planes: texture_2d<f32>;",
+        ] {
+            let error = reflect("bad", &format!("@group(0) @binding(0) {texture} {MAIN}"));
+            let message = error.expect_err(texture).to_string();
+            assert!(
+                message.contains("must be called planes or factors"),
+                "{message}"
+            );
+        }
+    }
+}

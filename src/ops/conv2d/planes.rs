@@ -278,3 +278,59 @@ impl Band<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{Spec, Tensor, TensorId};
+
+    #[test]
+    fn bands_follow_each_other_and_fit_a_window() {
+        let tensor = Tensor {
+            id: TensorId(0),
+            spec: Spec::f32([1]),
+        };
+        for (height, width, epilogue, down, top) in [
+            (301, 261, Epilogue::ReluMaxPool2, [1, 1], 1),
+            (300, 1000, Epilogue::Relu, [1, 1], 0),
+            (41, 16_000, Epilogue::None, [2, 2], -7),
+            (9, 7, Epilogue::None, [3, 1], 4),
+        ] {
+            let half = epilogue.rows();
+            let source = Source {
+                planes: &tensor,
+                mask: &tensor,
+                epilogue,
+                channels: 1,
+                ph: height / half,
+                pw: width / half,
+            };
+            let padded = Padded {
+                rows: height * down[0] + 3,
+                pitch: width * down[1] + 2,
+                top,
+                left: 1,
+                down,
+            };
+            let bands = padded.bands(&source, height);
+            let mut next = 0;
+            for band in &bands {
+                assert!(band.start == next && band.end > next, "{bands:?}");
+                next = band.end;
+                let read = padded.source_rows(band, &source, height);
+                assert!(
+                    read.len() * source.pw <= Window::ELEMENTS,
+                    "{band:?} {read:?}"
+                );
+                // What a row of the band shows is among them.
+                for row in band.clone() {
+                    let shown = (row as isize - top).div_euclid(down[0] as isize);
+                    if (0..(height / half * half) as isize).contains(&shown) {
+                        assert!(read.contains(&(shown as usize / half)), "{band:?} {row}");
+                    }
+                }
+            }
+            assert_eq!(next, padded.rows);
+        }
+    }
+}
