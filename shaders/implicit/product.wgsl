@@ -8,7 +8,7 @@
 // 32 filters x 4 positions, which are 8 apart, or one pooling window.
 // Lane i loads filter i of 8 once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
 // Traffic: 8 texels per 512 multiply-adds. A CPU driver loads a texel as one vector and turns eight of them into four registers with
-// eight shuffles; of a buffer it gathers every number by itself, so the windows of matmul/product_windows cost twice as much.
+// eight shuffles; of a buffer it gathers every number by itself, so the windows of matmul/product_windows cost half as much again.
 // The kernel touches the lines of y that it will write before it computes: a store to a line that is not in the cache waits for it,
 // and stores wait in a row; loads wait together.
 // Next rung: Winograd's minimal filtering, which multiplies less.
