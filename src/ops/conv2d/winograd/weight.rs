@@ -9,8 +9,12 @@ use crate::ops::texel_product::{self, BLOCK, Factor};
 use crate::ops::{Io, Lowering, Texels};
 use crate::tensor::{Spec, Tensor};
 
-/// Bytes of transformed tiles between two kernels: more tiles at a time make longer sums, fewer stay in the cache.
-const FACTORS: usize = 8 << 20;
+/// Bytes of transformed tiles between two kernels, of which the first number stays in the cache; up to the second where it is fewer than
+/// [`TILES`].
+const FACTORS: [usize; 2] = [4 << 20, 8 << 20];
+
+/// Tiles whose products take much longer to sum than the sums take to write.
+const TILES: usize = 256;
 
 /// dw from x and dy: products of transformed tiles, summed over all tiles, and transformed back.
 pub(in super::super) fn backward_weight(
@@ -30,7 +34,8 @@ pub(in super::super) fn backward_weight(
     let per_sample = (x_texels + dy_texels) * Texels::BYTES as usize;
     let chunk = chunk_size(g.n, 1, per_sample, cap.min(PLANES) as u64);
     let most = (chunk * tiles.all).next_multiple_of(BLOCK);
-    let block = cap.min(FACTORS) / (positions * 16 * (c4 + k4)) / BLOCK * BLOCK;
+    let [few, many] = FACTORS.map(|bytes| cap.min(bytes) / (positions * 16 * (c4 + k4)));
+    let block = few.max(TILES.min(many)) / BLOCK * BLOCK;
     let block = block.clamp(BLOCK, most);
     let d = Factor::new(0, block, k4);
     let v = Factor::new(d.end(positions), block, c4);
