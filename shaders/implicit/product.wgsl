@@ -4,8 +4,7 @@
 // factors: [block of 32 filters][C/4,KH,KW][filter] over c; planes: [N][C/4][padded pixel] over c; y: [N,K,PH,PW]; b: [K];
 // codes: window index of each maximum, one u32 each in the order of y (pooled only; packed to bytes afterwards).
 // One workgroup (one subgroup of 8): 32 filters x 32 positions; x counts blocks of filters, y positions, z samples: workgroups that read
-// the same pixels follow each other. One invocation:
-// 32 filters x 4 positions, which are 8 apart, or one pooling window.
+// the same pixels follow each other. One invocation: 32 filters x 4 positions, which are 8 apart, or one pooling window.
 // Lane i loads filter i of 8 once and all lanes share it by subgroupShuffle with a constant lane (one permute instruction).
 // Traffic: 8 texels per 512 multiply-adds. A CPU driver loads a texel as one vector and turns eight of them into four registers with
 // eight shuffles; of a buffer it gathers every number by itself, so the windows of matmul/product_windows cost half as much again.
@@ -21,11 +20,11 @@ struct Params {
     k4: u32, filters: u32,           // texels along the contraction; K
     kw: u32, kh: u32,
     pitch: u32, pixels: u32,         // of a padded row, of a padded band
-    sample_stride: u32, reserved: u32,  // texels of a sample
+    sample_stride: u32, reserved0: u32,  // texels of a sample
     outputs: u32, width: u32,        // of this band and of a row of y, both after pooling
     plane: u32, first_output: u32,   // of y; where the band starts in it
     sample: u32, first_code: u32,    // the first sample; the element of y that has the first code
-    reserved0: u32, reserved1: u32,
+    reserved1: u32, reserved2: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;

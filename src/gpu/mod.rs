@@ -1,6 +1,7 @@
 //! The only place that knows wgpu: devices, kernels compiled once, buffers created by plan, steps replayed.
 
 mod buffers;
+mod capabilities;
 mod device;
 mod memory;
 mod pipelines;

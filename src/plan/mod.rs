@@ -273,6 +273,20 @@ impl MemoryPlan {
     }
 
     fn check_sizes(&self, capabilities: &Capabilities) -> Result<()> {
+        let rows = capabilities.max_texture_rows;
+        if let Some(t) = Texels::ALL
+            .into_iter()
+            .find(|&t| self.texel_rows[t as usize] > rows)
+        {
+            return Err(Error::new(
+                crate::ErrorKind::Budget,
+                format!(
+                    "texture '{}' needs {} rows, the device allows {rows}; use a smaller --batch-size or model",
+                    t.name(),
+                    self.texel_rows[t as usize]
+                ),
+            ));
+        }
         let limit = capabilities.max_buffer_bytes;
         match self.buffers.iter().find(|b| b.bytes > limit) {
             Some(b) => Err(Error::new(

@@ -49,13 +49,13 @@ const IMPLICIT: Rung = Rung {
 
 const F2: Rung = Rung {
     name: "8_winograd_f2",
-    supports: winograd::f2_texels,
+    supports: winograd::supports_f2,
     rounding: winograd::F2.rounding,
 };
 
 const F4: Rung = Rung {
     name: "9_winograd_f4",
-    supports: winograd::f4_texels,
+    supports: winograd::supports_f4,
     rounding: winograd::F4.rounding,
 };
 

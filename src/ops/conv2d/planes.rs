@@ -8,6 +8,9 @@ use crate::ops::{Lowering, Texels, Window};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
+/// Bytes of padded planes between two kernels, where a sample takes less: what the caches hold.
+pub(super) const CACHE: usize = 4 << 20;
+
 /// Invocations of a workgroup of these kernels.
 const WORKGROUP: usize = 64;
 
@@ -87,13 +90,8 @@ impl Padded {
     /// Stored rows of the source, whose planes had `height` rows before pooling, that some padded rows show; one at least.
     fn source_rows(&self, rows: &Range<usize>, source: &Source, height: usize) -> Range<usize> {
         let down = self.down[0] as isize;
-        let stored = |row: usize| {
-            let row = (row as isize - self.top).div_euclid(down);
-            let row = row.clamp(0, height as isize - 1) as usize / source.epilogue.rows();
-            // An odd last row is not stored.
-            row.min(source.ph - 1)
-        };
-        stored(rows.start)..stored(rows.end - 1) + 1
+        let row = |padded: usize| (padded as isize - self.top).div_euclid(down);
+        source.stored_rows(row(rows.start), row(rows.end - 1), height)
     }
 
     /// The padded rows in bands, each of which shows what fits a window of the source.

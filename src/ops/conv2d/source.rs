@@ -4,6 +4,7 @@ use super::Epilogue;
 use super::geometry::Geometry;
 use crate::ops::{Io, Window};
 use crate::tensor::Tensor;
+use std::ops::Range;
 
 /// Planes that are read tile by tile: x, or dy through the epilogue.
 pub(super) struct Source<'a> {
@@ -37,6 +38,17 @@ impl<'a> Source<'a> {
             ph: g.ph,
             pw: g.pw,
         }
+    }
+
+    /// Stored rows that hold rows `first` to `last` of the planes before pooling, which have `height` rows; those nearest to them
+    /// where they don't exist, so one at least.
+    pub fn stored_rows(&self, first: isize, last: isize, height: usize) -> Range<usize> {
+        let stored = |row: isize| {
+            let row = row.clamp(0, height as isize - 1) as usize / self.epilogue.rows();
+            // An odd last row is not stored.
+            row.min(self.ph - 1)
+        };
+        stored(first)..stored(last) + 1
     }
 
     pub fn plane(&self) -> usize {

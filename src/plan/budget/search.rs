@@ -2,7 +2,7 @@
 
 use super::{Considered, Cut, Fitted, Program, Request, has_batch_norm};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::{Capabilities, Choices};
+use crate::ops::{Capabilities, Choices, Texels};
 use crate::plan::recompute::{Stage, stages};
 use crate::plan::{MemoryPlan, Placement, Schedule, cost, schedule};
 use crate::report::format;
@@ -236,12 +236,16 @@ fn describe(cut: Cut, workspace_cap: u64, stage: Option<&Stage>) -> String {
     parts.join(", ")
 }
 
-/// The largest tensor that lives at the peak of the arenas, or a larger persistent buffer.
+/// The largest tensor that lives at the peak of the arenas, or a larger persistent buffer or texture.
 fn decides(programs: &[Program], plan: &MemoryPlan) -> String {
     let persistent = (plan.buffers.iter())
         .filter(|b| b.category != crate::plan::Category::Arenas)
         .map(|b| (b.bytes, format!("the buffer '{}'", b.name)));
-    let mut candidates: Vec<(u64, String)> = persistent.collect();
+    let textures = Texels::ALL.map(|t| {
+        let bytes = Texels::bytes_of_rows(plan.texel_rows[t as usize]);
+        (bytes, format!("the kernels' texture '{}'", t.name()))
+    });
+    let mut candidates: Vec<(u64, String)> = persistent.chain(textures).collect();
     if let (Some(program), Some(p)) = (programs.first(), plan.programs.first()) {
         let peak = p.peak();
         let items = program.schedule.items.iter().zip(&p.lives);

@@ -198,12 +198,7 @@ impl Correlation<'_> {
         let first = (rows.start as isize * up - self.before[0]).div_euclid(down);
         let last = ((rows.end as isize - 1) * up - self.before[0] + self.taps[0] as isize - 1)
             .div_euclid(down);
-        let limit = self.extent[0] as isize - 1;
-        let half = self.source.epilogue.rows();
-        let first = first.clamp(0, limit) as usize / half;
-        let last = last.clamp(0, limit) as usize / half;
-        // An odd last row is not stored.
-        first.min(self.source.ph - 1)..last.min(self.source.ph - 1) + 1
+        self.source.stored_rows(first, last, self.extent[0])
     }
 
     /// Whether the source rows of every band of `rows` output rows fit a window.

@@ -14,9 +14,6 @@ use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
-/// Bytes of source that are packed and multiplied at a time, where a sample takes less: what the caches hold.
-const CACHE: usize = 4 << 20;
-
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 struct WeightParams {
@@ -144,7 +141,7 @@ impl Correlation<'_> {
         let output = self.y.numel() / n;
         let words = codes::samples_per_word(output, self.argmax.is_some());
         let group = if words == 1 { n } else { words };
-        let cap = (l.workspace_cap() as usize).min(CACHE) / Texels::BYTES as usize;
+        let cap = (l.workspace_cap() as usize).min(planes::CACHE) / Texels::BYTES as usize;
         let all = chunks(n, height, self.epilogue.rows(), group, |samples, rows| {
             samples * shape.source(rows) <= cap
         });

@@ -1,6 +1,6 @@
 //! Forward and the gradient of x: both correlate planes with 3x3 filters.
 
-use super::{CACHE, Epilogue, LEAST_TILES, PLANES, Tiles, Variant, chunk_size, transform_tiles};
+use super::{CACHE, Epilogue, LEAST_TILES, Tiles, Variant, chunk_size, transform_tiles};
 use crate::error::Result;
 use crate::ops::conv2d::codes;
 use crate::ops::conv2d::geometry::Geometry;
@@ -107,7 +107,7 @@ fn correlate(
     let output = target.y.numel() / g.n;
     let group = codes::samples_per_word(output, target.argmax.is_some());
     let sample = padded.texels(source.channels);
-    let cap = l.workspace_cap().min(PLANES as u64);
+    let cap = l.workspace_cap().min(planes::CACHE as u64);
     let chunk = chunk_size(g.n, group, sample * Texels::BYTES as usize, cap);
     let codes = match target.argmax {
         Some(_) => chunk * output,

@@ -78,9 +78,6 @@ const PAYING_CHANNELS: usize = 4096;
 /// 128 tiles, of which a window shows 8 filter quads, so that no dispatch of the output transform has a remnant.
 const CACHE: usize = 9 << 18;
 
-/// Bytes of padded planes between two kernels, where a sample takes less.
-const PLANES: usize = 4 << 20;
-
 /// Tiles of the smallest block: with fewer the dispatches become too small.
 const LEAST_TILES: usize = 64;
 
@@ -104,16 +101,16 @@ pub(super) fn pays(p: &Problem) -> bool {
 }
 
 /// Whether the rung of F(2x2,3x3) can run.
-pub(super) fn f2_texels(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    texels(&F2, p, c)
+pub(super) fn supports_f2(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    supports(&F2, p, c)
 }
 
 /// Whether the rung of F(4x4,3x3) can run.
-pub(super) fn f4_texels(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    texels(&F4, p, c)
+pub(super) fn supports_f4(p: &Problem, c: &Capabilities) -> Result<(), String> {
+    supports(&F4, p, c)
 }
 
-fn texels(
+fn supports(
     variant: &'static Variant,
     p: &Problem,
     capabilities: &Capabilities,
@@ -128,13 +125,14 @@ fn texels(
     }
     let tiles = Tiles::of(variant, p.get("oh"), p.get("ow"));
     let (c, k) = (p.get("c"), p.get("k"));
-    // Samples whose codes fill whole words, or planes of both channels; factors of the least block of tiles.
+    // Samples whose codes fill whole words, or planes of both channels; the weight, and a block of tiles.
     let planes = tiles.padded().texels(c.max(k)) * 4;
-    let weight = |rows: usize, contracted: usize| {
+    let weight_texels = |rows: usize, contracted: usize| {
         variant.positions * rows.next_multiple_of(BLOCK) * contracted.div_ceil(4)
     };
     let least = LEAST_TILES * variant.positions * (c.div_ceil(4) + k.div_ceil(4));
-    let factors = weight(k, c).max(weight(c, k)) + least;
+    let block = least.max(weight::FACTORS[1] / Texels::BYTES as usize);
+    let factors = weight_texels(k, c).max(weight_texels(c, k)) + block;
     texel_product::fits(planes.max(factors), capabilities)
 }
 

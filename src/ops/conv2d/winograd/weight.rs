@@ -1,6 +1,6 @@
 //! The gradient of w: a sum over tiles.
 
-use super::{PLANES, Tiles, Variant, chunk_size, transform_tiles};
+use super::{Tiles, Variant, chunk_size, transform_tiles};
 use crate::error::Result;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::planes;
@@ -9,11 +9,10 @@ use crate::ops::texel_product::{self, BLOCK, Factor};
 use crate::ops::{Io, Lowering, Texels};
 use crate::tensor::{Spec, Tensor};
 
-/// Bytes of transformed tiles between two kernels, of which the first number stays in the cache; up to the second where it is fewer than
-/// [`TILES`].
-const FACTORS: [usize; 2] = [4 << 20, 8 << 20];
+/// Bytes of transformed tiles between two kernels: as many as stay in the cache, but up to the second number for [`TILES`] tiles.
+pub(super) const FACTORS: [usize; 2] = [4 << 20, 8 << 20];
 
-/// Tiles whose products take much longer to sum than the sums take to write.
+/// Tiles from which adding up their products takes much longer than writing the sums.
 const TILES: usize = 256;
 
 /// dw from x and dy: products of transformed tiles, summed over all tiles, and transformed back.
@@ -32,7 +31,7 @@ pub(in super::super) fn backward_weight(
     let [x_texels, dy_texels] = [padded.texels(g.c), padded.texels(g.k)];
     let cap = l.workspace_cap() as usize;
     let per_sample = (x_texels + dy_texels) * Texels::BYTES as usize;
-    let chunk = chunk_size(g.n, 1, per_sample, cap.min(PLANES) as u64);
+    let chunk = chunk_size(g.n, 1, per_sample, cap.min(planes::CACHE) as u64);
     let most = (chunk * tiles.all).next_multiple_of(BLOCK);
     let [few, many] = FACTORS.map(|bytes| cap.min(bytes) / (positions * 16 * (c4 + k4)));
     let block = few.max(TILES.min(many)) / BLOCK * BLOCK;
