@@ -1,12 +1,14 @@
 //! `gtzan-gpu evaluate`.
 
 use super::{console, print_json, train};
-use crate::dataset::{Dataset, Segments};
+use crate::dataset::{Dataset, Groups, KnownSplit, Segments, Side};
 use crate::error::{Error, Result};
-use crate::report::ConfusionMatrix;
+use crate::report::{ClassificationReport, ConfusionMatrix};
 use crate::train::{ModelFile, Predictor, argmax, per_track};
 use clap::Args;
-use std::path::PathBuf;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// Options of `evaluate`.
 #[derive(Debug, Args)]
@@ -15,8 +17,9 @@ pub struct EvaluateArgs {
     model: PathBuf,
     /// Folder of genres, or a file of arrays
     data: PathBuf,
-    /// Only the tracks on this side of the run's own split, when MODEL is a run: all, train or validation
-    #[arg(long, default_value = "all", value_parser = ["all", "train", "validation"])]
+    /// Only the tracks that the model was trained on, validated on or tested on, whatever their files are called now:
+    /// all, training, validation, test, or new for those that it has never seen
+    #[arg(long, default_value = "all", value_parser = ["all", "training", "train", "validation", "test", "new"])]
     side: String,
     /// Which 3 s segments of a track count: first or all (their mean) [default: as the model was trained]
     #[arg(long, value_parser = train::segments)]
@@ -64,9 +67,18 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         ));
     }
     let to_label = labels(&file, &dataset)?;
-    let samples = match args.side.as_str() {
-        "all" => (0..dataset.len()).collect(),
-        side => train::side_of_split(&args.model, &dataset, side)?,
+    let seen = file.split.as_ref().map(|s| Seen::new(s, &dataset));
+    let samples = match (args.side.as_str(), &seen) {
+        ("all", _) => (0..dataset.len()).collect(),
+        (side, Some(seen)) => dataset.samples_of(&seen.on(side, &args.data)?),
+        (side, None) => {
+            return Err(Error::file(
+                &args.model,
+                format!(
+                    "written by an older version, the model does not know what it was trained on, so --side {side} can't be told; `gtzan-gpu train --resume RUN` on its unchanged data adds that, or evaluate without --side"
+                ),
+            ));
+        }
     };
     let order: Vec<u32> = samples.iter().map(|&i| i as u32).collect();
     let track_of: Vec<usize> = dataset.samples.iter().map(|s| s.track).collect();
@@ -90,14 +102,148 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         matrix.add(truth[sample as usize], argmax(&row))?;
     }
     if args.json {
-        return print_json(&matrix.report());
+        return print_json(&Answer {
+            report: matrix.report(),
+            side: &args.side,
+            tracks: seen.map(|s| s.counts),
+        });
     }
     console::line(&format!("{} on {}", args.model.display(), gpu.name()));
     if file.synthetic {
         console::line("the model was trained on SYNTHETIC music");
     }
+    match &seen {
+        Some(seen) => console::line(&seen.line(&args.side)),
+        None => console::line(
+            "written by an older version, the model does not know which of these tracks it was trained on",
+        ),
+    }
     train::print_matrix(&matrix);
     Ok(())
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: ClassificationReport,
+    side: &'a str,
+    /// Of all tracks of the data; null when the model does not know its split.
+    tracks: Option<Counts>,
+}
+
+/// How many tracks of the data the model knows.
+#[derive(Serialize)]
+struct Counts {
+    training: usize,
+    validation: usize,
+    test: usize,
+    new: usize,
+    /// New files, but pieces or copies of a recording that the model was trained on.
+    related: usize,
+}
+
+/// Which tracks of a data set the model knows from its training.
+struct Seen {
+    sides: Vec<Option<Side>>,
+    /// Not trained on, but in a group with a track that was.
+    related: Vec<bool>,
+    counts: Counts,
+    /// Tracks of the validation side that the data lacks.
+    validation_missing: usize,
+}
+
+impl Seen {
+    fn new(split: &KnownSplit, dataset: &Dataset) -> Self {
+        let sides = split.sides_of(dataset);
+        let groups = Groups::of(dataset);
+        let trained: HashSet<usize> = (groups.of.iter().zip(&sides))
+            .filter(|(_, side)| **side == Some(Side::Train))
+            .map(|(group, _)| *group)
+            .collect();
+        let related: Vec<bool> = (groups.of.iter().zip(&sides))
+            .map(|(group, side)| side.is_none() && trained.contains(group))
+            .collect();
+        let count = |side| sides.iter().filter(|s| **s == side).count();
+        let related_count = related.iter().filter(|r| **r).count();
+        let here: HashSet<_> = (dataset.contents().iter().zip(&sides))
+            .filter(|(_, side)| **side == Some(Side::Validation))
+            .map(|(id, _)| id)
+            .collect();
+        Self {
+            counts: Counts {
+                training: count(Some(Side::Train)),
+                validation: count(Some(Side::Validation)),
+                test: count(Some(Side::Test)),
+                new: count(None) - related_count,
+                related: related_count,
+            },
+            validation_missing: split.count(Side::Validation) - here.len(),
+            sides,
+            related,
+        }
+    }
+
+    /// The tracks on a side.
+    fn on(&self, side: &str, data: &Path) -> Result<Vec<usize>> {
+        let wanted = match side {
+            "validation" => Some(Side::Validation),
+            "test" => Some(Side::Test),
+            "new" => None,
+            _ => Some(Side::Train),
+        };
+        let tracks: Vec<usize> = (0..self.sides.len())
+            .filter(|&t| self.sides[t] == wanted && !self.related[t])
+            .collect();
+        if tracks.is_empty() {
+            let what = match side {
+                "new" => "new to the model".to_owned(),
+                side => format!("on the {side} side of the model's split"),
+            };
+            return Err(Error::file(
+                data,
+                format!("no track in it is {what} ({})", self.all()),
+            ));
+        }
+        Ok(tracks)
+    }
+
+    fn all(&self) -> String {
+        let c = &self.counts;
+        let test = match c.test {
+            0 => String::new(),
+            n => format!(", {n} tested it"),
+        };
+        let related = match c.related {
+            0 => String::new(),
+            n => format!(", {n} are pieces or copies of recordings that it was trained on"),
+        };
+        format!(
+            "of {} tracks the model was trained on {}, {} validated it{test}{related}, {} are new to it",
+            self.sides.len(),
+            c.training,
+            c.validation,
+            c.new
+        )
+    }
+
+    /// What is evaluated, and what it is worth.
+    fn line(&self, side: &str) -> String {
+        let all = self.all();
+        let missing = match self.validation_missing {
+            0 => String::new(),
+            n => format!("; {n} of its validation tracks are not here"),
+        };
+        match side {
+            "all" if self.counts.training > 0 => {
+                format!("{all}: these figures are better than on other music (--side chooses)")
+            }
+            "all" => all,
+            "train" | "training" => format!("evaluated: what it was trained on; {all}"),
+            "validation" => format!("evaluated: the validation side; {all}{missing}"),
+            "new" => format!("evaluated: what is new; {all}"),
+            side => format!("evaluated: the {side} side; {all}"),
+        }
+    }
 }
 
 /// For every genre of the data its number in the model.

@@ -46,6 +46,7 @@ pub fn run(args: &FeaturesArgs) -> Result<()> {
         strict: args.strict,
         cache: args.cache.folder(),
         threads: args.threads,
+        group_by: Default::default(),
     };
     let dataset = console::with_bar("features", |progress| {
         Dataset::open(&args.data, &options, progress)

@@ -15,13 +15,13 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::Options;
 use super::arrays::{F32Tensor, write_atomically};
+use super::{ContentId, Options};
 use crate::error::{Error, Result};
 use crate::features::{FRAMES, ROWS};
 
-/// Raised whenever the features of the same audio change.
-const FEATURES_VERSION: u32 = 1;
+/// Raised whenever the features of the same audio change, or what the index says of them.
+const FEATURES_VERSION: u32 = 2;
 /// The metadata key of the index.
 const KEY: &str = "gtzan-gpu-cache";
 /// Modification times closer than this to the writing of the cache prove nothing (FAT counts in
@@ -70,6 +70,7 @@ pub(super) struct Cached {
     fingerprint: Fingerprint,
     /// Whether an unchanged size and time prove an unchanged file.
     time_is_proof: bool,
+    pub content: ContentId,
     /// (samples, rows, frames).
     pub features: Vec<f32>,
 }
@@ -98,6 +99,8 @@ impl Cached {
 pub(super) struct Entry {
     /// The track's name.
     pub name: String,
+    /// What the track is known by.
+    pub content: ContentId,
     pub fingerprint: Fingerprint,
     /// How many samples of `x` are its own.
     pub samples: usize,
@@ -199,6 +202,7 @@ impl Cache {
             let time_is_proof = entry.fingerprint.modified_ns != 0
                 && entry.fingerprint.modified_ns.saturating_add(CLOCK_STEP_NS) < written_ns;
             let cached = Cached {
+                content: entry.content,
                 fingerprint: entry.fingerprint,
                 time_is_proof,
                 features,
@@ -240,6 +244,7 @@ fn checksum_of(entries: &[Entry]) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     for e in entries {
         hasher.update(e.name.as_bytes());
+        hasher.update(e.content.to_string().as_bytes());
         hasher.update(e.fingerprint.content.as_bytes());
         for number in [
             e.fingerprint.size,

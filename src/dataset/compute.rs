@@ -6,26 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::cache::{Cache, Entry, Fingerprint};
-use super::scan::{balanced, scan};
+use super::cache::{Cache, Entry};
+use super::files::{self, Features};
+use super::scan::{balanced, depths, drop_empty_genres, scan};
 use super::{
     CacheReport, Dataset, FRAMES, Options, Progress, ROWS, Sample, Segments, Skipped, Source, Track,
 };
-use crate::audio;
 use crate::error::{Error, Result};
-use crate::features::{Definition, Extractor, SEGMENT_SAMPLES};
+use crate::features::{Definition, Extractor};
 use crate::synth;
-
-/// Segments of one track at most: the 30 s that a GTZAN track has.
-const MAX_SEGMENTS: usize = 10;
-
-/// The features of one track, or why there are none.
-struct Outcome {
-    features: Result<Vec<f32>>,
-    /// Set when a cache is in use and the features are there.
-    fingerprint: Option<Fingerprint>,
-    reused: bool,
-}
 
 /// Scans a folder, computes (or takes from the cache) each file's features.
 pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> Result<Dataset> {
@@ -36,10 +25,20 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
     {
         return Err(Error::file(&first.path, &first.reason));
     }
+    let mut notes = Vec::new();
     if let Some(limit) = options.limit {
-        let genres: Vec<usize> = found.tracks.iter().map(|t| t.genre).collect();
+        let genres: Vec<usize> = found.tracks.iter().map(|t| t.track.genre).collect();
         let kept = balanced(&genres, limit);
         found.tracks = kept.iter().map(|&i| found.tracks[i].clone()).collect();
+        let all = found.genres.len();
+        let tracks = found.tracks.iter_mut().map(|t| &mut t.track);
+        let emptied = drop_empty_genres(&mut found.genres, tracks).len();
+        if emptied > 0 {
+            notes.push(format!(
+                "a limit of {limit} tracks leaves {} of {all} genres",
+                all - emptied
+            ));
+        }
     }
 
     let cache = options.cache.as_ref().map(|c| Cache::new(c, dir, options));
@@ -55,64 +54,52 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
     let jobs: Vec<_> = found
         .tracks
         .iter()
-        .map(|track| (track, kept.remove(&track.name)))
+        .map(|found| (found, kept.remove(&found.track.name)))
         .collect();
     let entries_left_over = !kept.is_empty();
-    let outcomes = in_parallel(jobs, options, progress, |extractor, (track, cached)| {
-        let path = track.path.as_deref().unwrap_or(Path::new(""));
-        if let Some(cached) = cached
-            && let Some(fingerprint) = cached.holds_for(path)
-        {
-            return Outcome {
-                features: Ok(cached.features),
-                fingerprint: Some(fingerprint),
-                reused: true,
-            };
-        }
-        let features = load_and_extract(path, options, extractor);
-        // Taken after reading: a file that changes in between is found stale next time.
-        let fingerprint = match (&features, &cache) {
-            (Ok(_), Some(_)) => Fingerprint::of(path).ok(),
-            _ => None,
-        };
-        Outcome {
-            features,
-            fingerprint,
-            reused: false,
-        }
+    let outcomes = in_parallel(jobs, options, progress, |extractor, (found, cached)| {
+        files::first_usable(found, cached, cache.is_some(), options, extractor)
     })?;
 
     let mut dataset = empty(found.genres, Source::Folder(dir.to_path_buf()), options);
     dataset.synthetic = synth::is_synthetic(dir);
     dataset.skipped = found.skipped;
     let mut entries = Vec::new();
-    dataset.x.reserve(
-        outcomes
-            .iter()
-            .flat_map(|o| &o.features)
-            .map(Vec::len)
-            .sum(),
-    );
-    for (track, outcome) in found.tracks.into_iter().zip(outcomes) {
+    let of_all = outcomes.iter().flat_map(|o| &o.features);
+    dataset.x.reserve(of_all.map(|f| f.x.len()).sum());
+    for (found, outcome) in found.tracks.into_iter().zip(outcomes) {
+        if options.strict
+            && let Some(left) = outcome.left.first()
+        {
+            return Err(Error::file(&left.path, &left.reason));
+        }
+        dataset.skipped.extend(outcome.left);
         match outcome.features {
             Ok(features) => {
-                let samples = features.len() / (ROWS * FRAMES);
-                if outcome.reused {
+                if features.reused {
                     report.reused += 1;
                 } else {
                     report.computed += 1;
                 }
-                if let Some(fingerprint) = outcome.fingerprint {
+                if let Some(fingerprint) = features.fingerprint.clone() {
                     entries.push(Entry {
-                        name: track.name.clone(),
+                        name: found.track.name.clone(),
+                        content: features.content,
                         fingerprint,
-                        samples,
+                        samples: features.prints.len(),
                     });
                 }
-                dataset.push(track, &features);
+                let path = Some(features.path.clone());
+                dataset.push(
+                    Track {
+                        path,
+                        ..found.track
+                    },
+                    features,
+                );
             }
-            Err(e) if options.strict => return Err(e),
-            Err(e) => dataset.skipped.push(skipped(&track, &e)),
+            Err((_, e)) if options.strict => return Err(e),
+            Err((path, e)) => dataset.skipped.push(files::skipped(path, &e)),
         }
     }
     if let Some(cache) = cache
@@ -123,7 +110,14 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
         report.problem = Some(format!("the feature cache can't be written: {e}"));
     }
     dataset.cache = report;
-    dataset.drop_empty_genres(dir);
+    for name in drop_empty_genres(&mut dataset.genres, dataset.tracks.iter_mut()) {
+        dataset.skipped.push(Skipped {
+            path: dir.join(name),
+            reason: "none of the files in this folder is usable".into(),
+        });
+    }
+    notes.extend(depths(&dataset.tracks));
+    dataset.notes = notes;
     Ok(dataset)
 }
 
@@ -150,16 +144,9 @@ pub(super) fn from_synth(
         let genres: Vec<usize> = jobs.iter().map(|j| j.0).collect();
         jobs = balanced(&genres, limit).iter().map(|&i| jobs[i]).collect();
     }
-    let seconds = seconds_needed(options);
-    let features = in_parallel(
-        jobs.clone(),
-        options,
-        progress,
-        |extractor, (genre, index)| {
-            let music = synth::compose(seed, genre, index, seconds);
-            extract(&music, options, extractor)
-        },
-    )?;
+    let features = in_parallel(jobs.clone(), options, progress, |extractor, job| {
+        files::composed(seed, job, options, extractor)
+    })?;
     for ((genre, index), features) in jobs.into_iter().zip(features) {
         let name = synth::track_name(genre, index);
         let track = Track {
@@ -167,7 +154,7 @@ pub(super) fn from_synth(
             genre,
             path: None,
         };
-        dataset.push(track, &features?);
+        dataset.push(track, features?);
     }
     Ok(dataset)
 }
@@ -213,53 +200,6 @@ fn in_parallel<J: Send, R: Send>(
     }
 }
 
-/// How much of a track is decoded.
-fn seconds_needed(options: &Options) -> f64 {
-    match (options.definition, options.segments) {
-        (Definition::Segment, Segments::First) => {
-            SEGMENT_SAMPLES as f64 / f64::from(audio::SAMPLE_RATE)
-        }
-        // The notebook's features are of the whole track.
-        _ => (MAX_SEGMENTS * SEGMENT_SAMPLES) as f64 / f64::from(audio::SAMPLE_RATE),
-    }
-}
-
-fn load_and_extract(path: &Path, options: &Options, extractor: &Extractor) -> Result<Vec<f32>> {
-    let samples = audio::load(path, Some(seconds_needed(options)))?;
-    extract(&samples, options, extractor).map_err(|e| e.context(path.display()))
-}
-
-/// (segments, rows, frames) of one track.
-fn extract(samples: &[f32], options: &Options, extractor: &Extractor) -> Result<Vec<f32>> {
-    let features = match options.segments {
-        Segments::First => extractor.extract(samples)?,
-        Segments::All => {
-            let mut all = Vec::new();
-            for segment in cut(samples) {
-                all.extend(extractor.extract(segment)?);
-            }
-            all
-        }
-    };
-    if features.iter().all(|v| v.is_finite()) {
-        Ok(features)
-    } else {
-        Err(Error::data("its features are not finite numbers"))
-    }
-}
-
-fn cut(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
-    segments_of(samples).take(MAX_SEGMENTS)
-}
-
-/// Consecutive 3 s segments of a song of any length; see [`Segments::All`] for what becomes of the remainder.
-pub fn segments_of(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
-    let whole_track = samples.len() < SEGMENT_SAMPLES;
-    samples
-        .chunks(SEGMENT_SAMPLES)
-        .filter(move |c| whole_track || c.len() >= SEGMENT_SAMPLES / 2)
-}
-
 fn empty(genres: Vec<String>, source: Source, options: &Options) -> Dataset {
     Dataset {
         genres,
@@ -272,52 +212,26 @@ fn empty(genres: Vec<String>, source: Source, options: &Options) -> Dataset {
         source,
         synthetic: false,
         skipped: Vec::new(),
+        notes: Vec::new(),
         cache: CacheReport::default(),
-    }
-}
-
-fn skipped(track: &Track, error: &Error) -> Skipped {
-    let path = track.path.clone().unwrap_or_default();
-    let message = error.to_string();
-    let prefix = format!("{}: ", path.display());
-    let reason = message.strip_prefix(&prefix).unwrap_or(&message);
-    Skipped {
-        reason: reason.to_string(),
-        path,
+        group_by: options.group_by,
+        contents: Vec::new(),
+        prints: Vec::new(),
     }
 }
 
 impl Dataset {
     /// Adds a track with the features of its segments.
-    fn push(&mut self, track: Track, features: &[f32]) {
+    fn push(&mut self, track: Track, features: Features) {
         let index = self.tracks.len();
-        let segments = 0..features.len() / (self.rows * self.frames);
-        self.samples.extend(segments.map(|segment| Sample {
-            track: index,
-            segment,
-        }));
-        self.x.extend_from_slice(features);
+        self.samples
+            .extend((0..features.prints.len()).map(|segment| Sample {
+                track: index,
+                segment,
+            }));
+        self.x.extend_from_slice(&features.x);
+        self.prints.extend(features.prints);
+        self.contents.push(features.content);
         self.tracks.push(track);
-    }
-
-    /// Removes genres none of whose files could be used, with a word in `skipped`.
-    fn drop_empty_genres(&mut self, dir: &Path) {
-        let mut new_index = vec![None; self.genres.len()];
-        let mut kept = Vec::new();
-        for (genre, name) in self.genres.iter().enumerate() {
-            if self.tracks.iter().any(|t| t.genre == genre) {
-                new_index[genre] = Some(kept.len());
-                kept.push(name.clone());
-            } else {
-                self.skipped.push(Skipped {
-                    path: dir.join(name),
-                    reason: "none of the files in this folder is usable".into(),
-                });
-            }
-        }
-        for track in &mut self.tracks {
-            track.genre = new_index[track.genre].unwrap_or_default();
-        }
-        self.genres = kept;
     }
 }

@@ -1,34 +1,40 @@
 //! Splits that are written down: text files with one track a line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Dataset;
-use super::split::{Split, finish};
+use super::split::Split;
+use super::{ContentId, Dataset, Side};
 use crate::error::{Error, Result};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Train,
-    Validation,
-    Test,
-}
 
 /// One track of a list, and where it stands.
 pub(super) struct Line {
     side: Side,
     track: String,
+    /// What the track is known by, if the list says so: `train blues/a #0123456789abcdef`.
+    content: Option<ContentId>,
     place: String,
+}
+
+impl Line {
+    fn new(side: Side, entry: &str, place: String) -> Self {
+        let content = entry
+            .rsplit_once(" #")
+            .and_then(|(track, id)| Some((track.trim_end(), id.parse().ok()?)));
+        let (track, content) = content.map_or((entry, None), |(t, id)| (t, Some(id)));
+        Self {
+            side,
+            track: track.to_string(),
+            content,
+            place,
+        }
+    }
 }
 
 pub(super) fn push_list(lines: &mut Vec<Line>, side: Side, file: &str, text: &str) {
     for (number, line) in content_lines(text) {
-        lines.push(Line {
-            side,
-            track: line.to_string(),
-            place: format!("{file}:{number}"),
-        });
+        lines.push(Line::new(side, line, format!("{file}:{number}")));
     }
 }
 
@@ -112,60 +118,120 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Line>> {
                 ));
             }
         };
-        lines.push(Line {
-            side,
-            track: track.trim().to_string(),
-            place: format!("{}:{number}", path.display()),
-        });
+        let place = format!("{}:{number}", path.display());
+        lines.push(Line::new(side, track.trim(), place));
     }
     Ok(lines)
 }
 
-/// `genre/stem` of a path in a list: `a/blues/blues.00012.wav` gives (`blues`, `blues.00012`).
-/// Lists say `.wav` where the files may be `.au`, and the other way round; a name without either
-/// stays whole, since the `.00012` of a GTZAN name is no ending.
-fn genre_and_stem(entry: &str) -> (Option<String>, String) {
-    let mut parts = entry.rsplit(['/', '\\']).filter(|p| !p.is_empty());
-    let file = parts.next().unwrap_or_default();
-    let stem = match file.rsplit_once('.') {
-        Some((stem, ending))
-            if !stem.is_empty() && ending.starts_with(|c: char| c.is_ascii_alphabetic()) =>
-        {
-            stem
+/// What a path in a list may mean: (folders, stem) with the ending that it has and without one. Lists say `.wav` where the
+/// files may be `.au`, and the other way round; the `.00012` of a GTZAN name is no ending, and the `.Song` of `Mr.Song`
+/// may be one.
+fn readings(entry: &str) -> Vec<(Vec<&str>, &str)> {
+    let mut folders: Vec<&str> = entry.split(['/', '\\']).filter(|p| !p.is_empty()).collect();
+    let file = folders.pop().unwrap_or_default();
+    let mut readings = vec![(folders.clone(), file)];
+    if let Some((stem, ending)) = file.rsplit_once('.')
+        && !stem.is_empty()
+        && ending.starts_with(|c: char| c.is_ascii_alphabetic())
+    {
+        readings.push((folders, stem));
+    }
+    readings
+}
+
+/// The tracks of a data set by all that a list may call them.
+struct Names<'a> {
+    /// `genre/folder/stem`.
+    full: HashMap<&'a str, usize>,
+    /// (genre, stem), whatever folders are between; `None`: several tracks.
+    in_genre: HashMap<(&'a str, &'a str), Option<usize>>,
+    bare: HashMap<&'a str, Option<usize>>,
+    contents: HashMap<ContentId, Vec<usize>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(dataset: &'a Dataset) -> Self {
+        let mut names = Self {
+            full: HashMap::new(),
+            in_genre: HashMap::new(),
+            bare: HashMap::new(),
+            contents: HashMap::new(),
+        };
+        for (index, track) in dataset.tracks.iter().enumerate() {
+            let (genre, rest) = track.name.split_once('/').unwrap_or(("", &track.name));
+            let stem = rest.rsplit_once('/').map_or(rest, |(_, stem)| stem);
+            names.full.insert(&track.name, index);
+            let in_genre = names.in_genre.entry((genre, stem));
+            in_genre.and_modify(|t| *t = None).or_insert(Some(index));
+            let bare = names.bare.entry(stem);
+            bare.and_modify(|t| *t = None).or_insert(Some(index));
         }
-        _ => file,
-    };
-    (parts.next().map(str::to_string), stem.to_string())
+        for (index, id) in dataset.contents().iter().enumerate() {
+            names.contents.entry(*id).or_default().push(index);
+        }
+        names
+    }
+
+    /// The track that a line means, if the data set has it.
+    fn find(&self, line: &Line) -> Result<Option<usize>> {
+        if let Some(id) = line.content
+            && let Some(tracks) = self.contents.get(&id)
+        {
+            // Of copies, the one of that name.
+            let named = tracks
+                .iter()
+                .find(|&t| self.full.get(line.track.as_str()) == Some(t));
+            return Ok(named.or(tracks.first()).copied());
+        }
+        let readings = readings(&line.track);
+        for (folders, stem) in &readings {
+            // The folders above the data set are nothing to it.
+            let full = (0..=folders.len()).find_map(|from| {
+                let name = [&folders[from..], &[*stem]].concat().join("/");
+                self.full.get(name.as_str()).copied()
+            });
+            if full.is_some() {
+                return Ok(full);
+            }
+        }
+        for (folders, stem) in &readings {
+            let found = match folders.last() {
+                Some(genre) => self.in_genre.get(&(*genre, *stem)),
+                None => self.bare.get(*stem),
+            };
+            match found {
+                Some(Some(track)) => return Ok(Some(*track)),
+                Some(None) => {
+                    let (several, with) = match folders.last() {
+                        Some(genre) => ("folders", format!("{genre}/folder/{stem}")),
+                        None => ("genres", format!("genre/{stem}")),
+                    };
+                    return Err(Error::data(format!(
+                        "{}: {stem} is a track of several {several}: write {with}",
+                        line.place
+                    )));
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Looks up each listed track in the data set.
 pub(super) fn by_name(dataset: &Dataset, lines: &[Line], what: &str) -> Result<Split> {
-    let mut full: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut bare: HashMap<&str, Option<usize>> = HashMap::new(); // None: in two genres
-    for (index, track) in dataset.tracks.iter().enumerate() {
-        let (genre, stem) = track.name.split_once('/').unwrap_or(("", &track.name));
-        full.insert((genre, stem), index);
-        bare.entry(stem)
-            .and_modify(|t| *t = None)
-            .or_insert(Some(index));
-    }
+    let names = Names::of(dataset);
+    let listed: HashSet<ContentId> = lines.iter().filter_map(|l| l.content).collect();
     let mut split = Split::default();
     let mut placed: HashMap<usize, &Line> = HashMap::new();
     for line in lines {
-        let (genre, stem) = genre_and_stem(&line.track);
-        let found = match &genre {
-            Some(genre) => full.get(&(genre.as_str(), stem.as_str())).copied(),
-            None => match bare.get(stem.as_str()) {
-                Some(None) => {
-                    return Err(Error::data(format!(
-                        "{}: {stem} is a track of several genres: write genre/{stem}",
-                        line.place
-                    )));
-                }
-                other => other.copied().flatten(),
-            },
+        // A file that has taken another's name is not the track that was meant.
+        let other = |t: usize| {
+            let id = dataset.contents().get(t);
+            id.is_some_and(|id| line.content.is_some_and(|own| own != *id) && listed.contains(id))
         };
-        let Some(track) = found else {
+        let Some(track) = names.find(line)?.filter(|&t| !other(t)) else {
             split.missing += 1;
             continue;
         };
@@ -192,5 +258,5 @@ pub(super) fn by_name(dataset: &Dataset, lines: &[Line], what: &str) -> Result<S
             lines.first().map_or("genre/track", |l| &l.track)
         )));
     }
-    finish(dataset, split, what)
+    Ok(split)
 }

@@ -1,20 +1,28 @@
 //! From a folder of music to labelled, split, normalised batches.
 //!
 //! ```text
-//! DIR/<genre>/<track>.au ──scan──> tracks ──audio, features──> samples x: (n, rows, frames)
-//!                                    │                            │
-//!                                  split (by track)          Normaliser (fitted on the training samples only)
+//! DIR/<genre>/**/<track>.au ──scan──> tracks ──audio, features──> samples x: (n, rows, frames)
+//!                                       │                            │
+//!                                  groups, split               Normaliser (fitted on the training samples only)
 //! ```
 //!
-//! A *track* is one recording with one genre; a *sample* is one feature array cut from it. Splits
-//! are made of tracks, never of samples, so that no recording is on both sides (see [`split`]).
+//! A *track* is one file with one genre; a *sample* is one feature array cut from it. Splits are
+//! made of tracks, never of samples, and tracks that belong together (pieces, copies, the same
+//! sound under two names) stay together, so that no recording is on both sides (see [`split`] and
+//! [`Groups`]).
 //! Where the samples come from does not matter afterwards: a folder of audio, a file of arrays
 //! written by this or another tool, or the built-in synthetic set all become a [`Dataset`].
 
 mod arrays;
+mod assemble;
 mod batches;
 mod cache;
 mod compute;
+mod content;
+mod deal;
+mod files;
+mod groups;
+mod known;
 mod lists;
 mod normalise;
 mod scan;
@@ -28,9 +36,12 @@ use crate::error::{Error, Result};
 use crate::features::{Definition, FRAMES, ROWS};
 
 pub use batches::{class_weights_balanced, epoch_order};
-pub use compute::segments_of;
+pub use content::ContentId;
+pub use files::segments_of;
+pub use groups::{GroupBy, Groups};
+pub use known::{KnownSplit, Side};
 pub use normalise::Normaliser;
-pub use split::{Split, SplitRule, split};
+pub use split::{Split, SplitRule, split, split_grouped};
 
 /// Called after each file with (files done, files in all); may be called from several threads.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
@@ -60,12 +71,15 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Threads to compute features with; `None` takes every core.
     pub threads: Option<usize>,
+    /// What a split keeps together.
+    pub group_by: GroupBy,
 }
 
 /// One recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
-    /// `genre/stem` as in `blues/blues.00012`: the file's name without its ending.
+    /// `genre/stem` as in `blues/blues.00012`, or `genre/folder/stem`: the file's path below the
+    /// data set, without its ending.
     pub name: String,
     /// Index into [`Dataset::genres`].
     pub genre: usize,
@@ -128,7 +142,15 @@ pub struct Dataset {
     /// `gtzan-gpu synth` wrote and of a file of its features.
     pub synthetic: bool,
     pub skipped: Vec<Skipped>,
+    /// What there is to say about what was read; one sentence each.
+    pub notes: Vec<String>,
     pub cache: CacheReport,
+    /// What a split keeps together.
+    pub group_by: GroupBy,
+    /// What each track is known by.
+    contents: Vec<ContentId>,
+    /// One for each sample: equal where the values are, `None` where they say nothing.
+    prints: Vec<Option<u64>>,
 }
 
 /// What the feature cache did.
@@ -143,7 +165,7 @@ pub struct CacheReport {
 }
 
 impl Dataset {
-    /// Opens a folder `DIR/<genre>/*` of audio, or a file of arrays: `.safetensors`, `.npz`, or
+    /// Opens a folder `DIR/<genre>/**` of audio, or a file of arrays: `.safetensors`, `.npz`, or
     /// `x.npy` with `y.npy` beside it (for a file, only [`Options::limit`] matters).
     ///
     /// # Errors
@@ -152,10 +174,18 @@ impl Dataset {
     pub fn open(path: &Path, options: &Options, progress: Progress) -> Result<Self> {
         let metadata = std::fs::metadata(path)
             .map_err(|e| Error::file(path, format!("can't be opened as a data set: {e}")))?;
+        if !metadata.is_dir() && !metadata.is_file() {
+            // Not even opened: a pipe that nobody writes to would keep the program waiting.
+            return Err(Error::file(
+                path,
+                "is a pipe or a device; a data set is a folder of audio or a file of arrays",
+            ));
+        }
         let dataset = if metadata.is_dir() {
             compute::from_folder(path, options, progress)?
         } else {
             let mut dataset = arrays::read(path)?;
+            dataset.group_by = options.group_by;
             if let Some(limit) = options.limit {
                 dataset.keep_tracks(&scan::balanced(
                     &dataset.tracks.iter().map(|t| t.genre).collect::<Vec<_>>(),
@@ -178,56 +208,6 @@ impl Dataset {
         progress: Progress,
     ) -> Result<Self> {
         compute::from_synth(seed, tracks_per_genre, options, progress)
-    }
-
-    /// A set from arrays that the caller has; `x` is (samples, rows, frames), row-major.
-    ///
-    /// # Errors
-    /// If the parts do not fit together or `x` holds a value that is not finite.
-    pub fn from_parts(
-        genres: Vec<String>,
-        tracks: Vec<Track>,
-        samples: Vec<Sample>,
-        (rows, frames): (usize, usize),
-        x: Vec<f32>,
-    ) -> Result<Self> {
-        if x.len() != samples.len() * rows * frames {
-            return Err(Error::data(format!(
-                "x has {} values, but {} samples of {rows} x {frames} need {}",
-                x.len(),
-                samples.len(),
-                samples.len() * rows * frames
-            )));
-        }
-        if let Some(t) = tracks.iter().find(|t| t.genre >= genres.len()) {
-            return Err(Error::data(format!(
-                "track {} has genre number {}, but there are {} genres",
-                t.name,
-                t.genre,
-                genres.len()
-            )));
-        }
-        if let Some(s) = samples.iter().find(|s| s.track >= tracks.len()) {
-            return Err(Error::data(format!(
-                "a sample is of track number {}, but there are {} tracks",
-                s.track,
-                tracks.len()
-            )));
-        }
-        check_finite(&x, rows, frames)?;
-        Ok(Self {
-            genres,
-            tracks,
-            samples,
-            rows,
-            frames,
-            x,
-            definition: None,
-            source: Source::Memory,
-            synthetic: false,
-            skipped: Vec::new(),
-            cache: CacheReport::default(),
-        })
     }
 
     /// Number of samples.
@@ -277,6 +257,11 @@ impl Dataset {
             .collect()
     }
 
+    /// What each track is known by, whatever its name.
+    pub fn contents(&self) -> &[ContentId] {
+        &self.contents
+    }
+
     /// Writes the set for this or another tool, by the ending of `path`: `.safetensors`, `.npz`,
     /// or `x.npy` (then also `y.npy` and `track.npy`, which know no names). Arrays: `x`
     /// (samples, rows, frames) f32, and i64 (samples) `y`, `track`, `segment`.
@@ -298,70 +283,4 @@ impl Dataset {
             (Source::Folder(p) | Source::File(p), false) => p.display().to_string(),
         }
     }
-
-    /// Keeps only `tracks` (sorted indices) and their samples; the genres stay as they are.
-    fn keep_tracks(&mut self, tracks: &[usize]) {
-        let mut new_index = vec![None; self.tracks.len()];
-        for (new, &old) in tracks.iter().enumerate() {
-            new_index[old] = Some(new);
-        }
-        let size = self.rows * self.frames;
-        let mut kept = Vec::new();
-        for (i, sample) in self.samples.iter().enumerate() {
-            if let Some(track) = new_index[sample.track] {
-                self.x
-                    .copy_within(i * size..(i + 1) * size, kept.len() * size);
-                kept.push(Sample { track, ..*sample });
-            }
-        }
-        self.x.truncate(kept.len() * size);
-        self.samples = kept;
-        self.tracks = tracks.iter().map(|&i| self.tracks[i].clone()).collect();
-    }
-
-    /// An error unless two genres or more have a track.
-    fn check_classes(&self, path: &Path) -> Result<()> {
-        let mut used: Vec<usize> = self.tracks.iter().map(|t| t.genre).collect();
-        used.sort_unstable();
-        used.dedup();
-        if used.len() >= 2 {
-            return Ok(());
-        }
-        let skipped = match self.skipped.as_slice() {
-            [] => String::new(),
-            [first, ..] => format!(
-                "; {} skipped, the first: {first}",
-                count(self.skipped.len(), "file was", "files were")
-            ),
-        };
-        Err(Error::data(match used.first() {
-            Some(&g) => format!(
-                "{}: only one genre ({}) has usable tracks, and a classifier needs at least two{skipped}",
-                path.display(),
-                self.genres[g]
-            ),
-            None => format!("{}: no usable track{skipped}", path.display()),
-        }))
-    }
-}
-
-/// An error that names the first value of `x` that is NaN or infinite.
-fn check_finite(x: &[f32], rows: usize, frames: usize) -> Result<()> {
-    match x.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(i) => {
-            let (sample, place) = (i / (rows * frames), i % (rows * frames));
-            Err(Error::data(format!(
-                "sample {sample} of x is {} at row {}, frame {}: remove or repair it",
-                x[i],
-                place / frames,
-                place % frames
-            )))
-        }
-    }
-}
-
-/// `1 file was`, `3 files were`.
-fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }

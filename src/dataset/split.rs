@@ -1,16 +1,15 @@
 //! Which tracks train, which validate, which test.
 //!
 //! A split is made of *tracks*, before any segment is cut: ten segments of one recording are so
-//! alike that a classifier which has seen nine of them knows the tenth.
+//! alike that a classifier which has seen nine of them knows the tenth. Tracks that belong together
+//! (see [`Groups`]) count as one: a drawn split never puts them on two sides, and of a written one
+//! what is identical to a track of another side is left out.
 
 use std::path::{Path, PathBuf};
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-
-use super::Dataset;
-use super::lists::{Side, by_name, push_list, read_file, read_lists};
+use super::deal::{folds, stratified};
+use super::lists::{by_name, push_list, read_file, read_lists};
+use super::{Dataset, Groups, Side};
 use crate::error::{Error, Result};
 
 /// How tracks are divided.
@@ -62,6 +61,9 @@ pub struct Split {
     pub test: Vec<usize>,
     /// Tracks that the lists name and the data set does not have.
     pub missing: usize,
+    /// Tracks that a list puts on another side than an identical one (train before validation
+    /// before test): on no side.
+    pub apart: Vec<usize>,
 }
 
 impl Split {
@@ -70,17 +72,33 @@ impl Split {
         dataset.tracks.len() - self.train.len() - self.validation.len() - self.test.len()
     }
 
-    /// The split as the text that [`SplitRule::File`] reads.
+    /// Whether the tracks of `set` are on more than one side.
+    pub(super) fn tears(&self, set: &[usize]) -> bool {
+        let sides = [&self.train, &self.validation, &self.test];
+        let touched = sides
+            .iter()
+            .filter(|side| set.iter().any(|t| side.binary_search(t).is_ok()));
+        touched.count() > 1
+    }
+
+    /// The split as the text that [`SplitRule::File`] reads: a line for each track, with its
+    /// [`ContentId`](super::ContentId), by which it is found under any name.
     pub fn to_text(&self, dataset: &Dataset) -> String {
         let sides = [
-            ("train", &self.train),
-            ("validation", &self.validation),
-            ("test", &self.test),
+            (Side::Train, &self.train),
+            (Side::Validation, &self.validation),
+            (Side::Test, &self.test),
         ];
+        let line = |(side, t): (&Side, usize)| {
+            let name = dataset.tracks[t].name.replace(['\n', '\r'], " ");
+            let id = dataset.contents().get(t);
+            let id = id.map_or(String::new(), |id| format!(" #{id}"));
+            format!("{} {name}{id}\n", side.name())
+        };
         sides
             .iter()
             .flat_map(|(side, tracks)| tracks.iter().map(move |&t| (side, t)))
-            .map(|(side, t)| format!("{side} {}\n", dataset.tracks[t].name))
+            .map(line)
             .collect()
     }
 }
@@ -91,9 +109,19 @@ impl Split {
 /// If a genre has too few tracks to be on both sides, a list can't be read, names a track on two
 /// sides, or leaves a genre without a training track or the whole without validation.
 pub fn split(dataset: &Dataset, rule: &SplitRule) -> Result<Split> {
-    match rule {
-        SplitRule::Stratified { fraction, seed } => stratified(dataset, *fraction, *seed),
-        SplitRule::Folds { k, i, seed } => folds(dataset, *k, *i, *seed),
+    split_grouped(dataset, &Groups::of(dataset), rule)
+}
+
+/// [`split`] with the groups at hand.
+///
+/// # Errors
+/// As [`split`].
+pub fn split_grouped(dataset: &Dataset, groups: &Groups, rule: &SplitRule) -> Result<Split> {
+    let written = match rule {
+        SplitRule::Stratified { fraction, seed } => {
+            return stratified(dataset, groups, *fraction, *seed);
+        }
+        SplitRule::Folds { k, i, seed } => return folds(dataset, groups, *k, *i, *seed),
         SplitRule::FaultFiltered => {
             let mut lines = Vec::new();
             for (side, name, text) in [
@@ -119,87 +147,34 @@ pub fn split(dataset: &Dataset, rule: &SplitRule) -> Result<Split> {
         }
         SplitRule::Lists(dir) => by_name(dataset, &read_lists(dir)?, &dir.display().to_string()),
         SplitRule::File(file) => by_name(dataset, &read_file(file)?, &file.display().to_string()),
-    }
+    };
+    let mut split = written?;
+    let what = match rule {
+        SplitRule::Lists(path) | SplitRule::File(path) => path.display().to_string(),
+        _ => "the fault-filtered split".to_owned(),
+    };
+    keep_copies_apart(&mut split, groups);
+    finish(dataset, split, &what)
 }
 
-/// The tracks of each genre in random order; the generator of a genre depends on nothing else.
-fn shuffled_genres(dataset: &Dataset, seed: u64) -> Vec<Vec<usize>> {
-    let mut genres = vec![Vec::new(); dataset.genres.len()];
-    for (track, t) in dataset.tracks.iter().enumerate() {
-        genres[t.genre].push(track);
+/// Takes from validation and test what is identical to a track of a side before them.
+fn keep_copies_apart(split: &mut Split, groups: &Groups) {
+    for set in &groups.identical {
+        let on = |side: &[usize]| set.iter().any(|t| side.contains(t));
+        let (trains, validates) = (on(&split.train), on(&split.validation));
+        let mut leave = |side: &mut Vec<usize>, taken: bool| {
+            side.retain(|t| {
+                let out = taken && set.contains(t);
+                if out {
+                    split.apart.push(*t);
+                }
+                !out
+            });
+        };
+        leave(&mut split.validation, trains);
+        leave(&mut split.test, trains || validates);
     }
-    for (genre, tracks) in genres.iter_mut().enumerate() {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(genre as u64);
-        tracks.shuffle(&mut rng);
-    }
-    genres
-}
-
-fn stratified(dataset: &Dataset, fraction: f64, seed: u64) -> Result<Split> {
-    if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(Error::usage(format!(
-            "the validation fraction is {fraction}, it must be between 0 and 1 (0.2, say)"
-        )));
-    }
-    let mut split = Split::default();
-    for (genre, tracks) in shuffled_genres(dataset, seed).iter().enumerate() {
-        match tracks.len() {
-            0 => continue, // a class of an array file that no sample has
-            1 => {
-                return Err(too_few(
-                    dataset,
-                    genre,
-                    1,
-                    "two, one to train and one to validate",
-                ));
-            }
-            n => {
-                let held = ((n as f64 * fraction).round() as usize).clamp(1, n - 1);
-                split.validation.extend(&tracks[..held]);
-                split.train.extend(&tracks[held..]);
-            }
-        }
-    }
-    finish(dataset, split, "the split")
-}
-
-fn folds(dataset: &Dataset, k: usize, i: usize, seed: u64) -> Result<Split> {
-    if k < 2 || i >= k {
-        return Err(Error::usage(format!(
-            "fold {i} of {k}: there must be at least 2 folds, and they count from 0 to folds - 1"
-        )));
-    }
-    let mut split = Split::default();
-    let mut dealt = 0; // goes on from genre to genre, so that the folds are of equal size
-    for (genre, tracks) in shuffled_genres(dataset, seed).iter().enumerate() {
-        if !tracks.is_empty() && tracks.len() < k {
-            return Err(too_few(
-                dataset,
-                genre,
-                tracks.len(),
-                &format!("{k}, one for each fold"),
-            ));
-        }
-        for &track in tracks {
-            let side = if dealt % k == i {
-                &mut split.validation
-            } else {
-                &mut split.train
-            };
-            side.push(track);
-            dealt += 1;
-        }
-    }
-    finish(dataset, split, "the split")
-}
-
-fn too_few(dataset: &Dataset, genre: usize, has: usize, needs: &str) -> Error {
-    Error::data(format!(
-        "genre {} has {has} usable {}, and the split needs at least {needs}: add tracks or remove the genre",
-        dataset.genres[genre],
-        if has == 1 { "track" } else { "tracks" },
-    ))
+    split.apart.sort_unstable();
 }
 
 /// Sorts the sides and checks that there is enough on them.

@@ -49,6 +49,7 @@ fn view(report: &RunReport) -> Value {
         model => printable(&report.model),
         parameters => count(report.parameters),
         data => printable(&report.data),
+        notes => report.notes.iter().map(|n| printable(n)).collect::<Vec<_>>(),
         synthetic => report.synthetic,
         device => printable(&report.device),
         version => printable(&report.version),

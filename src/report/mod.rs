@@ -31,6 +31,9 @@ pub struct RunReport {
     pub parameters: u64,
     /// What it was trained on, e.g. `genres: 1000 tracks, 10 genres, 7990 training and 2000 validation segments`.
     pub data: String,
+    /// What else there is to say about it: tracks that are there twice, what was grouped.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The data is the built-in synthetic set, so the numbers say nothing about music.
     pub synthetic: bool,
     /// Adapter and driver.

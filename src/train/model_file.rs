@@ -3,7 +3,7 @@
 use super::engine::{Weights, check_weights};
 use super::graph::{Feed, GraphSettings, evaluation_tape};
 use super::tensor_file;
-use crate::dataset::{Normaliser, Segments};
+use crate::dataset::{KnownSplit, Normaliser, Segments};
 use crate::error::{Error, Result};
 use crate::features::Definition;
 use crate::nn::Model;
@@ -39,6 +39,8 @@ pub struct ModelFile {
     pub normaliser: Normaliser,
     /// Trained on the synthetic set.
     pub synthetic: bool,
+    /// The split that it was trained with; none in files of older versions.
+    pub split: Option<KnownSplit>,
     /// Parameters and running statistics.
     pub weights: Weights,
 }
@@ -53,7 +55,7 @@ impl ModelFile {
     /// A full disk, a read-only folder.
     pub fn save(&self, path: &Path) -> Result<()> {
         let json = |value: serde_json::Result<String>| value.map_err(|e| Error::file(path, e));
-        let metadata = HashMap::from([
+        let mut metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
             (
                 "labels".to_owned(),
@@ -71,6 +73,9 @@ impl ModelFile {
             ("synthetic".to_owned(), self.synthetic.to_string()),
             ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ]);
+        if let Some(split) = &self.split {
+            metadata.insert("split".to_owned(), json(serde_json::to_string(split))?);
+        }
         let tensors: Vec<(&str, &Shape, &[f32])> = self
             .weights
             .iter()
@@ -106,6 +111,7 @@ impl ModelFile {
             features: parse(path, text("features")?)?,
             normaliser: parse(path, text("normalisation")?)?,
             synthetic: text("synthetic")? == "true",
+            split: (metadata.get("split").map(|json| parse(path, json))).transpose()?,
             weights,
         };
         if file.normaliser.mean.len() != file.features.rows

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-use crate::dataset::Segments;
+use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;
 
 /// Options of `gtzan-gpu train`; the same names on the command line (with dashes), in a `--config` file and in the
@@ -43,6 +43,8 @@ pub struct Settings {
     pub folds: Option<usize>,
     /// The fold that validates, from 0.
     pub fold: usize,
+    /// What stays on one side of the split: files of a recording, also those of a folder, or none but copies.
+    pub group_by: GroupBy,
     /// Which 3 s segments of a track are samples.
     pub segments: Segments,
     /// How features are defined.
@@ -90,6 +92,7 @@ impl Default for Settings {
             split: "stratified".into(),
             folds: None,
             fold: 0,
+            group_by: GroupBy::Recording,
             segments: Segments::First,
             features: Definition::Segment,
             shuffle: true,

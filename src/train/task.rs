@@ -4,7 +4,8 @@ use super::engine::Samples;
 use super::model_file::FeatureSettings;
 use super::settings::Settings;
 use crate::dataset::{
-    Dataset, Normaliser, Segments, Source, SplitRule, class_weights_balanced, split,
+    Dataset, Groups, KnownSplit, Normaliser, Segments, Source, SplitRule, class_weights_balanced,
+    split_grouped,
 };
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -32,6 +33,12 @@ pub struct Task {
     pub synthetic: bool,
     /// One line for people.
     pub description: String,
+    /// What else there is to say about the data: what was grouped, what is there twice.
+    pub notes: Vec<String>,
+    /// Who trains and who validates, by content.
+    pub split: KnownSplit,
+    /// The same as lines for people, and for `--split`.
+    pub split_text: String,
     /// Hash of genres, tracks, segments, labels and split: equal for the same data and settings. Feature values are left out,
     /// since they differ in their last bits from machine to machine.
     pub fingerprint: String,
@@ -77,7 +84,10 @@ impl Task {
     /// # Errors
     /// When too little is left to train or validate on.
     pub fn new(mut dataset: Dataset, s: &Settings) -> Result<Self> {
-        let parts = split(&dataset, &split_rule(s)?)?;
+        let groups = Groups::of(&dataset);
+        let parts = split_grouped(&dataset, &groups, &split_rule(s)?)?;
+        let mut notes = std::mem::take(&mut dataset.notes);
+        notes.extend(groups.notes(&dataset, &parts));
         let train = dataset.samples_of(&parts.train);
         let validation = dataset.samples_of(&parts.validation);
         let normaliser = Normaliser::fit(&dataset, &train)?;
@@ -108,6 +118,7 @@ impl Task {
             validation.len()
         );
         let fingerprint = fingerprint(&dataset, &[&train, &validation]);
+        let (split, split_text) = (KnownSplit::new(&dataset, &parts), parts.to_text(&dataset));
         let frames = dataset.frames;
         let mut x = dataset.take_x();
         normaliser.apply(&mut x, frames)?;
@@ -127,6 +138,9 @@ impl Task {
             normaliser,
             synthetic: dataset.synthetic,
             description,
+            notes,
+            split,
+            split_text,
             fingerprint,
         })
     }

@@ -119,6 +119,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             best: Vec::new(),
             saved: 0,
         };
+        trainer.save_split()?;
         trainer.save_checkpoint()?;
         Ok(trainer)
     }
@@ -139,7 +140,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
         if checkpoint.progress.task != task.fingerprint {
             return Err(Error::file(
                 run,
-                "the data is not what the run was trained on (other tracks, genres or segments); give it back what it had, or start a new run",
+                "the data is not what the run was trained on (other tracks, genres, segments or groups); give it back what it had, or start a new run",
             ));
         }
         engine
@@ -159,6 +160,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             best: checkpoint.best,
         };
         remove_leftovers(&trainer.run)?;
+        trainer.save_split()?;
         // The run may have ended between the checkpoint and the files that follow from it.
         if !trainer.best.is_empty() {
             trainer
@@ -363,6 +365,10 @@ impl<'a, 'g> Trainer<'a, 'g> {
         }
     }
 
+    fn save_split(&self) -> Result<()> {
+        atomic_write(self.run.join("split.txt"), self.task.split_text.as_bytes())
+    }
+
     fn save_history(&self) -> Result<()> {
         atomic_write(
             self.run.join("history.csv"),
@@ -377,6 +383,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             features: self.task.features.clone(),
             normaliser: self.task.normaliser.clone(),
             synthetic: self.task.synthetic,
+            split: Some(self.task.split.clone()),
             weights,
         }
     }

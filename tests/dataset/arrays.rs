@@ -97,3 +97,67 @@ fn a_saved_set_comes_back() {
             .contains(".safetensors, .npz or .npy")
     );
 }
+
+/// Class names from another tool: a safetensors file says them in its metadata, NumPy files in an array of strings.
+#[test]
+fn labels_name_the_classes() {
+    use npyz::WriterBuilder;
+    use safetensors::tensor::{Dtype, TensorView};
+
+    let x: Vec<f32> = (0..24).map(|i| (i * i) as f32).collect();
+    let y = [0i64, 0, 2, 2];
+    let write = |labels: &str| {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("set.safetensors");
+        let x = TensorView::new(Dtype::F32, vec![4, 2, 3], bytemuck::cast_slice(&x)).unwrap();
+        let y = TensorView::new(Dtype::I64, vec![4], bytemuck::cast_slice(&y)).unwrap();
+        let metadata = [("labels".to_string(), labels.to_string())].into();
+        fs::write(
+            &path,
+            safetensors::serialize([("x", x), ("y", y)], Some(metadata)).unwrap(),
+        )
+        .unwrap();
+        Dataset::open(&path, &Options::default(), crate::QUIET).map_err(|e| e.to_string())
+    };
+    for (labels, wanted) in [
+        (r#"["jazz", "none", "rock"]"#, ["jazz", "none", "rock"]),
+        // One for each sample.
+        (r#"["jazz", "jazz", "rock", "rock"]"#, ["jazz", "1", "rock"]),
+    ] {
+        assert_eq!(write(labels).unwrap().genres, wanted);
+    }
+    for (labels, part) in [
+        (r#"["jazz", "rock"]"#, "label 2, but labels go from 0 to 1"),
+        (r#"["jazz", "jazz", "rock"]"#, "two classes have the name"),
+        (r#"["jazz", "rock", "rock", "rock"]"#, "sample 1 of class 0"),
+        ("jazz, rock", "a JSON list"),
+    ] {
+        let error = write(labels).unwrap_err();
+        assert!(
+            error.contains("set.safetensors") && error.contains(part),
+            "{error}"
+        );
+    }
+
+    let dir = TempDir::new().unwrap();
+    for name in ["x.npy", "y.npy"] {
+        fs::copy(fixture(name), dir.path().join(name)).unwrap();
+    }
+    let mut file = fs::File::create(dir.path().join("labels.npy")).unwrap();
+    let mut npy = npyz::WriteOptions::<String>::new()
+        .dtype(npyz::DType::parse("'<U9'").unwrap())
+        .shape(&[3])
+        .writer(&mut file)
+        .begin_nd()
+        .unwrap();
+    npy.extend(["blues", "hip-hop", "fünf"].map(String::from))
+        .unwrap();
+    npy.finish().unwrap();
+    let set = open(&dir.path().join("x.npy"), &Options::default());
+    assert_eq!(set.genres, ["blues", "hip-hop", "fünf"]);
+    assert!(
+        set.notes[0].contains("neither track nor names"),
+        "{:?}",
+        set.notes
+    );
+}

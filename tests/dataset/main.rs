@@ -4,6 +4,8 @@
 mod arrays;
 mod cache;
 mod folders;
+mod groups;
+mod layouts;
 mod splits;
 
 use std::fs;
@@ -31,7 +33,8 @@ fn numbers(tracks: &[usize], segments: usize) -> Dataset {
         .flat_map(|track| (0..segments).map(move |segment| Sample { track, segment }))
         .collect();
     let x = (0..samples.len() * 6)
-        .map(|i| ((i * 37) % 101) as f32 - 20.0)
+        // No two samples alike: what is alike belongs together.
+        .map(|i| ((i * 37) % 101) as f32 - 20.0 + (i / 6) as f32 / 1024.0)
         .collect();
     let genres = (0..tracks.len()).map(|g| format!("g{g}")).collect();
     Dataset::from_parts(genres, all, samples, (2, 3), x).unwrap()

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gtzan_gpu::dataset::{
-    Dataset, Sample, Split, SplitRule, Track, class_weights_balanced, epoch_order, split,
+    Dataset, GroupBy, Sample, Split, SplitRule, Track, class_weights_balanced, epoch_order, split,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use crate::groups::named;
 use crate::numbers;
 
 /// Fails if a track is on two sides, or a sample is.
@@ -228,3 +229,39 @@ fn an_epoch_order_is_a_permutation_of_seed_and_epoch_alone() {
 }
 
 const PINNED_ORDER: [u32; 10] = [7, 1, 5, 4, 6, 9, 3, 8, 2, 0];
+
+#[test]
+fn a_genre_of_one_recording_says_so() {
+    let names: Vec<String> = ["a/a.001.0", "a/a.001.1", "a/a.001.2", "b/b.001", "b/b.002"]
+        .map(String::from)
+        .to_vec();
+    let error = split(
+        &named(&names),
+        &SplitRule::Stratified {
+            fraction: 0.2,
+            seed: 1,
+        },
+    )
+    .unwrap_err()
+    .to_string();
+    for part in [
+        "genre a has 3 usable tracks",
+        "1 recording",
+        "a/a.001.0",
+        "--group-by file",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let mut set = named(&names);
+    set.group_by = GroupBy::File;
+    assert!(
+        split(
+            &set,
+            &SplitRule::Stratified {
+                fraction: 0.2,
+                seed: 1
+            }
+        )
+        .is_ok()
+    );
+}

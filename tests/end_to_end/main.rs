@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod known;
 mod mistakes;
 mod options;
 mod place;

@@ -5,7 +5,7 @@ use gtzan_gpu::audio::au::write_pcm16;
 use serde_json::Value;
 
 /// Two genres of six songs of 0.5 s: low tones and high tones.
-fn songs(place: &Place) {
+pub fn songs(place: &Place) {
     for (genre, base) in [("high", 3000.0), ("low", 200.0)] {
         std::fs::create_dir_all(place.path("songs").join(genre)).expect("a folder");
         for i in 0..6 {
@@ -23,7 +23,7 @@ fn songs(place: &Place) {
     std::fs::write(place.path("ears.toml"), model).expect("written");
 }
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 

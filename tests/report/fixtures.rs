@@ -146,6 +146,7 @@ pub fn fixture(name: &str) -> RunReport {
         model: "seed".into(),
         parameters: 439_306,
         data: "genres: 1000 tracks, 10 genres, 7990 training and 2000 validation segments".into(),
+        notes: vec!["identical content, kept on one side: pop/a <b> = pop/b".into()],
         synthetic: false,
         device: "llvmpipe (LLVM 15.0.6, 256 bits), Vulkan, Mesa 22.3.6".into(),
         version: "0.1.0".into(),

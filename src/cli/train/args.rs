@@ -1,6 +1,6 @@
 //! Options of `train`: the command line over a `--config` file over the defaults.
 
-use crate::dataset::Segments;
+use crate::dataset::{GroupBy, Segments};
 use crate::error::{Error, Result};
 use crate::features::Definition;
 use crate::train::Settings;
@@ -90,6 +90,10 @@ pub struct TrainArgs {
     /// Cross-validation: the fold that validates, from 0 [default: 0]
     #[arg(long, requires = "folds")]
     fold: Option<usize>,
+    /// What stays on one side of the split: recording (pieces and copies by name), folder (also an album or artist below
+    /// its genre), or file (each by itself); identical files always do [default: recording]
+    #[arg(long, value_name = "WHAT")]
+    group_by: Option<GroupBy>,
     /// Which 3 s segments of a track: first or all [default: first]
     #[arg(long, value_parser = segments)]
     segments: Option<Segments>,
@@ -207,6 +211,7 @@ impl TrainArgs {
         set(&mut s.split, &self.split);
         set_option(&mut s.folds, &self.folds);
         set(&mut s.fold, &self.fold);
+        set(&mut s.group_by, &self.group_by);
         set(&mut s.segments, &self.segments);
         set(&mut s.features, &self.features);
         s.shuffle &= !self.no_shuffle;

@@ -7,7 +7,7 @@ pub use args::{TrainArgs, segments};
 pub use show::print_matrix;
 
 use super::console;
-use crate::dataset::{Dataset, Options, Segments, split};
+use crate::dataset::{Dataset, Options, Segments};
 use crate::error::{Error, Result};
 use crate::features::Definition;
 use crate::fsutil::atomic_write;
@@ -16,7 +16,7 @@ use crate::nn::Model;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Recipe, Settings, Task, Trainer, split_rule,
+    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Recipe, Settings, Task, Trainer,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -199,6 +199,7 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
         strict: s.strict,
         cache: args.cache.folder(),
         threads: s.threads,
+        group_by: s.group_by,
     };
     let dataset = match &s.data {
         Some(path) => console::with_bar("features", |progress| {
@@ -219,6 +220,14 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     }
     let task = Task::new(dataset, s)?;
     console::line(&format!("data: {}", task.description));
+    for note in &task.notes {
+        // Warnings not only where a log goes.
+        if note.starts_with("warning: ") {
+            console::note(note);
+        } else {
+            console::line(note);
+        }
+    }
     let first_only = s.segments == Segments::First && s.features == Definition::Segment;
     if s.data.as_ref().is_some_and(|d| d.is_dir()) && first_only && task.train.len() < FEW {
         console::note(
@@ -273,25 +282,6 @@ fn open_engine<'g>(
     Ok((fitted, engine))
 }
 
-/// Samples of `dataset` on one side of the split that the run in `run` was trained with.
-pub(super) fn side_of_split(run: &Path, dataset: &Dataset, side: &str) -> Result<Vec<usize>> {
-    let config = run.join("config.toml");
-    if !config.is_file() {
-        return Err(Error::usage(format!(
-            "--side {side} needs a run's folder as MODEL, {} has no config.toml",
-            run.display()
-        )));
-    }
-    let settings = args::read_config(&config)?;
-    let parts = split(dataset, &split_rule(&settings)?)?;
-    let tracks = if side == "train" {
-        parts.train
-    } else {
-        parts.validation
-    };
-    Ok(dataset.samples_of(&tracks))
-}
-
 /// What a model file needs of a data set.
 pub(super) fn feature_options(
     file: &ModelFile,
@@ -322,6 +312,7 @@ pub(super) fn feature_options(
         strict,
         cache,
         threads,
+        group_by: Default::default(),
     })
 }
 

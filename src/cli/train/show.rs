@@ -147,6 +147,8 @@ struct Metrics<'a> {
     version: &'a str,
     synthetic: bool,
     ending: &'a str,
+    /// What was grouped, what is there twice.
+    notes: &'a [String],
     train_accuracy: Option<f64>,
     memory: Memory,
 }
@@ -222,6 +224,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         synthetic: f.task.synthetic,
         ending: f.ending,
+        notes: &f.task.notes,
         train_accuracy,
         memory,
     };
@@ -245,6 +248,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         model: f.model.name.clone(),
         parameters: summary.trainable() as u64,
         data: f.task.description.clone(),
+        notes: f.task.notes.clone(),
         synthetic: f.task.synthetic,
         device: format!("{} ({})", f.gpu.name(), f.gpu.driver()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -260,7 +264,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
     console::line(&format!("saved in {}:", f.run.display()));
     console::line("  model.safetensors       the best weights, with all that predicting needs");
     console::line("  checkpoint.safetensors  to go on with --resume");
-    console::line("  history.csv, metrics.json, config.toml, plots/*.svg");
+    console::line("  history.csv, metrics.json, config.toml, split.txt, plots/*.svg");
     console::line(&format!("  {}", html.display()));
     Ok(())
 }

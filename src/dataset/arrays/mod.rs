@@ -7,17 +7,20 @@
 //! | `y` | (n), any integer | the class of each sample, from 0 |
 //! | `track` | (n), any integer | optional: samples of one number are one recording and stay on one side of a split |
 //! | `segment` | (n), any integer | optional: the place of the sample in its recording |
-//! | `genres` | strings (classes) | optional: the names of the classes (`.npz`) |
+//! | `labels` | strings (classes) or (n) | optional: the names of the classes, or the name of each sample's class |
+//! | `genres` | strings (classes) | optional: the same, as this program writes it (`.npz`) |
 //! | `names` | strings (n) | optional: the recording of each sample (`.npz`); groups like `track` |
+//! | `content_id` | strings (n) | optional: what each sample's track is known by, 16 hexadecimal digits (`.npz`) |
 //!
-//! In a safetensors file, names, feature definition and origin are JSON in the metadata. Without
+//! In a safetensors file, which has no strings, names, feature definition and origin are JSON in the
+//! metadata; another tool writes its class names there as a JSON list under `labels`. Without
 //! `track` and `names` every sample counts as a recording of its own.
 
 mod npy;
 mod tensors;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, View};
@@ -38,7 +41,10 @@ struct Arrays {
     track: Option<Vec<i64>>,
     segment: Option<Vec<i64>>,
     genres: Option<Vec<String>>,
+    labels: Option<Vec<String>>,
     names: Option<Vec<String>>,
+    /// As text, one for each sample.
+    content: Option<Vec<String>>,
     definition: Option<Definition>,
     synthetic: bool,
 }
@@ -84,7 +90,7 @@ fn unknown_ending(path: &Path, what: &str) -> Error {
 
 impl Arrays {
     /// Checks everything that a file from elsewhere can get wrong.
-    fn into_dataset(self, path: &Path) -> Result<Dataset> {
+    fn into_dataset(mut self, path: &Path) -> Result<Dataset> {
         let (n, rows, frames) = match self.x_shape[..] {
             [n, rows, frames] | [n, 1, rows, frames] | [n, rows, frames, 1] => (n, rows, frames),
             _ => {
@@ -113,6 +119,7 @@ impl Arrays {
             ("track", self.track.as_ref().map(Vec::len)),
             ("segment", self.segment.as_ref().map(Vec::len)),
             ("names", self.names.as_ref().map(Vec::len)),
+            ("content_id", self.content.as_ref().map(Vec::len)),
         ];
         for (name, count) in counts {
             if let Some(count) = count
@@ -123,13 +130,56 @@ impl Arrays {
                 )));
             }
         }
+        if self.genres.is_none() {
+            self.genres = self.genres_of_labels()?;
+        }
         let genres = self.class_names()?;
         let (tracks, samples) = self.tracks()?;
+        let mut contents = vec![None; tracks.len()];
+        for (sample, text) in samples.iter().zip(self.content.iter().flatten()) {
+            contents[sample.track] = Some(text.parse()?);
+        }
         let mut dataset = Dataset::from_parts(genres, tracks, samples, (rows, frames), self.x)?;
+        for (own, given) in dataset.contents.iter_mut().zip(contents) {
+            *own = given.unwrap_or(*own);
+        }
+        if self.track.is_none() && self.names.is_none() {
+            dataset.notes.push(
+                "the file has neither track nor names, so each sample counts as a recording of its own: if several were cut from one, validation is too easy; add an array track with the recording's number".into(),
+            );
+        }
         dataset.definition = self.definition;
         dataset.synthetic = self.synthetic;
         dataset.source = Source::File(path.to_path_buf());
         Ok(dataset)
+    }
+
+    /// The classes' names that `labels` gives: one for each class, or one for each sample.
+    fn genres_of_labels(&self) -> Result<Option<Vec<String>>> {
+        let Some(labels) = &self.labels else {
+            return Ok(None);
+        };
+        let classes = self.y.iter().max().map_or(0, |&max| max.saturating_add(1));
+        let distinct = labels.iter().collect::<HashSet<_>>().len() == labels.len();
+        if labels.len() != self.y.len() || distinct {
+            return Ok(Some(labels.clone()));
+        }
+        let mut names: BTreeMap<i64, &String> = BTreeMap::new();
+        for (i, (y, label)) in self.y.iter().zip(labels).enumerate() {
+            let first = *names.entry(*y).or_insert(label);
+            if first != label {
+                return Err(Error::data(format!(
+                    "sample {i} of class {y} is {label:?} in labels, but earlier samples of that class are {first:?}"
+                )));
+            }
+        }
+        // A class that no sample has keeps its number; what is no class at all is refused with the other labels.
+        let classes = usize::try_from(classes).unwrap_or(0).min(self.y.len());
+        let name = |c: usize| match names.get(&(c as i64)) {
+            Some(name) => (*name).clone(),
+            None => c.to_string(),
+        };
+        Ok(Some((0..classes).map(name).collect()))
     }
 
     /// The classes' names; `0`, `1`, ... if the file has none. Every label is checked.
@@ -157,6 +207,14 @@ impl Arrays {
                     None => format!("there are {n} samples"),
                 }
             )));
+        }
+        if let Some(names) = &self.genres {
+            let mut seen = HashSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+                return Err(Error::data(format!(
+                    "two classes have the name {twice:?}: give each its own"
+                )));
+            }
         }
         Ok(match &self.genres {
             Some(names) => names.clone(),

@@ -41,7 +41,14 @@ pub(super) fn read_npz(path: &Path) -> Result<Arrays> {
             return Err(Error::file(path, message));
         }
     }
-    for name in ["track", "segment", "genres", "names"] {
+    for name in [
+        "track",
+        "segment",
+        "genres",
+        "labels",
+        "names",
+        "content_id",
+    ] {
         array(name, &mut arrays)?;
     }
     Ok(arrays)
@@ -53,10 +60,17 @@ pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
         ("x", path.to_path_buf(), true),
         ("y", companion(path, "y")?, true),
         ("track", companion(path, "track")?, false),
+        ("labels", companion(path, "labels")?, false),
     ];
     for (name, path, needed) in companions {
         if !needed && !path.exists() {
             continue;
+        }
+        if path.exists() && !path.is_file() {
+            return Err(Error::file(
+                &path,
+                format!("is no file, but must be the array {name}"),
+            ));
         }
         let file = File::open(&path)
             .map_err(|e| Error::file(&path, format!("can't be read as the array {name} ({e})")))?;
@@ -101,6 +115,10 @@ impl Arrays {
             "track" => self.track = Some(integers(name, array)?),
             "segment" => self.segment = Some(integers(name, array)?),
             "genres" => self.genres = Some(strings(name, array)?),
+            "content_id" => self.content = Some(strings(name, array)?),
+            // Other tools also call the numbers labels.
+            "labels" if kind(&array).is_some_and(|(t, _)| is_number(t)) => {}
+            "labels" => self.labels = Some(strings(name, array)?),
             _ => self.names = Some(strings(name, array)?),
         }
         Ok(())
@@ -161,6 +179,13 @@ fn kind<R: Read>(array: &NpyFile<R>) -> Option<(TypeChar, u64)> {
     }
 }
 
+fn is_number(kind: TypeChar) -> bool {
+    matches!(
+        kind,
+        TypeChar::Int | TypeChar::Uint | TypeChar::Float | TypeChar::Bool
+    )
+}
+
 fn floats<R: Read>(array: NpyFile<R>) -> Result<Vec<f32>, Problem> {
     match kind(&array) {
         Some((TypeChar::Float, 4)) => all("x", array, |v: f32| v),
@@ -204,15 +229,11 @@ fn strings<R: Read>(name: &str, array: NpyFile<R>) -> Result<Vec<String>, Proble
 }
 
 pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
-    let names = |texts: Vec<&str>| texts.into_iter().map(String::from).collect::<Vec<_>>();
-    let genres = names(dataset.genres.iter().map(String::as_str).collect());
-    let tracks = names(
-        dataset
-            .samples
-            .iter()
-            .map(|s| dataset.tracks[s.track].name.as_str())
-            .collect(),
-    );
+    let of_tracks = |text: &dyn Fn(usize) -> String| -> Vec<String> {
+        dataset.samples.iter().map(|s| text(s.track)).collect()
+    };
+    let tracks = of_tracks(&|t| dataset.tracks[t].name.clone());
+    let contents = of_tracks(&|t| dataset.contents[t].to_string());
     write_atomically(path, |temporary| {
         let mut fill = || -> io::Result<()> {
             let mut npz = NpzWriter::new(BufWriter::new(temporary.as_file_mut()));
@@ -234,7 +255,11 @@ pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
                 array.extend(values)?;
                 array.finish()?;
             }
-            for (name, values) in [("genres", &genres), ("names", &tracks)] {
+            for (name, values) in [
+                ("genres", &dataset.genres),
+                ("names", &tracks),
+                ("content_id", &contents),
+            ] {
                 let longest = values
                     .iter()
                     .map(|v| v.chars().count())

@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use super::{Arrays, F32Tensor, write_atomically};
-use crate::dataset::Dataset;
+use crate::dataset::{ContentId, Dataset};
 use crate::error::{Error, Result};
 use crate::features::Definition;
 
@@ -22,6 +22,9 @@ struct About {
     genres: Vec<String>,
     /// The name of each track number.
     tracks: Vec<String>,
+    /// What each track number is known by.
+    #[serde(default)]
+    contents: Vec<ContentId>,
     #[serde(default)]
     definition: Option<Definition>,
     #[serde(default)]
@@ -55,10 +58,24 @@ pub(super) fn read(path: &Path) -> Result<Arrays> {
         segment,
         ..Arrays::default()
     };
+    let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));
+    if let Some(json) = labels {
+        arrays.labels = Some(serde_json::from_str(json).map_err(|e| {
+            Error::file(
+                path,
+                format!("its metadata labels is not understood ({e}); a JSON list of the classes' names is"),
+            )
+        })?);
+    }
     if let Some(about) = about {
         if let Some(track) = &arrays.track {
             let name = |&t: &i64| about.tracks.get(usize::try_from(t).ok()?).cloned();
             arrays.names = track.iter().map(name).collect();
+        }
+        if let Some(track) = &arrays.track {
+            let content = |&t: &i64| about.contents.get(usize::try_from(t).ok()?);
+            let texts = track.iter().map(|t| content(t).map(ContentId::to_string));
+            arrays.content = texts.collect();
         }
         arrays.genres = Some(about.genres);
         arrays.definition = about.definition;
@@ -182,6 +199,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
     let about = About {
         genres: dataset.genres.clone(),
         tracks: dataset.tracks.iter().map(|t| t.name.clone()).collect(),
+        contents: dataset.contents.clone(),
         definition: dataset.definition,
         synthetic: dataset.synthetic,
     };
