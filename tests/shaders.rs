@@ -5,24 +5,66 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use std::path::{Path, PathBuf};
 
-fn shaders() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")
+}
+
+/// Every file with this ending below a folder.
+fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![root];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("shaders/ is a folder") {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "wgsl") {
+            } else if path.extension().is_some_and(|e| e == ending) {
                 let text = std::fs::read_to_string(&path).expect("text");
                 found.push((path, text));
             }
         }
     }
     found.sort();
-    assert!(found.len() > 20, "only {} shaders found", found.len());
     found
+}
+
+/// The arguments of every `kernel!(..)` in the sources: a file and the pieces that it stands on.
+fn kernels() -> Vec<Vec<String>> {
+    let mut found = std::collections::BTreeSet::new();
+    for (_, text) in files("src", "rs") {
+        for call in text.split("kernel!(").skip(1) {
+            let arguments = call.split(')').next().unwrap_or_default();
+            let strings: Vec<String> = arguments
+                .split('"')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
+            if arguments.trim_start().starts_with('"') {
+                found.insert(strings);
+            }
+        }
+    }
+    // The example in the macro's own documentation is among them.
+    assert!(found.len() > 80, "only {} kernels found", found.len());
+    found.into_iter().collect()
+}
+
+/// Every kernel whole: its file, then its pieces; under the file's path.
+fn shaders() -> Vec<(PathBuf, String)> {
+    let read = |name: &str| {
+        let path = root().join(format!("{name}.wgsl"));
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let whole = |names: Vec<String>| {
+        let mut text = read(&names[0]);
+        for piece in &names[1..] {
+            text.push('\n');
+            text.push_str(&read(&format!("lib/{piece}")));
+        }
+        (PathBuf::from(names.join(" + ")), text)
+    };
+    kernels().into_iter().map(whole).collect()
 }
 
 /// Whether a file uses wgpu's experimental matrix units: no part of WGSL, so tint does not know them, and nothing that naga can
@@ -149,9 +191,13 @@ fn tint_accepts_every_shader_where_it_is_installed() {
 }
 
 #[test]
-fn every_shader_starts_with_its_five_line_header() {
-    for (path, text) in shaders() {
+fn every_kernel_starts_with_its_five_line_header_and_every_piece_says_what_it_is() {
+    for (path, text) in files("shaders", "wgsl") {
         let header = text.lines().take_while(|l| l.starts_with("//")).count();
+        if path.starts_with(root().join("lib")) {
+            assert!(header >= 1, "{}: no header", path.display());
+            continue;
+        }
         assert!(header >= 5, "{}: {header} header lines", path.display());
         let rung = text
             .lines()
@@ -166,33 +212,20 @@ fn every_shader_starts_with_its_five_line_header() {
 }
 
 #[test]
-fn every_shader_is_used_by_the_sources() {
-    let mut sources = String::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("src") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                sources.push_str(&std::fs::read_to_string(&path).expect("text"));
-            }
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    for (path, _) in shaders() {
+fn every_file_is_part_of_a_kernel() {
+    let kernels = kernels();
+    for (path, _) in files("shaders", "wgsl") {
         let name = path
-            .strip_prefix(&root)
+            .strip_prefix(root())
             .expect("below shaders")
-            .with_extension("");
-        let call = format!(
-            "kernel!(\"{}\")",
-            name.display().to_string().replace('\\', "/")
-        );
-        assert!(
-            sources.contains(&call),
-            "{} is used nowhere",
-            path.display()
-        );
+            .with_extension("")
+            .display()
+            .to_string()
+            .replace('\\', "/");
+        let used = match name.strip_prefix("lib/") {
+            Some(piece) => kernels.iter().any(|k| k[1..].iter().any(|p| p == piece)),
+            None => kernels.iter().any(|k| k[0] == name),
+        };
+        assert!(used, "{} is used nowhere", path.display());
     }
 }

@@ -4,8 +4,6 @@
 // Traffic: reads p once: nothing beside its launch; what it saves is reading anything back in the middle of an epoch.
 // Next rung: none.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, classes: u32, pad0: u32, pad1: u32 }
 
 @group(0) @binding(0) var<storage, read_write> totals: array<f32>;

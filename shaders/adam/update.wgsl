@@ -4,8 +4,6 @@
 // Traffic: reads p, g, m, v and writes p, m, v: 14 operations per 28 bytes, memory-bound. One launch for the whole model.
 // Next rung: none in f32; moments kept in 16 bits would save a quarter of the bytes.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 // rate1 = 1 - beta1, rate2 = 1 - beta2, rounded once on the host: 1 - 0.999 in f32 is off by 5e-5 of itself.
 struct Params { quads: u32, rate1: f32, rate2: f32, epsilon: f32, weight_decay: f32, pad0: u32, pad1: u32, pad2: u32 }
 
@@ -18,9 +16,8 @@ struct Params { quads: u32, rate1: f32, rate2: f32, epsilon: f32, weight_decay: 
 @group(0) @binding(6) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let i = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * groups.x * 64u + id.x;
     if i >= params.quads {
         return;
     }

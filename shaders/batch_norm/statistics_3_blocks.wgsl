@@ -4,37 +4,10 @@
 // Traffic: reads x once, 4 operations per 4 bytes; loads in flight eight at a time. One barrier per row instead of fourteen.
 // Next rung: none; on a GPU rung 2 keeps more memory requests in flight (64 invocations a row), here the loads are what counts.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
-struct Params { samples: u32, channels: u32, spatial: u32, training: u32, epsilon: f32, layer: u32, threshold: u32, scale: f32 }
-
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> partial: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> step: Step;
 @group(0) @binding(3) var<uniform> params: Params;
-
-// A sum and what rounding took from it: high + low carries about twice the digits of one f32.
-struct Sum { high: f32, low: f32 }
-
-var<private> zero: u32; // a reserved word of step
-
-// x itself. Compilers may treat floats as real numbers, for which low below is 0, and would delete it; they can't see through this,
-// because only the host knows that the reserved words of Step are 0.
-fn opaque(x: f32) -> f32 {
-    return bitcast<f32>(bitcast<u32>(x) ^ zero);
-}
-
-// a + v with the rounding error of the addition in low (TwoSum, Knuth 1969; as a sum: Ogita, Rump & Oishi 2005).
-fn add(a: Sum, v: f32) -> Sum {
-    let high = opaque(a.high + v);
-    let of_v = opaque(high - a.high); // the part of v that arrived
-    return Sum(high, a.low + ((a.high - (high - of_v)) + (v - of_v)));
-}
-
-// Two sums together.
-fn join(a: Sum, b: Sum) -> Sum {
-    return add(Sum(a.high, a.low + b.low), b.high);
-}
 
 // What is known of some values: how many, their sum, the sum of squared distances from their average.
 struct Moments { count: f32, sum: Sum, squares: Sum }

@@ -4,15 +4,6 @@
 // Traffic: as backward_bias_1_tree, in a quarter of the loads: a vec4 of dy and one word of argmax (or a vec4 of y) per 4 additions.
 // Next rung: fused into the gradient of w, which reads the same dy.
 
-struct Params {
-    n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]
-    k: u32, kh: u32, kw: u32,                         // w: [K,C,KH,KW]
-    stride_h: u32, stride_w: u32, pad_top: u32, pad_left: u32,
-    oh: u32, ow: u32,                                 // the convolution: [N,K,OH,OW]
-    ph: u32, pw: u32,                                 // y and dy: [N,K,PH,PW]; OH, OW, or half of them when pooled
-    reserved: u32,
-}
-
 override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;

@@ -4,17 +4,6 @@
 // Traffic: two to three loads (8-12 bytes) per multiply-add, at most 1/4 FLOP per byte; K*C*KH*KW invocations with long loops: few for a GPU.
 // Next rung: all taps and several channels of one filter per invocation, pixels split over lanes and added up at the end.
 
-struct Params {
-    n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]
-    k: u32, kh: u32, kw: u32,                         // w: [K,C,KH,KW]
-    stride_h: u32, stride_w: u32, pad_top: u32, pad_left: u32,
-    oh: u32, ow: u32,                                 // the convolution: [N,K,OH,OW]
-    ph: u32, pw: u32,                                 // y and dy: [N,K,PH,PW]; OH, OW, or half of them when pooled
-    reserved: u32,
-}
-
-override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
-
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -23,23 +12,12 @@ override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 
 // dy[n,k,i,j] seen through the epilogue: the gradient of the convolution before ReLU and pooling.
 fn gradient(n: u32, k: u32, i: u32, j: u32) -> f32 {
-    if EPILOGUE == 2u {
-        let p = i / 2u;
-        let q = j / 2u;
-        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
-        let at = ((n * params.k + k) * params.ph + p) * params.pw + q;
-        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
-        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
-    }
-    let at = ((n * params.k + k) * params.oh + i) * params.ow + j;
-    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
-    return dy[at];
+    return through_epilogue(n * params.k + k, i, j, params.oh, params.ow);
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let index = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
     if index >= params.k * params.c * params.kh * params.kw { return; }
     let v = index % params.kw;
     let u = index / params.kw % params.kh;

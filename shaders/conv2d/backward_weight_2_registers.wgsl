@@ -4,42 +4,6 @@
 // Traffic: per pixel 4 loads of g (and mask) and 3 of x, the window slides along the row: 36 multiply-adds for 7-11 loads, 2 FLOP per byte.
 // Next rung: tiles of g and x in workgroup memory, so that 8 filter quads and 16 channels share them.
 
-struct Params {
-    n: u32, c: u32, h: u32, w: u32,   // x: [N,C,H,W]
-    k: u32,                           // dw: [K,C,3,3]; the convolution: [N,K,H,W]
-    ph: u32, pw: u32,                 // dy: [N,K,PH,PW]; H, W, or half of them when pooled
-    splits: u32,                      // the N*H rows are shared out to this many partial sums
-}
-
-override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> mask: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
-
-// The gradient of the convolution before ReLU and pooling: dy[n,k,i,j] seen through the epilogue.
-fn gradient(n: u32, k: u32, i: u32, j: u32) -> f32 {
-    if EPILOGUE == 2u {
-        let p = i / 2u;
-        let q = j / 2u;
-        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
-        let at = ((n * params.k + k) * params.ph + p) * params.pw + q;
-        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
-        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
-    }
-    let at = ((n * params.k + k) * params.h + i) * params.w + j;
-    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
-    return dy[at];
-}
-
-// x[n,c,i,j], zero outside. Unsigned: -1 wraps round to a huge number.
-fn pixel(n: u32, c: u32, i: u32, j: u32) -> f32 {
-    if i >= params.h || j >= params.w { return 0.0; }
-    return x[((n * params.c + c) * params.h + i) * params.w + j];
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let index = group.x * 64u + lane;
@@ -48,10 +12,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if k >= params.k { return; }
     let last = params.k - 1u;                         // a filter beyond it repeats it and is not written
 
-    // Splits differ by at most one row.
-    let rows = params.n * params.h;
-    let from_row = rows / params.splits * group.y + min(group.y, rows % params.splits);
-    let to_row = from_row + rows / params.splits + u32(group.y < rows % params.splits);
+    let split = rows_of(group.y);
+    let from_row = split.x;
+    let to_row = split.y;
 
     var sum: array<vec4<f32>, 9>;                     // element u*3+v, component: filter
     for (var row = from_row; row < to_row; row++) {

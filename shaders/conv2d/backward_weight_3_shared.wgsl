@@ -4,42 +4,6 @@
 // Traffic: 512 floats of g and 864 of x per 73,728 multiply-adds: 27 FLOP per byte from memory; inside, one vec4 and 3 floats per 36 multiply-adds.
 // Next rung: lanes are channels, four pixels share a vec4, and g crosses lanes by shuffles instead of through workgroup memory.
 
-struct Params {
-    n: u32, c: u32, h: u32, w: u32,   // x: [N,C,H,W]
-    k: u32,                           // dw: [K,C,3,3]; the convolution: [N,K,H,W]
-    ph: u32, pw: u32,                 // dy: [N,K,PH,PW]; H, W, or half of them when pooled
-    splits: u32,                      // the N*H rows are shared out to this many partial sums
-}
-
-override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> mask: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
-
-// The gradient of the convolution before ReLU and pooling: dy[n,k,i,j] seen through the epilogue.
-fn gradient(n: u32, k: u32, i: u32, j: u32) -> f32 {
-    if EPILOGUE == 2u {
-        let p = i / 2u;
-        let q = j / 2u;
-        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
-        let at = ((n * params.k + k) * params.ph + p) * params.pw + q;
-        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
-        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
-    }
-    let at = ((n * params.k + k) * params.h + i) * params.w + j;
-    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
-    return dy[at];
-}
-
-// x[n,c,i,j], zero outside. Unsigned: -1 wraps round to a huge number.
-fn pixel(n: u32, c: u32, i: u32, j: u32) -> f32 {
-    if i >= params.h || j >= params.w { return 0.0; }
-    return x[((n * params.c + c) * params.h + i) * params.w + j];
-}
-
 const PIXELS: u32 = 16u;                              // pixels of a row per stage
 const PITCH: u32 = 57u;                               // of a channel's 3 x 18 floats in memory: odd, so that 16 channels hit 16 banks
 const IMAGE: u32 = 16u * PITCH;
@@ -72,10 +36,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let k = group.y * 32u;
     let channel = lane % 16u;
     let quad = lane / 16u;
-    // Splits differ by at most one row.
-    let rows = params.n * params.h;
-    let from_row = rows / params.splits * group.z + min(group.z, rows % params.splits);
-    let to_row = from_row + rows / params.splits + u32(group.z < rows % params.splits);
+    let split = rows_of(group.z);
+    let from_row = split.x;
+    let to_row = split.y;
     let segments = (params.w + PIXELS - 1u) / PIXELS;
     let stages = (to_row - from_row) * segments;
 

@@ -4,22 +4,10 @@
 // Traffic: 24 loads of x and 36 of w per 288 multiply-adds: 2.4 FLOP per byte, ten times forward_1_naive's; w is the same for the whole workgroup.
 // Next rung: a workgroup shares its x and w through workgroup memory, so that 256 invocations load each value once.
 
-struct Params {
-    first: u32,                  // x holds samples first, first+1, … of the batch; the grid says how many
-    c: u32, h: u32, w: u32,      // x: [chunk,C,H,W]
-    k: u32,                      // w: [K,C,3,3]; the convolution: [N,K,H,W]
-    ph: u32, pw: u32,            // y: [N,K,PH,PW]; H, W, or half of them when pooled
-    reserved: u32,
-}
-
-override RELU: u32 = 0u;
-override BIAS: u32 = 1u;       // 0: the gradient of x, which has no bias (b is bound, but not added)
-
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+// y, argmax and params are bound by lib/store_plain or lib/store_pooled.
 
 // x of sample n (within the chunk), channel c, zero outside. Unsigned: -1 wraps round to a huge number.
 fn pixel(n: u32, c: u32, i: u32, j: u32) -> f32 {
@@ -63,16 +51,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
 
     for (var f = 0u; f < 4u; f++) {
-        if k + f < params.k {
-            var z = array<vec4<f32>, 2>(top[f], bottom[f]);
-            for (var a = 0u; a < 2u; a++) {
-                if BIAS == 1u { z[a] += b[k + f]; }
-                if RELU == 1u { z[a] = max(z[a], vec4<f32>(0.0)); }
-                let at = (((params.first + n) * params.k + k + f) * params.h + i + a) * params.w + j;
-                for (var s = 0u; s < 4u; s++) {
-                    if i + a < params.h && j + s < params.w { y[at + s] = z[a][s]; }
-                }
-            }
+        for (var q = 0u; q < 4u; q += 2u) {           // two windows of 2x2
+            store(n, k + f, i, j + q, vec4<f32>(top[f][q], top[f][q + 1u], bottom[f][q], bottom[f][q + 1u]));
         }
     }
 }

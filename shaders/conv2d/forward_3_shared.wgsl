@@ -4,22 +4,10 @@
 // Traffic: 380 floats of x and 1152 of w per 147,456 multiply-adds: 48 FLOP per byte from memory; inside, 4 floats and 2 vec4s per 32 multiply-adds.
 // Next rung: no workgroup memory at all: lanes share through shuffles. It wins on CPU drivers, where a load from workgroup memory costs as much as any.
 
-struct Params {
-    first: u32,                  // x holds samples first, first+1, … of the batch; the grid says how many
-    c: u32, h: u32, w: u32,      // x: [chunk,C,H,W]
-    k: u32,                      // w: [K,C,3,3]; the convolution: [N,K,H,W]
-    ph: u32, pw: u32,            // y: [N,K,PH,PW]; H, W, or half of them when pooled
-    reserved: u32,
-}
-
-override RELU: u32 = 0u;
-override BIAS: u32 = 1u;       // 0: the gradient of x, which has no bias (b is bound, but not added)
-
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+// y, argmax and params are bound by lib/store_plain or lib/store_pooled.
 
 const CHANNELS: u32 = 2u;                             // channels per stage
 const PITCH: u32 = 19u;                               // of an x row in memory: 18 columns, and odd, so that rows start in different banks
@@ -108,17 +96,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
     }
 
+    // The invocation's 2x2 outputs are exactly one window.
     for (var f = 0u; f < 8u; f++) {
-        let filter_ = k + eight * 8u + f;
-        for (var o = 0u; o < 4u; o++) {
-            let row = i + r + o / 2u;
-            let column = j + s + o % 2u;
-            if filter_ < params.k && row < params.h && column < params.w {
-                var z = select(low[o][f % 4u], high[o][f % 4u], f >= 4u);
-                if BIAS == 1u { z += b[filter_]; }
-                if RELU == 1u { z = max(z, 0.0); }
-                y[(((params.first + n) * params.k + filter_) * params.h + row) * params.w + column] = z;
-            }
-        }
+        var z: vec4<f32>;
+        for (var o = 0u; o < 4u; o++) { z[o] = select(low[o][f % 4u], high[o][f % 4u], f >= 4u); }
+        store(n, k + eight * 8u + f, i + r, j + s, z);
     }
 }

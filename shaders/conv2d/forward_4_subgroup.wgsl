@@ -4,24 +4,10 @@
 // Traffic: 20 + 18 vec4 loads per 4608 multiply-adds of a lane, 15 FLOP per byte; w crosses lanes by shuffles, not by loads or memory.
 // Next rung: loads through uniform windows, many times cheaper on a CPU driver: im2col, or with 2.25 to 4 times fewer multiply-adds Winograd.
 
-struct Params {
-    first: u32, n: u32,          // samples first .. first+n of the batch are in this chunk
-    quads: u32,                  // ceil(C/4)
-    k: u32, h: u32, w: u32,      // the convolution: [N,K,H,W]
-    ph: u32, pw: u32,            // y: [N,K,PH,PW]
-    pairs: u32, rows: u32,       // row pairs that are computed; padded rows of a sample
-    pitch: u32,                  // padded columns: even, at least W+1
-    reserved: u32,
-}
-
-override RELU: u32 = 0u;
-override BIAS: u32 = 1u;       // 0: the gradient of x, which has no bias (b is bound, but not added)
-
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+// y, argmax and params are bound by lib/subgroup_plain or lib/subgroup_pooled.
 
 const FILTERS: u32 = 16u;      // outputs of a workgroup: 16 filters x 2 rows x 4 groups of 8 pixels, all in registers
 
@@ -82,22 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
     }
 
-    for (var g = 0u; g < 4u; g++) {
-        let pair = (q + g * 8u) / params.pitch;
-        let column = (q + g * 8u) % params.pitch;
-        let n = pair / params.pairs;
-        let i = pair % params.pairs * 2u;
-        let inside = n < params.n && column < params.w;
-        for (var f = 0u; f < FILTERS; f++) {         // no break: the loop must unroll, or the sums leave their registers
-            let k = group.y * FILTERS + f;
-            if inside && k < params.k {
-                var z = vec2<f32>(top[f][g], bottom[f][g]);
-                if BIAS == 1u { z += b[k]; }
-                if RELU == 1u { z = max(z, vec2<f32>(0.0)); }
-                let at = (((params.first + n) * params.k + k) * params.h + i) * params.w + column;
-                y[at] = z.x;
-                if i + 1u < params.h { y[at + params.w] = z.y; }
-            }
-        }
+    for (var f = 0u; f < FILTERS; f++) {             // no break: the loop must unroll, or the sums leave their registers
+        store(group.y * FILTERS + f, q, lane, top[f], bottom[f]);
     }
 }

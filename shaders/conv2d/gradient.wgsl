@@ -11,8 +11,6 @@ struct Params {
     reserved: u32,
 }
 
-override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
-
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
 @group(0) @binding(2) var<storage, read_write> g: array<f32>;
@@ -20,23 +18,12 @@ override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 
 // The gradient of the convolution before ReLU and pooling: dy[n,c,i,j] seen through the epilogue.
 fn gradient(n: u32, c: u32, i: u32, j: u32) -> f32 {
-    if EPILOGUE == 2u {
-        let p = i / 2u;
-        let q = j / 2u;
-        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
-        let at = ((n * params.c + c) * params.ph + p) * params.pw + q;
-        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
-        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
-    }
-    let at = ((n * params.c + c) * params.h + i) * params.w + j;
-    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
-    return dy[at];
+    return through_epilogue(n * params.c + c, i, j, params.h, params.w);
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let index = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
     if index >= params.n * params.c * params.h * params.w { return; }
     let j = index % params.w;
     let i = index / params.w % params.h;

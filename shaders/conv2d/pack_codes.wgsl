@@ -11,9 +11,8 @@ struct Params { words: u32, reserved0: u32, reserved1: u32, reserved2: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let word = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let word = id.y * groups.x * 64u + id.x;
     if word >= params.words { return; }
     let c = codes[word] & vec4<u32>(255u);
     argmax[word] = c.x | (c.y << 8u) | (c.z << 16u) | (c.w << 24u);

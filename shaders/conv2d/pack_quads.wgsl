@@ -12,8 +12,6 @@ struct Params {
     reserved0: u32, reserved1: u32,
 }
 
-override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
-
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4<f32>>;
@@ -21,17 +19,7 @@ override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 
 // The gradient of the convolution before ReLU and pooling: dy[n,c,i,j] seen through the epilogue.
 fn gradient(n: u32, c: u32, i: u32, j: u32) -> f32 {
-    if EPILOGUE == 2u {
-        let p = i / 2u;
-        let q = j / 2u;
-        if p >= params.ph || q >= params.pw { return 0.0; }   // an odd last row or column is in no window
-        let at = ((n * params.c + c) * params.ph + p) * params.pw + q;
-        let code = extractBits(mask[at / 4u], at % 4u * 8u, 8u);
-        return select(0.0, dy[at], code == i % 2u * 2u + j % 2u);
-    }
-    let at = ((n * params.c + c) * params.h + i) * params.w + j;
-    if EPILOGUE == 1u && !(bitcast<f32>(mask[at]) > 0.0) { return 0.0; }
-    return dy[at];
+    return through_epilogue(n * params.c + c, i, j, params.h, params.w);
 }
 
 @compute @workgroup_size(64)

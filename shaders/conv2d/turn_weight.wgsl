@@ -11,9 +11,8 @@ struct Params { k: u32, c: u32, reserved0: u32, reserved1: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let index = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
     if index >= params.k * params.c * 9u { return; }
     let tap = index % 9u;
     let k = index / 9u % params.k;

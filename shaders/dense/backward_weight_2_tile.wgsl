@@ -6,25 +6,15 @@
 
 struct Params { n: u32, i: u32, o: u32, reserved: u32 }
 
-override RELU: u32 = 0u;
-
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> dw: array<vec4<f32>>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-// dy[n,o] seen through ReLU.
-fn gradient(n: u32, o: u32) -> f32 {
-    let at = n * params.o + o;
-    if RELU == 1u && !(y[at] > 0.0) { return 0.0; }
-    return dy[at];
-}
-
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let index = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
     let quads = params.i / 4u;
     let o = index / quads * 4u;
     let i = index % quads;

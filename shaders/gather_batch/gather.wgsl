@@ -4,8 +4,6 @@
 // Traffic: reads and writes each element once, coalesced; the data set stays on the device, so the host sends 4 bytes per sample.
 // Next rung: whole vec4s, which needs P to be a multiple of 4 (a sample of 187 x 130 is not).
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, per_sample: u32, dataset: u32, order: u32 }
 
 @group(0) @binding(0) var<storage, read> dataset: array<f32>;

@@ -11,9 +11,8 @@ struct Params { planes: u32, area: u32, reserved0: u32, reserved1: u32 }   // pl
 @group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let quad = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let quad = id.y * groups.x * 64u + id.x;
     if quad * 4u >= params.planes * params.area { return; }
     let at = vec4<u32>(quad * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
     let plane = min(at / params.area, vec4<u32>(params.planes - 1u));

@@ -42,33 +42,10 @@ fn pixel(at: u32) -> vec4<f32> {
     return textureLoad(planes, vec2(at % 2048u, at / 2048u));
 }
 
-// Rows first..first+3, one per matrix column: x * rows(..) is the four dot products with x.
-fn rows(a: vec4<f32>, first: u32) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupShuffle(a, first), subgroupShuffle(a, first + 1u),
-        subgroupShuffle(a, first + 2u), subgroupShuffle(a, first + 3u));
-}
-
 fn four(a: f32, first: u32) -> vec4<f32> {
     return vec4(
         subgroupShuffle(a, first), subgroupShuffle(a, first + 1u),
         subgroupShuffle(a, first + 2u), subgroupShuffle(a, first + 3u));
-}
-
-struct Pooled { value: vec4<f32>, code: vec4<u32> }
-
-// ReLU and the maximum of a 2x2 window; the first of equals wins, 255 where ReLU lets nothing pass.
-fn pool(w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> Pooled {
-    var best = w0;
-    var code = vec4(0u);
-    code = select(code, vec4(1u), w1 > best);
-    best = max(best, w1);
-    code = select(code, vec4(2u), w2 > best);
-    best = max(best, w2);
-    code = select(code, vec4(3u), w3 > best);
-    best = max(best, w3);
-    let alive = best > vec4(0.0);
-    return Pooled(select(vec4(0.0), best, alive), select(vec4(255u), code, alive));
 }
 
 // Four filters at one place, as far as there are filters left.

@@ -4,8 +4,6 @@
 // Traffic: at most 1 KiB; the launch is all that it costs.
 // Next rung: none.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 struct Params { partials: u32, coefficient: f32, pad0: u32, pad1: u32 }
 
 @group(0) @binding(0) var<storage, read> partial: array<f32>;

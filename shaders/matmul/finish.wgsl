@@ -15,9 +15,8 @@ struct Params { m: u32, n: u32, pitch: u32, reserved: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let index = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
     if index >= params.m * params.n { return; }
     let n = index % params.n;
     var z = p[index / params.n * params.pitch + n];

@@ -27,13 +27,6 @@ fn texel(at: u32) -> vec4<f32> {
     return textureLoad(factors, vec2(at % 2048u, at / 2048u));
 }
 
-// Rows first..first+3, one per matrix column: x * rows(..) is the four dot products with x.
-fn rows(a: vec4<f32>, first: u32) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupShuffle(a, first), subgroupShuffle(a, first + 1u),
-        subgroupShuffle(a, first + 2u), subgroupShuffle(a, first + 3u));
-}
-
 fn put(at: u32, inside: bool, value: vec4<f32>) {
     if inside {
         m[at] = value;

@@ -29,13 +29,6 @@ struct Params {
 @group(0) @binding(8) var<uniform> b2: array<vec4<f32>, 4096>;
 @group(0) @binding(9) var<uniform> b3: array<vec4<f32>, 4096>;
 
-// Rows first..first+3, one per matrix column: x * rows(..) is the four dot products with x.
-fn rows(a: vec4<f32>, first: u32) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupShuffle(a, first), subgroupShuffle(a, first + 1u),
-        subgroupShuffle(a, first + 2u), subgroupShuffle(a, first + 3u));
-}
-
 fn put(at: u32, inside: bool, value: vec4<f32>) {
     if inside {
         if ACCUMULATE {

@@ -4,13 +4,6 @@
 // Traffic: reads each window once, writes y and a quarter of y's bytes again; 1 compare per 4 bytes read, so memory-bound.
 // Next rung: fused into the convolution's epilogue, which never writes x at all.
 
-struct Params {
-    planes: u32, h: u32, w: u32,          // x: [planes,H,W], planes = N*C
-    window_h: u32, window_w: u32, stride_h: u32, stride_w: u32,
-    oh: u32, ow: u32,                     // y: [planes,OH,OW]
-    reserved0: u32, reserved1: u32, reserved2: u32,
-}
-
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> argmax: array<u32>;
@@ -22,9 +15,8 @@ fn is_nan(v: f32) -> bool {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let word = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let word = id.y * groups.x * 64u + id.x;
     let count = params.planes * params.oh * params.ow;
     if word * 4u >= count { return; }
 

@@ -4,8 +4,6 @@
 // Traffic: reads p, writes dx, both once; 4 operations per 8 bytes, memory-bound and tiny.
 // Next rung: none, a few hundred elements fit one launch.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, classes: u32, smoothing: f32, pad0: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -17,9 +15,8 @@ struct Params { samples: u32, classes: u32, smoothing: f32, pad0: u32 }
 @group(0) @binding(6) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let i = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * groups.x * 64u + id.x;
     if i >= params.samples * params.classes {
         return;
     }

@@ -4,8 +4,6 @@
 // Traffic: three reads of x (from cache), one write of p; 2 exp per element. N K is some hundred floats: launch cost is all there is.
 // Next rung: one workgroup per row and a second stage for the sum, once K is in the thousands.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 struct Params { samples: u32, classes: u32, smoothing: f32, pad0: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;

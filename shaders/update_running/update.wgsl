@@ -5,8 +5,6 @@
 // Traffic: 24 bytes per channel; the launch is all that it costs.
 // Next rung: none.
 
-struct Step { seed: u32, step: u32, valid: u32, batch: u32, sample_offset: u32, cursor: u32, share: f32, learning_rate: f32,
-              alpha: f32, reserved: array<u32, 7> }
 override WARM_UP: bool = false;
 
 struct Params { channels: u32, rate: f32, pad0: u32, pad1: u32 }
@@ -19,9 +17,8 @@ struct Params { channels: u32, rate: f32, pad0: u32, pad1: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
-    let c = (group.y * groups.x + group.x) * 64u + lane;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let c = id.y * groups.x * 64u + id.x;
     if c < params.channels && step.valid > 0u {
         let rate = select(params.rate, max(params.rate, 9.0 / (9.0 + f32(step.step))), WARM_UP);
         running_mean[c] += rate * (mean[c] - running_mean[c]);

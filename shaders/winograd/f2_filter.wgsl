@@ -3,13 +3,6 @@
 // One invocation: four input channels of one filter. One workgroup: 64 of them in row order; no shared memory.
 // Traffic: reads dU once, writes 9 values for 16; tiny beside the product that made it.
 // Next rung: F(4x4,3x3).
-struct Params { filters: u32, channels: u32, reserved0: u32, reserved1: u32 }
-
-@group(0) @binding(0) var<storage, read> du: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(2) var<uniform> params: Params;
-
-struct Three { a: vec4<f32>, b: vec4<f32>, c: vec4<f32> }
 
 // Gᵀ times a column of four.
 fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Three {
@@ -17,39 +10,18 @@ fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Three {
     return Three(a + p, 0.5 * (b - c), p + d);
 }
 
-fn put(at: u32, limit: u32, v: vec4<f32>) {
-    for (var i = 0u; i < limit; i++) {
-        dw[at + i * 9u] = v[i];
-    }
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let quads = (params.channels + 3u) / 4u;
-    let step = params.filters * quads;
-    if id.x >= step {
-        return;
-    }
-    let k = id.x / quads;
-    let c = 4u * (id.x - k * quads);
+    let step = params.filters * quads();
+    if id.x >= step { return; }
     var at = id.x;
     var y: array<Three, 4>;
     for (var i = 0u; i < 4u; i++) {
         y[i] = transform(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step]);
         at += 4u * step;
     }
-    let limit = min(4u, params.channels - c);
-    let first = (k * params.channels + c) * 9u;
     let a = transform(y[0].a, y[1].a, y[2].a, y[3].a);
     let b = transform(y[0].b, y[1].b, y[2].b, y[3].b);
     let d = transform(y[0].c, y[1].c, y[2].c, y[3].c);
-    put(first, limit, a.a);
-    put(first + 1u, limit, b.a);
-    put(first + 2u, limit, d.a);
-    put(first + 3u, limit, a.b);
-    put(first + 4u, limit, b.b);
-    put(first + 5u, limit, d.b);
-    put(first + 6u, limit, a.c);
-    put(first + 7u, limit, b.c);
-    put(first + 8u, limit, d.c);
+    store(id.x, a, b, d);
 }

@@ -5,29 +5,6 @@
 // One invocation: one tile of four filters. One workgroup: 8 tiles; y counts filter quads; no shared memory.
 // Traffic: 36 reads, 16 writes (4 when pooled) per tile and filter, about 130 operations: bound by memory on a GPU, by loads here.
 // Next rung: fused into the product, which would keep m in registers and save its write and read.
-override EPILOGUE: u32 = 0u;    // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
-override BIAS: bool = true;     // add b first
-
-struct Params {
-    oh: u32, ow: u32, ph: u32, pw: u32,
-    tiles_x: u32, tiles: u32,          // tiles in a row, in a sample
-    samples: u32, first_sample: u32,   // of this chunk
-    columns: u32, filters: u32,        // tiles of a row of m, padded; K
-    first_quad: u32, first_column: u32,  // first filter quad; tile of the chunk that column 0 of m belongs to
-}
-
-@group(0) @binding(0) var<storage, read> b: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> codes: array<u32>;
-@group(0) @binding(3) var<uniform> params: Params;
-@group(0) @binding(4) var<uniform> m0: array<vec4<f32>, 4096>;
-@group(0) @binding(5) var<uniform> m1: array<vec4<f32>, 4096>;
-@group(0) @binding(6) var<uniform> m2: array<vec4<f32>, 4096>;
-@group(0) @binding(7) var<uniform> m3: array<vec4<f32>, 4096>;
-@group(0) @binding(8) var<uniform> m4: array<vec4<f32>, 4096>;
-@group(0) @binding(9) var<uniform> m5: array<vec4<f32>, 4096>;
-@group(0) @binding(10) var<uniform> m6: array<vec4<f32>, 4096>;
-@group(0) @binding(11) var<uniform> m7: array<vec4<f32>, 4096>;
 @group(0) @binding(12) var<uniform> m8: array<vec4<f32>, 4096>;
 
 struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
@@ -39,45 +16,6 @@ fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32
     let r = d + e;
     let s = d - e;
     return Four(a + p + r, q + 2.0 * s, p + 4.0 * r, q + 8.0 * s + f);
-}
-
-// Component i to `at` + step[i]. A filter that does not exist has step 0: component 0, written last, overwrites it.
-fn put(at: u32, step: vec4<u32>, inside: bool, value: vec4<f32>) {
-    if !inside {
-        return;
-    }
-    let v = select(value, max(value, vec4(0.0)), EPILOGUE == 1u);
-    y[at + step.w] = v.w;
-    y[at + step.z] = v.z;
-    y[at + step.y] = v.y;
-    y[at] = v.x;
-}
-
-// ReLU and the maximum of a 2x2 window; the first of equals wins, 255 where ReLU lets nothing pass.
-fn pool(at: u32, step: vec4<u32>, inside: bool, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) {
-    if !inside {
-        return;
-    }
-    var best = w0;
-    var code = vec4(0u);
-    code = select(code, vec4(1u), w1 > best);
-    best = max(best, w1);
-    code = select(code, vec4(2u), w2 > best);
-    best = max(best, w2);
-    code = select(code, vec4(3u), w3 > best);
-    best = max(best, w3);
-    let alive = best > vec4(0.0);
-    let v = select(vec4(0.0), best, alive);
-    code = select(vec4(255u), code, alive);
-    let c = at - params.first_sample * params.filters * params.ph * params.pw;
-    y[at + step.w] = v.w;
-    y[at + step.z] = v.z;
-    y[at + step.y] = v.y;
-    y[at] = v.x;
-    codes[c + step.w] = code.w;
-    codes[c + step.z] = code.z;
-    codes[c + step.y] = code.y;
-    codes[c] = code.x;
 }
 
 // Loads a part of every cache line of y (and codes) that the group will write, each lane for one of the four filters. A store to a line
@@ -95,46 +33,33 @@ fn touch(at: u32, lane: u32) -> u32 {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let column = group.x * 8u + lane;
-    let chunk_tile = params.first_column + column;
-    let sample = chunk_tile / params.tiles;
-    if sample >= params.samples {
+    let t = tile_of(group.x * 8u + lane, group.y);
+    if !t.inside {
         return;
     }
-    let tile = chunk_tile - sample * params.tiles;
-    let quad = params.first_quad + group.y;
-    let k = 4u * quad;
-    let ty = tile / params.tiles_x;
-    let tx = tile - ty * params.tiles_x;
-    let plane = ((params.first_sample + sample) * params.filters + k) * params.ph * params.pw;
-    var e = plane + 4u * ty * params.ow + 4u * tx;
+    var e = t.plane + 4u * t.y * params.ow + 4u * t.x;
     if EPILOGUE == 2u {
-        e = plane + 2u * ty * params.pw + 2u * tx;
+        e = t.plane + 2u * t.y * params.pw + 2u * t.x;
     }
     // What was seen adds nothing, for the grid is 1 deep; but what is not used is not loaded.
     e += touch(e, lane) & group.z;
     let n = params.columns;
-    let at = group.y * 4u * n + column;
+    let at = group.y * 4u * n + group.x * 8u + lane;
     let c0 = transform(m0[at], m1[at + 2u * n], m3[at], m4[at + 2u * n], m6[at], m7[at + 2u * n]);
     let c1 = transform(m0[at + n], m1[at + 3u * n], m3[at + n], m4[at + 3u * n], m6[at + n], m7[at + 3u * n]);
     let c2 = transform(m0[at + 2u * n], m2[at], m3[at + 2u * n], m5[at], m6[at + 2u * n], m8[at]);
     let c3 = transform(m0[at + 3u * n], m2[at + n], m3[at + 3u * n], m5[at + n], m6[at + 3u * n], m8[at + n]);
     let c4 = transform(m1[at], m2[at + 2u * n], m4[at], m5[at + 2u * n], m7[at], m8[at + 2u * n]);
     let c5 = transform(m1[at + n], m2[at + 3u * n], m4[at + n], m5[at + 3u * n], m7[at + n], m8[at + 3u * n]);
-    var bias = vec4(0.0);
-    if BIAS {
-        let last = params.filters - 1u;
-        bias = vec4(b[k], b[min(k + 1u, last)], b[min(k + 2u, last)], b[min(k + 3u, last)]);
-    }
+    let bias = biases(t.k);
     let r0 = transform(c0.a, c1.a, c2.a, c3.a, c4.a, c5.a);
     let r1 = transform(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b);
     let r2 = transform(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c);
     let r3 = transform(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d);
-    let filters = vec4(k) + vec4(0u, 1u, 2u, 3u);
-    let step = select(vec4(0u), vec4(0u, 1u, 2u, 3u) * (params.ph * params.pw), filters < vec4(params.filters));
+    let step = steps(t.k);
     if EPILOGUE == 2u {
-        let i = 2u * ty;
-        let j = 2u * tx;
+        let i = 2u * t.y;
+        let j = 2u * t.x;
         let down = i + 1u < params.ph;
         let right = j + 1u < params.pw;
         pool(e, step, i < params.ph && j < params.pw, r0.a + bias, r0.b + bias, r1.a + bias, r1.b + bias);
@@ -143,8 +68,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         pool(e + params.pw + 1u, step, down && right, r2.c + bias, r2.d + bias, r3.c + bias, r3.d + bias);
         return;
     }
-    let i = 4u * ty;
-    let j = 4u * tx;
+    let i = 4u * t.y;
+    let j = 4u * t.x;
     put(e, step, i + 0u < params.oh && j + 0u < params.ow, r0.a + bias);
     put(e + 1u, step, i + 0u < params.oh && j + 1u < params.ow, r0.b + bias);
     put(e + 2u, step, i + 0u < params.oh && j + 2u < params.ow, r0.c + bias);

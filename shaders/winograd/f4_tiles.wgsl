@@ -5,20 +5,6 @@
 // Traffic: 36 texels read and 36 written per 16 pixels and channel quad, 6 operations each: bound by loads and stores. Planes are padded
 // and unmasked, so nothing is decided per pixel.
 // Next rung: fused into the product, which would transform tiles as it loads them and save factors.
-struct Params {
-    pitch: u32, pixels: u32,             // of a padded row, of a padded plane
-    sample_stride: u32, first_plane: u32,  // texels of a sample in planes; where sample 0 starts
-    tiles_x: u32, tiles: u32,            // tiles in a row, in a sample
-    first_tile: u32, end: u32,           // tiles of the batch of planes: the first that is transformed, the first that is not
-    quads: u32, first: u32,              // channel quads; texel of the first tile in factors
-    position_stride: u32, reserved: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var planes: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var factors: texture_storage_2d<rgba32float, write>;
-
-struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
 
 // Bᵀ times a column of six; the rows share p, q, r, s.
 fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32>) -> Six {
@@ -29,24 +15,6 @@ fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32
     return Six(4.0 * a - 5.0 * c + e, p + q, p - q, r + s, r - s, 4.0 * b - 5.0 * d + f);
 }
 
-fn pixel(at: u32) -> vec4<f32> {
-    return textureLoad(planes, vec2(at % 2048u, at / 2048u));
-}
-
-fn store(at: u32, value: vec4<f32>) {
-    textureStore(factors, vec2(at % 2048u, at / 2048u), value);
-}
-
-fn put(at: u32, x: Six) {
-    let s = params.position_stride;
-    store(at, x.a);
-    store(at + s, x.b);
-    store(at + 2u * s, x.c);
-    store(at + 3u * s, x.d);
-    store(at + 4u * s, x.e);
-    store(at + 5u * s, x.f);
-}
-
 // Bᵀ times one column of a tile.
 fn column(at: u32, pitch: u32) -> Six {
     return transform(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch), pixel(at + 4u * pitch), pixel(at + 5u * pitch));
@@ -54,30 +22,23 @@ fn column(at: u32, pitch: u32) -> Six {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = group.x * 8u + lane;
-    let index = params.first_tile + place;
-    if index >= params.end {
+    let t = tile_of(group, lane);
+    if !t.inside {
         return;
     }
     let pitch = params.pitch;
-    let sample = index / params.tiles;
-    let tile = index - sample * params.tiles;
-    let ty = tile / params.tiles_x;
-    let tx = tile - ty * params.tiles_x;
-    let plane = params.first_plane + sample * params.sample_stride + group.y * params.pixels;
-    let first = plane + 4u * ty * pitch + 4u * tx;
+    let first = t.plane + 4u * t.y * pitch + 4u * t.x;
     let y0 = column(first, pitch);
     let y1 = column(first + 1u, pitch);
     let y2 = column(first + 2u, pitch);
     let y3 = column(first + 3u, pitch);
     let y4 = column(first + 4u, pitch);
     let y5 = column(first + 5u, pitch);
-    let at = params.first + (place / 32u * params.quads + group.y) * 32u + place % 32u;
     let next = 6u * params.position_stride;
-    put(at, transform(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a));
-    put(at + next, transform(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b));
-    put(at + 2u * next, transform(y0.c, y1.c, y2.c, y3.c, y4.c, y5.c));
-    put(at + 3u * next, transform(y0.d, y1.d, y2.d, y3.d, y4.d, y5.d));
-    put(at + 4u * next, transform(y0.e, y1.e, y2.e, y3.e, y4.e, y5.e));
-    put(at + 5u * next, transform(y0.f, y1.f, y2.f, y3.f, y4.f, y5.f));
+    put(t.at, transform(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a));
+    put(t.at + next, transform(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b));
+    put(t.at + 2u * next, transform(y0.c, y1.c, y2.c, y3.c, y4.c, y5.c));
+    put(t.at + 3u * next, transform(y0.d, y1.d, y2.d, y3.d, y4.d, y5.d));
+    put(t.at + 4u * next, transform(y0.e, y1.e, y2.e, y3.e, y4.e, y5.e));
+    put(t.at + 5u * next, transform(y0.f, y1.f, y2.f, y3.f, y4.f, y5.f));
 }

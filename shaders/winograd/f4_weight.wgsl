@@ -4,18 +4,6 @@
 // One invocation: one row, four contracted channels. One workgroup: 64 invocations, no shared memory.
 // Traffic: reads w once, writes 4 times as much; tiny beside the product it prepares. It runs every step, as weights change.
 // Next rung: none; it could be kept for both passes of a step, for a workspace that lives as long.
-struct Params {
-    rows: u32, contracted: u32,
-    row_stride: u32, contracted_stride: u32,   // in w, in elements
-    turned: u32, quads: u32,                   // contraction/4
-    position_stride: u32, reserved: u32,
-}
-
-@group(0) @binding(0) var<storage, read> w: array<f32>;
-@group(0) @binding(1) var<uniform> params: Params;
-@group(0) @binding(2) var factors: texture_storage_2d<rgba32float, write>;
-
-struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
 
 // G times a column of three.
 fn transform(x: vec4<f32>, y: vec4<f32>, z: vec4<f32>) -> Six {
@@ -26,44 +14,16 @@ fn transform(x: vec4<f32>, y: vec4<f32>, z: vec4<f32>) -> Six {
     return Six(x / 4.0, p - q, p + q, r + s, r - s, z);
 }
 
-fn tap(t: u32, row: u32, quad: u32) -> vec4<f32> {
-    let at = row * params.row_stride + select(t, 8u - t, params.turned == 1u);
-    var value = vec4(0.0);
-    for (var i = 0u; i < 4u; i++) {
-        let c = 4u * quad + i;
-        if c < params.contracted {
-            value[i] = w[at + c * params.contracted_stride];
-        }
-    }
-    return value;
-}
-
-fn store(at: u32, value: vec4<f32>) {
-    textureStore(factors, vec2(at % 2048u, at / 2048u), value);
-}
-
-fn put(at: u32, x: Six) {
-    let s = params.position_stride;
-    store(at, x.a);
-    store(at + s, x.b);
-    store(at + 2u * s, x.c);
-    store(at + 3u * s, x.d);
-    store(at + 4u * s, x.e);
-    store(at + 5u * s, x.f);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;
     let quad = id.y;
-    if row >= params.rows {
-        return;
-    }
+    if row >= params.rows { return; }
     var y: array<Six, 3>;
     for (var j = 0u; j < 3u; j++) {
         y[j] = transform(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
     }
-    let at = (row / 32u * params.quads + quad) * 32u + row % 32u;
+    let at = factor_of(row, quad);
     let next = 6u * params.position_stride;
     put(at, transform(y[0].a, y[1].a, y[2].a));
     put(at + next, transform(y[0].b, y[1].b, y[2].b));

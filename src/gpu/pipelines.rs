@@ -24,7 +24,7 @@ impl Pipelines {
     /// # Errors
     /// The compiler's diagnostic, with file and line; or the limit that the kernel exceeds.
     pub(crate) fn get(&mut self, gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
-        let key = format!("{} {:?}", kernel.name, kernel.constants);
+        let key = kernel.key();
         if let Some(found) = self.compiled.get(&key) {
             return Ok(found.clone());
         }
@@ -82,7 +82,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             count: None,
         });
     }
-    gpu.scoped(&file, || {
+    let compiled = gpu.scoped(&file, || {
         let device = &gpu.device;
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
@@ -117,5 +117,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             cache: None,
         });
         Pipeline { pipeline, layout }
-    })
+    });
+    // wgpu counts lines through all files of a kernel; naga's own finding can be told file by file.
+    compiled.map_err(|e| kernel.diagnose().unwrap_or(e))
 }

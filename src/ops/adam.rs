@@ -129,7 +129,7 @@ impl Op for Adam {
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.x(3), &scale, &control];
         let grid = grid_1d(quads, WORKGROUP);
-        l.dispatch(kernel!("adam/update"), &tensors, params, grid)
+        l.dispatch(kernel!("adam/update", "step"), &tensors, params, grid)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {

@@ -73,7 +73,9 @@ impl Dropout {
         };
         let control = l.control();
         let grid = grid_1d(quads, WORKGROUP);
-        let kernel = kernel!("dropout/apply").with("ALIGNED", aligned(params.per_sample));
+        let kernel = kernel!("dropout/apply", "step", "threefry", "dropout")
+            .with("DROPOUT", 1.0)
+            .with("ALIGNED", aligned(params.per_sample));
         l.dispatch(kernel, &[x, &control], params, grid)
     }
 

@@ -91,7 +91,12 @@ impl Op for GatherBatch {
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.y(0), io.y(1), &control];
         let grid = [per_sample.div_ceil(WORKGROUP) as u32, self.n as u32, 1];
-        l.dispatch(kernel!("gather_batch/gather"), &tensors, params, grid)
+        l.dispatch(
+            kernel!("gather_batch/gather", "step"),
+            &tensors,
+            params,
+            grid,
+        )
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {

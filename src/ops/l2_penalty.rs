@@ -70,7 +70,12 @@ impl Op for L2Penalty {
         let control = l.control();
         let params = Finish::new(&partial, self.coefficient);
         let tensors = [&partial, io.y(0), &control];
-        l.dispatch(kernel!("l2_penalty/finish"), &tensors, params, [1, 1, 1])
+        l.dispatch(
+            kernel!("l2_penalty/finish", "step"),
+            &tensors,
+            params,
+            [1, 1, 1],
+        )
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
@@ -83,7 +88,12 @@ impl Op for L2Penalty {
         let control = l.control();
         let tensors = [io.dy(), io.x(0), dw, &control];
         let grid = grid_1d(dw.numel().div_ceil(4), WORKGROUP);
-        l.dispatch(kernel!("l2_penalty/backward"), &tensors, params, grid)
+        l.dispatch(
+            kernel!("l2_penalty/backward", "step"),
+            &tensors,
+            params,
+            grid,
+        )
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {

@@ -83,7 +83,7 @@ impl Op for AccumulateMetrics {
         };
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.x(3), &control];
-        let kernel = kernel!("accumulate_metrics/accumulate");
+        let kernel = kernel!("accumulate_metrics/accumulate", "step");
         l.dispatch(kernel, &tensors, params, [1, 1, 1])
     }
 
@@ -169,7 +169,7 @@ impl Op for StoreRows {
         let control = l.control();
         let grid = grid_1d(rows.numel(), WORKGROUP);
         let tensors = [table, rows, &control];
-        l.dispatch(kernel!("store_rows/store"), &tensors, params, grid)
+        l.dispatch(kernel!("store_rows/store", "step"), &tensors, params, grid)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {

@@ -36,7 +36,7 @@ pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use gather_batch::GatherBatch;
-pub use kernel::{Access, Kernel, Reflection, TexelAccess};
+pub use kernel::{Access, Kernel, Reflection, ShaderFile, TexelAccess};
 pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};

@@ -211,7 +211,8 @@ pub(crate) fn product(
         let windows = (0..PANELS)
             .map(|p| a.window(i * PANELS + p))
             .chain((0..PANELS).map(|p| b.window(j * PANELS + p)));
-        let kernel = kernel!("matmul/product_windows").with("ACCUMULATE", u32::from(m.add));
+        let kernel =
+            kernel!("matmul/product_windows", "shuffled_rows").with("ACCUMULATE", u32::from(m.add));
         let grid = [columns.width / LANES, rows.width / LANES, 1].map(|v| v as u32);
         l.dispatch_windows(kernel, &[m.tensor], windows.collect(), params, grid)?;
     }

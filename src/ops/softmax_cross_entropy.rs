@@ -123,7 +123,7 @@ impl Op for SoftmaxCrossEntropy {
         };
         let control = l.control();
         l.dispatch(
-            kernel!("softmax_cross_entropy/forward"),
+            kernel!("softmax_cross_entropy/forward", "step"),
             &[io.x(0), io.x(1), io.x(2), io.y(0), io.y(1), &control],
             self.params(n, k),
             [1, 1, 1],
@@ -137,7 +137,7 @@ impl Op for SoftmaxCrossEntropy {
         };
         let control = l.control();
         l.dispatch(
-            kernel!("softmax_cross_entropy/backward"),
+            kernel!("softmax_cross_entropy/backward", "step"),
             &[io.dy(), io.y(1), io.x(1), io.x(2), dx, &control],
             self.params(n, k),
             grid_1d(n * k, WORKGROUP),

@@ -101,7 +101,7 @@ pub(crate) fn product(a: &Factor, b: &Factor, m: &Placed, l: &mut Lowering) -> R
         group: m.group as u32,
         reserved: 0,
     };
-    let kernel = kernel!("matmul/product_texels");
+    let kernel = kernel!("matmul/product_texels", "shuffled_rows");
     let rows = (4 * m.quads).div_ceil(BLOCK);
     let grid = [m.columns.div_ceil(BLOCK), rows, m.products].map(|v| v as u32);
     l.dispatch(kernel, &[m.tensor], params, grid)

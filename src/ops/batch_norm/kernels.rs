@@ -188,17 +188,37 @@ pub(super) fn statistics(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()
     let p = Params::new(op, x);
     let control = l.control();
     let first_stage = match l.choose(&STATISTICS, &p.problem())? {
-        "2_tree" => kernel!("batch_norm/statistics_2_tree"),
-        "3_blocks" => kernel!("batch_norm/statistics_3_blocks"),
+        "2_tree" => kernel!(
+            "batch_norm/statistics_2_tree",
+            "step",
+            "compensated",
+            "batch_norm"
+        ),
+        "3_blocks" => kernel!(
+            "batch_norm/statistics_3_blocks",
+            "step",
+            "compensated",
+            "batch_norm"
+        ),
         _ => {
-            let kernel = kernel!("batch_norm/statistics_1_naive");
+            let kernel = kernel!(
+                "batch_norm/statistics_1_naive",
+                "step",
+                "compensated",
+                "batch_norm"
+            );
             let tensors = [x, mean, variance, &control];
             return l.dispatch(kernel, &tensors, p, p.channel_grid());
         }
     };
     let partial = p.partial(l);
     l.dispatch(first_stage, &[x, &partial, &control], p, p.row_grid())?;
-    let kernel = kernel!("batch_norm/statistics_combine");
+    let kernel = kernel!(
+        "batch_norm/statistics_combine",
+        "step",
+        "compensated",
+        "batch_norm"
+    );
     let tensors = [&partial, mean, variance, &control];
     l.dispatch(kernel, &tensors, p, p.channel_grid())
 }
@@ -220,13 +240,25 @@ pub(super) fn normalise(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()>
     let tensors = [io.y(0), io.x(0), io.x(1), io.x(2), mean, variance, &control];
     match l.choose(&NORMALISE, &p.problem())? {
         "2_rows" => {
-            let kernel = kernel!("batch_norm/normalise_2_rows");
+            let kernel = kernel!(
+                "batch_norm/normalise_2_rows",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            );
             let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
             let kernel = p.with_dropout(kernel);
             l.dispatch(kernel, &tensors, p, p.row_grid())
         }
         _ => {
-            let kernel = p.with_naive_dropout(kernel!("batch_norm/normalise_1_naive"));
+            let kernel = p.with_naive_dropout(kernel!(
+                "batch_norm/normalise_1_naive",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            ));
             l.dispatch(kernel, &tensors, p, p.element_grid())
         }
     }
@@ -247,8 +279,22 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
     let dy = io.dx(0).unwrap_or_else(|| io.dy());
 
     let first_stage = match l.choose(&BACKWARD, &p.problem())? {
-        "2_tree" => Some(kernel!("batch_norm/backward_2_tree")),
-        "3_blocks" => Some(kernel!("batch_norm/backward_3_blocks")),
+        "2_tree" => Some(kernel!(
+            "batch_norm/backward_2_tree",
+            "step",
+            "threefry",
+            "dropout",
+            "compensated",
+            "batch_norm"
+        )),
+        "3_blocks" => Some(kernel!(
+            "batch_norm/backward_3_blocks",
+            "step",
+            "threefry",
+            "dropout",
+            "compensated",
+            "batch_norm"
+        )),
         _ => None,
     };
     if let Some(kernel) = first_stage {
@@ -256,11 +302,23 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
         let tensors = [dy, x, mean, &partial, &control];
         let kernel = p.with_dropout(kernel);
         l.dispatch(kernel, &tensors, p, p.row_grid())?;
-        let kernel = kernel!("batch_norm/backward_combine");
+        let kernel = kernel!(
+            "batch_norm/backward_combine",
+            "step",
+            "compensated",
+            "batch_norm"
+        );
         let tensors = [&partial, variance, &dgamma, &dbeta, &control];
         l.dispatch(kernel, &tensors, p, p.channel_grid())?;
     } else {
-        let kernel = p.with_naive_dropout(kernel!("batch_norm/backward_1_naive"));
+        let kernel = p.with_naive_dropout(kernel!(
+            "batch_norm/backward_1_naive",
+            "step",
+            "threefry",
+            "dropout",
+            "compensated",
+            "batch_norm"
+        ));
         let tensors = [dy, x, mean, variance, &dgamma, &dbeta, &control];
         l.dispatch(kernel, &tensors, p, p.channel_grid())?;
     }
@@ -269,13 +327,25 @@ pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> 
     let tensors = [dx, x, gamma, mean, variance, &dgamma, &dbeta, &control];
     match l.choose(&INPUT_GRADIENT, &p.problem())? {
         "2_rows" => {
-            let kernel = kernel!("batch_norm/input_gradient_2_rows");
+            let kernel = kernel!(
+                "batch_norm/input_gradient_2_rows",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            );
             let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
             let kernel = p.with_dropout(kernel);
             l.dispatch(kernel, &tensors, p, p.row_grid())
         }
         _ => {
-            let kernel = p.with_naive_dropout(kernel!("batch_norm/input_gradient_1_naive"));
+            let kernel = p.with_naive_dropout(kernel!(
+                "batch_norm/input_gradient_1_naive",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            ));
             l.dispatch(kernel, &tensors, p, p.element_grid())
         }
     }

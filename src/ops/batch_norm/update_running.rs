@@ -102,7 +102,8 @@ impl Op for UpdateRunning {
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.x(3), &control];
         let grid = grid_1d(channels, WORKGROUP);
-        let kernel = kernel!("update_running/update").with("WARM_UP", u32::from(self.warm_up));
+        let kernel =
+            kernel!("update_running/update", "step").with("WARM_UP", u32::from(self.warm_up));
         l.dispatch(kernel, &tensors, params, grid)
     }
 

@@ -109,12 +109,20 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     };
     let packed_w = pack_filters(g.k, g.c, io.x(1), false, l)?;
     if g.epilogue != Epilogue::ReluMaxPool2 {
-        let kernel = kernel!("conv2d/forward_4_subgroup")
-            .with("RELU", u32::from(g.epilogue == Epilogue::Relu));
+        let kernel = kernel!(
+            "conv2d/forward_4_subgroup",
+            "subgroup_params",
+            "subgroup_plain"
+        )
+        .with("RELU", u32::from(g.epilogue == Epilogue::Relu));
         return convolve(g, &image, &packed_w, g.k, &kernel, &[io.x(2), io.y(0)], l);
     }
     let codes = l.workspace("argmax, unpacked", Spec::u32(io.y(1).shape().clone()));
-    let kernel = kernel!("conv2d/forward_4_subgroup_pool");
+    let kernel = kernel!(
+        "conv2d/forward_4_subgroup",
+        "subgroup_params",
+        "subgroup_pooled"
+    );
     convolve(
         g,
         &image,
@@ -137,7 +145,12 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, dx: &Tensor, l: &mut Lowerin
     };
     let packed_w = pack_filters(g.c, g.k, io.x(1), true, l)?;
     // There is no bias; w stands in for the binding.
-    let kernel = kernel!("conv2d/forward_4_subgroup").with("BIAS", 0u32);
+    let kernel = kernel!(
+        "conv2d/forward_4_subgroup",
+        "subgroup_params",
+        "subgroup_plain"
+    )
+    .with("BIAS", 0u32);
     convolve(g, &image, &packed_w, g.c, &kernel, &[io.x(1), dx], l)
 }
 
@@ -194,7 +207,7 @@ fn convolve(
         };
         let [dy, mask] = image.tensors;
         l.dispatch(
-            kernel!("conv2d/pack_quads").with("EPILOGUE", image.epilogue as u32),
+            kernel!("conv2d/pack_quads", "epilogue").with("EPILOGUE", image.epilogue as u32),
             &[dy, mask, &packed],
             pack,
             [(n * sample).div_ceil(64) as u32, quads as u32, 1],

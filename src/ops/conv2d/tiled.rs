@@ -23,8 +23,8 @@ pub(super) struct Tiling {
 /// 64 tiles of 2x4 outputs, 4 filters each.
 pub(super) fn registers() -> Tiling {
     Tiling {
-        plain: kernel!("conv2d/forward_2_registers"),
-        pool: kernel!("conv2d/forward_2_registers_pool"),
+        plain: kernel!("conv2d/forward_2_registers", "tile_params", "store_plain"),
+        pool: kernel!("conv2d/forward_2_registers", "tile_params", "store_pooled"),
         tiles: |h, w| (h.div_ceil(2) * w.div_ceil(4)).div_ceil(64),
         filters: 4,
     }
@@ -33,8 +33,8 @@ pub(super) fn registers() -> Tiling {
 /// One tile of 8x16 outputs of 64 filters.
 pub(super) fn shared() -> Tiling {
     Tiling {
-        plain: kernel!("conv2d/forward_3_shared"),
-        pool: kernel!("conv2d/forward_3_shared_pool"),
+        plain: kernel!("conv2d/forward_3_shared", "tile_params", "store_plain"),
+        pool: kernel!("conv2d/forward_3_shared", "tile_params", "store_pooled"),
         tiles: |h, w| h.div_ceil(8) * w.div_ceil(16),
         filters: 64,
     }
@@ -150,7 +150,7 @@ pub(super) fn backward_input(
             reserved: 0,
         };
         l.dispatch(
-            kernel!("conv2d/gradient").with("EPILOGUE", g.epilogue as u32),
+            kernel!("conv2d/gradient", "epilogue").with("EPILOGUE", g.epilogue as u32),
             &[io.dy(), g.mask(io), &gradient],
             through,
             grid_1d(n * g.k * g.h * g.w, 64),

@@ -98,7 +98,11 @@ pub(super) fn registers(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) ->
     let splits = splits(g.n * g.h, groups, l);
     let grid = [groups as u32, splits as u32, 1];
     direct(
-        kernel!("conv2d/backward_weight_2_registers"),
+        kernel!(
+            "conv2d/backward_weight_2_registers",
+            "epilogue",
+            "weight_tiles"
+        ),
         g,
         io,
         dw,
@@ -114,7 +118,11 @@ pub(super) fn shared(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Re
     let splits = splits(g.n * g.h, across * down, l);
     let grid = [across as u32, down as u32, splits as u32];
     direct(
-        kernel!("conv2d/backward_weight_3_shared"),
+        kernel!(
+            "conv2d/backward_weight_3_shared",
+            "epilogue",
+            "weight_tiles"
+        ),
         g,
         io,
         dw,
@@ -182,13 +190,13 @@ pub(super) fn subgroup(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> 
             quads: quads as u32,
         };
         l.dispatch(
-            kernel!("conv2d/pack_rows").with("BORDER", 1u32),
+            kernel!("conv2d/pack_rows", "epilogue").with("BORDER", 1u32),
             &[io.x(0), io.x(0), &packed_x],
             pack(g.c, [g.h, g.w]),
             grid_1d(n * sample_x, 64),
         )?;
         l.dispatch(
-            kernel!("conv2d/pack_rows").with("EPILOGUE", g.epilogue as u32),
+            kernel!("conv2d/pack_rows", "epilogue").with("EPILOGUE", g.epilogue as u32),
             &[io.dy(), g.mask(io), &packed_g],
             pack(g.k, [g.ph, g.pw]),
             grid_1d(n * sample_g, 64),

@@ -239,10 +239,13 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<
     let Some(dx) = io.dx(0) else { return Ok(()) };
     let (kernel, grid) = match l.choose(&BACKWARD_INPUT, &g.problem())? {
         "1_naive" => (
-            kernel!("dense/backward_input_1_naive"),
+            kernel!("dense/backward_input_1_naive", "dense_gradient"),
             grid_1d(g.n * g.i, WORKGROUP),
         ),
-        "2_tile" => (kernel!("dense/backward_input_2_tile"), tiles(g.n, g.i)),
+        "2_tile" => (
+            kernel!("dense/backward_input_2_tile", "dense_gradient"),
+            tiles(g.n, g.i),
+        ),
         rung => return product(rung, &Gemm::backward_input(g, io, dx), l),
     };
     let tensors = [io.dy(), g.mask(io), io.x(1), dx];
@@ -254,10 +257,13 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
     let Some(dw) = io.dx(1) else { return Ok(()) };
     let (kernel, grid) = match l.choose(&BACKWARD_WEIGHT, &g.problem())? {
         "1_naive" => (
-            kernel!("dense/backward_weight_1_naive"),
+            kernel!("dense/backward_weight_1_naive", "dense_gradient"),
             grid_1d(g.o * g.i, WORKGROUP),
         ),
-        "2_tile" => (kernel!("dense/backward_weight_2_tile"), tiles(g.o, g.i)),
+        "2_tile" => (
+            kernel!("dense/backward_weight_2_tile", "dense_gradient"),
+            tiles(g.o, g.i),
+        ),
         rung => return product(rung, &Gemm::backward_weight(g, io, dw), l),
     };
     let tensors = [io.dy(), g.mask(io), io.x(0), dw];
@@ -268,7 +274,7 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result
 pub(super) fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let Some(db) = io.dx(2) else { return Ok(()) };
     l.choose(&BACKWARD_BIAS, &g.problem())?;
-    let kernel = kernel!("dense/backward_bias_1_naive").with("RELU", g.relu());
+    let kernel = kernel!("dense/backward_bias_1_naive", "dense_gradient").with("RELU", g.relu());
     let tensors = [io.dy(), g.mask(io), db];
     l.dispatch(kernel, &tensors, g.params(), grid_1d(g.o, WORKGROUP))
 }

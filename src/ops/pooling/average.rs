@@ -67,7 +67,7 @@ impl Op for AvgPool2d {
         let (x, y) = (io.x(0), io.y(0));
         let p = Params::new("avg_pool2d", self.window, self.stride, x.shape())?;
         l.choose(&FORWARD, &p.problem())?;
-        let kernel = kernel!("avg_pool2d/forward_1_naive");
+        let kernel = kernel!("avg_pool2d/forward_1_naive", "pooling");
         l.dispatch(kernel, &[x, y], p, grid_1d(y.numel(), WORKGROUP))
     }
 
@@ -75,7 +75,7 @@ impl Op for AvgPool2d {
         let Some(dx) = io.dx(0) else { return Ok(()) };
         let p = Params::new("avg_pool2d", self.window, self.stride, dx.shape())?;
         l.choose(&BACKWARD, &p.problem())?;
-        let kernel = kernel!("avg_pool2d/backward_1_naive");
+        let kernel = kernel!("avg_pool2d/backward_1_naive", "pooling");
         l.dispatch(kernel, &[io.dy(), dx], p, grid_1d(dx.numel(), WORKGROUP))
     }
 

@@ -90,7 +90,7 @@ impl Op for MaxPool2d {
         let p = Params::new("max_pool2d", self.window, self.stride, x.shape())?;
         l.choose(&FORWARD, &p.problem())?;
         let grid = grid_1d(y.numel().div_ceil(4), WORKGROUP);
-        let kernel = kernel!("max_pool2d/forward_1_naive");
+        let kernel = kernel!("max_pool2d/forward_1_naive", "pooling");
         l.dispatch(kernel, &[x, y, io.y(1)], p, grid)
     }
 
@@ -98,7 +98,7 @@ impl Op for MaxPool2d {
         let Some(dx) = io.dx(0) else { return Ok(()) };
         let p = Params::new("max_pool2d", self.window, self.stride, dx.shape())?;
         l.choose(&BACKWARD, &p.problem())?;
-        let kernel = kernel!("max_pool2d/backward_1_naive");
+        let kernel = kernel!("max_pool2d/backward_1_naive", "pooling");
         l.dispatch(
             kernel,
             &[io.dy(), io.y(1), dx],

@@ -226,7 +226,7 @@ impl Correlation<'_> {
             Epilogue::ReluMaxPool2 => BLOCK / 4,
             _ => BLOCK,
         };
-        let kernel = kernel!("implicit/product")
+        let kernel = kernel!("implicit/product", "shuffled_rows", "pooled")
             .with("UP_H", self.up[0] as u32)
             .with("UP_W", self.up[1] as u32)
             .with("EPILOGUE", self.epilogue as u32)

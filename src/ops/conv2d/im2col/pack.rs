@@ -227,7 +227,7 @@ impl Correlation<'_> {
             };
             let shown = (0..4).map(|i| window(m, (quad + i * quads).min(k4 - 1) * columns));
             let windows = std::iter::once(bias.clone()).chain(shown);
-            let kernel = kernel!("im2col/output_windows")
+            let kernel = kernel!("im2col/output_windows", "pooled")
                 .with("EPILOGUE", self.epilogue as u32)
                 .with("BIAS", u32::from(self.bias.is_some()));
             let grid = [outputs.div_ceil(LANES) as u32, quads as u32, 1];

@@ -47,11 +47,32 @@ pub(super) static F2: Variant = Variant {
     tile: 2,
     positions: 16,
     shown: 2,
-    weight: || kernel!("winograd/f2_weight"),
-    tiles: || kernel!("winograd/f2_tiles"),
-    output: || kernel!("winograd/f2_output_windows"),
-    gradient: || kernel!("winograd/f2_gradient"),
-    filter: || kernel!("winograd/f2_filter"),
+    weight: || {
+        kernel!(
+            "winograd/f2_weight",
+            "winograd_weight",
+            "texel_factors",
+            "winograd_four"
+        )
+    },
+    tiles: || {
+        kernel!(
+            "winograd/f2_tiles",
+            "winograd_tiles",
+            "texel_factors",
+            "winograd_four"
+        )
+    },
+    output: || kernel!("winograd/f2_output_windows", "winograd_output"),
+    gradient: || {
+        kernel!(
+            "winograd/f2_gradient",
+            "winograd_tiles",
+            "texel_factors",
+            "winograd_four"
+        )
+    },
+    filter: || kernel!("winograd/f2_filter", "winograd_filter"),
 };
 
 /// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
@@ -61,11 +82,32 @@ pub(super) static F4: Variant = Variant {
     tile: 4,
     positions: 36,
     shown: 4,
-    weight: || kernel!("winograd/f4_weight"),
-    tiles: || kernel!("winograd/f4_tiles"),
-    output: || kernel!("winograd/f4_output_windows"),
-    gradient: || kernel!("winograd/f4_gradient"),
-    filter: || kernel!("winograd/f4_filter"),
+    weight: || {
+        kernel!(
+            "winograd/f4_weight",
+            "winograd_weight",
+            "texel_factors",
+            "winograd_six"
+        )
+    },
+    tiles: || {
+        kernel!(
+            "winograd/f4_tiles",
+            "winograd_tiles",
+            "texel_factors",
+            "winograd_six"
+        )
+    },
+    output: || kernel!("winograd/f4_output_windows", "winograd_output"),
+    gradient: || {
+        kernel!(
+            "winograd/f4_gradient",
+            "winograd_tiles",
+            "texel_factors",
+            "winograd_six"
+        )
+    },
+    filter: || kernel!("winograd/f4_filter", "winograd_filter"),
 };
 
 /// Input channels times filters below which transforms outweigh products, whatever else could run.

@@ -1,45 +1,10 @@
-//! A WGSL kernel and what its source says of itself: bindings, workgroup size, workgroup memory.
+//! What a kernel's source says of itself: bindings and workgroup memory.
 
-use super::Texels;
+use super::{Kernel, diagnostics};
 use crate::error::{Error, Result};
+use crate::ops::Texels;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
-
-/// A kernel: a complete WGSL file and the values of its `override` constants. The entry point is `main`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Kernel {
-    /// Path under `shaders/` without the ending, e.g. `conv2d/forward_1_naive`.
-    pub name: &'static str,
-    /// The WGSL text.
-    pub source: &'static str,
-    /// Values for `override` constants; those not named keep the file's defaults.
-    pub constants: Vec<(&'static str, f64)>,
-}
-
-impl Kernel {
-    /// The kernel with one more `override` constant set.
-    pub fn with(mut self, constant: &'static str, value: impl Into<f64>) -> Self {
-        self.constants.push((constant, value.into()));
-        self
-    }
-}
-
-/// `kernel!("conv2d/forward_1_naive")`: the kernel in that file under `shaders/`.
-#[macro_export]
-macro_rules! kernel {
-    ($name:literal) => {
-        $crate::ops::Kernel {
-            name: $name,
-            source: include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/shaders/",
-                $name,
-                ".wgsl"
-            )),
-            constants: Vec::new(),
-        }
-    };
-}
 
 /// How a kernel uses a storage buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +47,15 @@ impl Kernel {
     /// # Errors
     /// When naga rejects the source, with file, line and message; when bindings have gaps.
     pub fn reflect(&self) -> Result<Arc<Reflection>> {
-        static CACHE: OnceLock<Mutex<HashMap<&'static str, Arc<Reflection>>>> = OnceLock::new();
+        static CACHE: OnceLock<Mutex<HashMap<usize, Arc<Reflection>>>> = OnceLock::new();
         let cache = CACHE.get_or_init(Mutex::default);
-        if let Some(found) = lock(cache).get(self.name) {
+        // By address: the text is static, and hashing whole sources would cost more than the rest of a lowering.
+        let address = self.source.as_ptr() as usize;
+        if let Some(found) = lock(cache).get(&address) {
             return Ok(found.clone());
         }
-        let reflection = Arc::new(reflect(self.name, self.source)?);
-        lock(cache).insert(self.name, reflection.clone());
+        let reflection = Arc::new(reflect(self)?);
+        lock(cache).insert(address, reflection.clone());
         Ok(reflection)
     }
 }
@@ -99,10 +66,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn reflect(name: &str, source: &str) -> Result<Reflection> {
-    let module = naga::front::wgsl::parse_str(source).map_err(|e| {
-        Error::device(e.emit_to_string_with_path(source, &format!("shaders/{name}.wgsl")))
-    })?;
+fn reflect(kernel: &Kernel) -> Result<Reflection> {
+    let name = kernel.name;
+    let module = naga::front::wgsl::parse_str(kernel.source)
+        .map_err(|e| diagnostics::unparsable(kernel, &e))?;
     let mut storage = Vec::new();
     let mut uniform = None;
     let mut windows = Vec::new();
@@ -193,6 +160,15 @@ fn texel_access(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<T
 mod tests {
     use super::*;
 
+    fn kernel(source: String) -> Kernel {
+        Kernel {
+            name: "test",
+            source: source.leak(),
+            files: &[],
+            constants: Vec::new(),
+        }
+    }
+
     const MAIN: &str = "@compute @workgroup_size(1) fn main() {}";
 
     #[test]
@@ -203,7 +179,7 @@ mod tests {
         let source = format!(
             "{storage} @group(0) @binding(1) {factors} @group(0) @binding(2) {planes} {MAIN}"
         );
-        let found = reflect("good", &source).expect("reflects");
+        let found = reflect(&kernel(source)).expect("reflects");
         let expected = [
             (Texels::Factors, TexelAccess::Write),
             (Texels::Planes, TexelAccess::Read),
@@ -219,7 +195,7 @@ mod tests {
             "var planes: texture_storage_2d<rgba32float, read_write>;",
             "var planes: texture_2d<f32>;",
         ] {
-            let error = reflect("bad", &format!("@group(0) @binding(0) {texture} {MAIN}"));
+            let error = reflect(&kernel(format!("@group(0) @binding(0) {texture} {MAIN}")));
             let message = error.expect_err(texture).to_string();
             assert!(
                 message.contains("must be called planes or factors"),

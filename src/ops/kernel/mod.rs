@@ -1,0 +1,80 @@
+//! A WGSL kernel: its file and the shared pieces that it stands on.
+
+mod diagnostics;
+mod reflection;
+
+pub use reflection::{Access, Reflection, TexelAccess};
+
+/// A kernel: a WGSL file, the pieces of `shaders/lib/` that it uses, and the values of its `override` constants. The entry point is
+/// `main`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// Path under `shaders/` without the ending, e.g. `conv2d/naive/forward`.
+    pub name: &'static str,
+    /// The whole WGSL text: the file, then its pieces. (WGSL lets a module use what is declared further down; so the file's own lines
+    /// keep their numbers, and `enable` stays on top.)
+    pub source: &'static str,
+    /// The files that `source` is made of, in that order.
+    pub files: &'static [ShaderFile],
+    /// Values for `override` constants; those not named keep the file's defaults.
+    pub constants: Vec<(&'static str, f64)>,
+}
+
+/// A file under `shaders/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShaderFile {
+    /// Path under `shaders/`, without the ending.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+impl Kernel {
+    /// What tells this kernel from others: its files and its constants.
+    pub fn key(&self) -> String {
+        let files: Vec<&str> = self.files.iter().map(|f| f.name).collect();
+        format!("{} {:?}", files.join(" "), self.constants)
+    }
+
+    /// The kernel with one more `override` constant set.
+    pub fn with(mut self, constant: &'static str, value: impl Into<f64>) -> Self {
+        self.constants.push((constant, value.into()));
+        self
+    }
+}
+
+/// `kernel!("adam/update", "step")`: the kernel in the file `shaders/adam/update.wgsl`, followed by `shaders/lib/step.wgsl`.
+#[macro_export]
+macro_rules! kernel {
+    ($name:literal $(, $piece:literal)* $(,)?) => {
+        $crate::ops::Kernel {
+            name: $name,
+            source: concat!(
+                $crate::shader_text!($name),
+                $("\n", $crate::shader_text!(concat!("lib/", $piece)),)*
+            ),
+            files: &[
+                $crate::ops::ShaderFile { name: $name, text: $crate::shader_text!($name) },
+                $($crate::ops::ShaderFile {
+                    name: concat!("lib/", $piece),
+                    text: $crate::shader_text!(concat!("lib/", $piece)),
+                },)*
+            ],
+            constants: Vec::new(),
+        }
+    };
+}
+
+/// The text of a file under `shaders/`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! shader_text {
+    ($name:expr) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/shaders/",
+            $name,
+            ".wgsl"
+        ))
+    };
+}
