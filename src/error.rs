@@ -1,5 +1,6 @@
 //! The one error type: what failed, where (op, file, shape, limit), and what to do about it.
 
+use crate::text::printable;
 use std::fmt;
 use std::path::Path;
 
@@ -59,7 +60,7 @@ impl Error {
     pub fn file(path: impl AsRef<Path>, message: impl fmt::Display) -> Self {
         Self::new(
             ErrorKind::File,
-            format!("{}: {message}", path.as_ref().display()),
+            format!("{}: {message}", printable(&path.as_ref().to_string_lossy())),
         )
     }
 

@@ -74,6 +74,7 @@ pub mod sync_check;
 pub mod synth;
 pub mod tape;
 pub mod tensor;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, ErrorKind, Result};

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
                 gtzan_gpu::ErrorKind::Interrupted => "",
                 _ => "error: ",
             };
-            eprintln!("{what}{error}");
+            let message = gtzan_gpu::text::printable_lines(&error.to_string());
+            eprintln!("{what}{message}");
             ExitCode::from(error.exit_code())
         }
     }

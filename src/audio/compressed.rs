@@ -1,21 +1,68 @@
-//! MP3, FLAC and Ogg Vorbis through symphonia.
+//! MP3, FLAC and Ogg Vorbis through symphonia. The links of a chained Ogg file may differ in rate and channels; of an MP3
+//! that changes them on the way, symphonia decodes only the frames that are like the first.
 
-use std::fs::File;
 use std::path::Path;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
 use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::units::Duration;
 
 use super::mono::Mono;
+use super::source::Source;
+use super::{ogg, tags};
 use crate::error::{Error, Result};
 
-/// Decodes up to `seconds` of the first audio track. A damaged packet is skipped and a file that was cut off gives the
-/// samples that are there, as players do.
-pub(super) fn read(path: &Path, file: File, seconds: Option<f64>) -> Result<Mono> {
+/// Decodes up to `seconds` of the first audio track, one part per stretch of one sample rate. A damaged packet is skipped
+/// and a file that was cut off gives the samples that are there, as players do.
+pub(super) fn read(path: &Path, source: Source, seconds: Option<f64>) -> Result<Vec<Mono>> {
+    let failed = |e: std::io::Error| Error::file(path, format!("can't read it ({e})"));
+    let mut source = tags::skip_trailing(source).map_err(failed)?;
+    let mut parts = Vec::new();
+    if source.peek::<4>(0).map_err(failed)? != *b"OggS" {
+        let free = is_free_format(&source.peek(0).map_err(failed)?);
+        decode(path, source, seconds, &mut parts)
+            .map_err(|e| if free { free_format(path) } else { e })?;
+        return Ok(parts);
+    }
+    let mut at = 0;
+    while at < source.len() && wanted(&parts, seconds) != Some(0.0) {
+        let end = ogg::link_end(&mut source, at).map_err(failed)?;
+        let link = source.duplicate(path)?.part(at, end);
+        decode(path, link, seconds, &mut parts).map_err(|e| match at {
+            0 => e,
+            _ => e.advise(format!("this is of the stream that begins at byte {at}")),
+        })?;
+        at = end;
+    }
+    Ok(parts)
+}
+
+/// Seconds still wanted; None for all.
+fn wanted(parts: &[Mono], seconds: Option<f64>) -> Option<f64> {
+    let left = seconds? - parts.iter().map(Mono::seconds).sum::<f64>();
+    // Less than a sample of any rate is none.
+    Some(if left < 1e-6 { 0.0 } else { left })
+}
+
+/// Whether `head` begins an MPEG frame whose header states no bit rate.
+fn is_free_format(head: &[u8; 4]) -> bool {
+    head[0] == 0xff && head[1] & 0xe0 == 0xe0 && head[1] & 6 != 0 && head[2] & 0xf0 == 0
+}
+
+fn free_format(path: &Path) -> Error {
+    Error::file(
+        path,
+        "a free-format MP3 (its bit rate is none of the standard's) can't be decoded; convert it, e.g. with \"lame --decode\" or ffmpeg",
+    )
+}
+
+/// Decodes the one stream in `source` and appends it to `parts`.
+fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mono>) -> Result<()> {
     let unreadable = |what: &str, e: &dyn std::fmt::Display| {
         Error::file(
             path,
@@ -26,7 +73,7 @@ pub(super) fn read(path: &Path, file: File, seconds: Option<f64>) -> Result<Mono
     if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
         hint.with_extension(extension);
     }
-    let stream = MediaSourceStream::new(Box::new(file), Default::default());
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
     let mut format = symphonia::default::get_probe()
         .probe(
             &hint,
@@ -44,16 +91,23 @@ pub(super) fn read(path: &Path, file: File, seconds: Option<f64>) -> Result<Mono
         .as_ref()
         .and_then(|p| p.audio())
         .ok_or_else(|| unreadable("it can't be decoded", &"no codec parameters"))?;
+    let mp3 = parameters.codec == CODEC_ID_MP3;
+    let padding = Duration::from(track.padding.unwrap_or(0));
     let mut decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|e| unreadable("its codec can't be decoded", &e))?;
 
-    let mut mono: Option<(Mono, u32, usize)> = None;
+    let before = parts.len();
     let mut block: Vec<f32> = Vec::new();
     // Whatever stops the container's packets, the end included, what came before it counts.
-    while let Ok(Some(packet)) = format.next_packet() {
+    while let Ok(Some(mut packet)) = format.next_packet() {
         if packet.track_id != track_id {
             continue;
+        }
+        // The length in an MP3's first frame ends with the first of several joined files; what it would trim beyond the
+        // encoder's padding belongs to the next.
+        if mp3 && packet.trim_end > padding {
+            packet.trim_end = Duration::ZERO;
         }
         let buffer = match decoder.decode(&packet) {
             Ok(buffer) => buffer,
@@ -61,28 +115,27 @@ pub(super) fn read(path: &Path, file: File, seconds: Option<f64>) -> Result<Mono
             Err(_) => break,
         };
         let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
-        let (collected, first_rate, first_channels) = match &mut mono {
-            Some(m) => m,
-            None => mono.insert((
-                Mono::new(path, rate, channels as u32, seconds)?,
-                rate,
-                channels,
-            )),
-        };
-        if (rate, channels) != (*first_rate, *first_channels) {
-            break;
-        }
         buffer.copy_to_vec_interleaved(&mut block);
-        collected.push(&block);
-        if collected.missing() == 0 {
-            break;
+        let part = match parts.last_mut() {
+            Some(part) if part.rate() == rate => part,
+            _ => {
+                let part = Mono::new(path, rate, channels as u32, wanted(parts, seconds))?;
+                parts.push(part);
+                parts
+                    .last_mut()
+                    .ok_or_else(|| unreadable("it can't be decoded", &"no part"))?
+            }
+        };
+        part.push_frames(channels, &block);
+        if part.missing() == 0 {
+            return Ok(());
         }
     }
-    match mono {
-        Some((mono, ..)) => Ok(mono),
-        None => Err(unreadable(
+    if parts.len() == before && parts.iter().all(Mono::is_empty) {
+        return Err(unreadable(
             "it can't be decoded",
             &"no packet could be decoded",
-        )),
+        ));
     }
+    Ok(())
 }

@@ -58,14 +58,29 @@ impl Mono {
         self.limit - self.samples.len()
     }
 
+    /// Samples per second of the recording.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// How long what was collected is.
+    pub fn seconds(&self) -> f64 {
+        self.samples.len() as f64 / f64::from(self.rate)
+    }
+
     /// Appends whole frames of interleaved samples, averaging the channels; frames beyond the limit are dropped.
     pub fn push(&mut self, interleaved: &[f32]) {
+        self.push_frames(self.channels, interleaved);
+    }
+
+    /// [`Mono::push`] of frames with their own number of `channels`, for streams that change it.
+    pub fn push_frames(&mut self, channels: usize, interleaved: &[f32]) {
         let missing = self.missing();
-        if self.channels == 1 {
+        if channels == 1 {
             self.samples.extend(interleaved.iter().take(missing));
-        } else {
-            let n = self.channels as f32;
-            let frames = interleaved.chunks_exact(self.channels).take(missing);
+        } else if channels > 1 {
+            let n = channels as f32;
+            let frames = interleaved.chunks_exact(channels).take(missing);
             self.samples
                 .extend(frames.map(|frame| frame.iter().sum::<f32>() / n));
         }

@@ -1,19 +1,20 @@
 //! Printing: results on stdout, progress and notes on stderr, no panic when the reader of a pipe went away.
 
+use crate::text::printable_lines;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
 /// A line on stdout. Ends the program quietly when nobody reads it any more (`| head`).
 pub fn line(text: &str) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
+    if writeln!(std::io::stdout(), "{}", printable_lines(text)).is_err() {
         std::process::exit(0);
     }
 }
 
 /// A line on stderr; lost when stderr is closed.
 pub fn note(text: &str) {
-    let _lost = writeln!(std::io::stderr(), "{text}");
+    let _lost = writeln!(std::io::stderr(), "{}", printable_lines(text));
 }
 
 /// Whether stdout is a terminal.

@@ -160,6 +160,6 @@ fn tuned_choices(gpu: &Gpu, cache: &CacheArgs) -> crate::ops::Choices {
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::data(format!("can't write JSON: {e}")))?;
-    console::line(&text);
+    console::line(&crate::text::printable_json(&text));
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::audio;
 use crate::dataset::{Segments, segments_of};
 use crate::error::{Error, Result};
 use crate::features::{Definition, Extractor};
+use crate::text::printable;
 use crate::train::{ModelFile, Predictor};
 use clap::Args;
 use serde::Serialize;
@@ -37,6 +38,9 @@ pub struct PredictArgs {
 struct Answer {
     file: String,
     predictions: Vec<Prediction>,
+    /// Why there are no predictions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +84,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
                 answers.push(answer);
             }
             Err(e) => {
-                console::note(&format!("error: {e}"));
+                // A single file's error is what the command ends with, and is printed there.
+                if args.files.len() > 1 {
+                    console::note(&format!("error: {e}"));
+                }
                 failed = Some(e);
             }
         }
@@ -111,6 +118,13 @@ fn predict(
         args.segments == Segments::All && extractor.definition() == Definition::Segment;
     let first = !whole_song && extractor.definition() == Definition::Segment;
     let samples = audio::load(path, first.then_some(3.0))?;
+    if let Some(note) = nothing_to_hear(&samples) {
+        return Ok(Answer {
+            file: path.display().to_string(),
+            predictions: Vec::new(),
+            note: Some(note),
+        });
+    }
     let mut x = Vec::new();
     if whole_song {
         for part in segments_of(&samples) {
@@ -141,18 +155,57 @@ fn predict(
     Ok(Answer {
         file: path.display().to_string(),
         predictions,
+        note: None,
     })
 }
 
+/// Samples below which there is no sound to judge: one window of the spectrum (93 ms).
+const SHORTEST: usize = 2048;
+
+/// How far apart the lowest and the highest sample of a silent recording are at most: 4 steps of 16 bits, which dither
+/// and a constant offset reach.
+const SILENCE: f32 = 4.0 / 32_768.0;
+
+/// Why no genre can be named for `samples`; None when there is something to hear. A model names one for anything.
+fn nothing_to_hear(samples: &[f32]) -> Option<String> {
+    if samples.len() < SHORTEST {
+        return Some(format!(
+            "no genre: {} of sound is too short to tell ({} or more is needed)",
+            milliseconds(samples.len()),
+            milliseconds(SHORTEST)
+        ));
+    }
+    let low = samples.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = samples.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    (high - low <= SILENCE).then(|| {
+        format!(
+            "no genre: its {:.1} s are silent",
+            samples.len() as f64 / f64::from(audio::SAMPLE_RATE)
+        )
+    })
+}
+
+fn milliseconds(samples: usize) -> String {
+    let ms = samples as f64 * 1e3 / f64::from(audio::SAMPLE_RATE);
+    format!("{ms:.*} ms", usize::from(ms < 1.0) * 2)
+}
+
 fn show(answer: &Answer, top: usize) {
-    console::line(&answer.file);
+    console::line(&printable(&answer.file));
+    if let Some(note) = &answer.note {
+        console::line(&format!("  {note}"));
+    }
     for p in answer.predictions.iter().take(top.max(1)) {
         let bar = if console::is_terminal() {
             "█".repeat((p.probability * 30.0).round() as usize)
         } else {
             String::new()
         };
-        let text = format!("  {:<16}{:>6.1} %  {bar}", p.genre, p.probability * 100.0);
+        let text = format!(
+            "  {:<16}{:>6.1} %  {bar}",
+            printable(&p.genre),
+            p.probability * 100.0
+        );
         console::line(text.trim_end());
     }
 }

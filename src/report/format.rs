@@ -81,12 +81,7 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// A name that is safe to print: control characters (a line break, a terminal escape) become `�`.
-pub fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
+pub use crate::text::printable;
 
 pub(super) fn trim_zeros(text: &str) -> &str {
     if text.contains('.') {
