@@ -271,6 +271,30 @@ fn joined_streams_are_read_to_the_end() {
     }
 }
 
+/// One second of 440 Hz at 22,050 Hz, mono, then one of 1 kHz at 44,100 Hz, stereo (`ffmpeg -f lavfi -i sine=...`, joined with `cat`):
+/// both are heard, each at its pitch.
+#[test]
+fn an_mp3_that_changes_rate_and_channels_is_read_to_the_end() {
+    let file = "tests/fixtures/audio/mono_22050_then_stereo_44100.mp3";
+    let x = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
+    let seconds = x.len() as f64 / 22_050.0;
+    assert!((1.9..2.3).contains(&seconds), "{seconds} s");
+    // Half a second from the middle of each: a tone crosses zero upwards once a period.
+    for (from, frequency) in [(0.3, 440.0), (1.4, 1000.0)] {
+        let start = (from * 22_050.0) as usize;
+        let part = &x[start..start + 11_025];
+        let crossings = part
+            .windows(2)
+            .filter(|w| w[0] < 0.0 && w[1] >= 0.0)
+            .count();
+        let heard = crossings as f64 * 2.0;
+        assert!(
+            (heard - frequency).abs() <= 4.0,
+            "{heard} Hz, not {frequency}"
+        );
+    }
+}
+
 #[test]
 fn what_is_no_audio_gets_fitting_advice() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! MP3, FLAC and Ogg Vorbis through symphonia. The links of a chained Ogg file may differ in rate and channels; of an MP3
-//! that changes them on the way, symphonia decodes only the frames that are like the first.
+//! MP3, FLAC and Ogg Vorbis through symphonia. The links of a chained Ogg file may differ in rate and channels, and so may the
+//! frames of an MP3 that was joined of several.
 
 use std::path::Path;
 
@@ -54,6 +54,16 @@ fn is_free_format(head: &[u8; 4]) -> bool {
     head[0] == 0xff && head[1] & 0xe0 == 0xe0 && head[1] & 6 != 0 && head[2] & 0xf0 == 0
 }
 
+/// What a decoder can't change on the way: an MPEG frame's version, rate, and whether it is mono.
+fn frame_kind(frame: &[u8]) -> Option<[u8; 3]> {
+    match *frame {
+        [0xff, b, c, d, ..] if b & 0xe0 == 0xe0 => {
+            Some([b & 0x18, c & 0x0c, u8::from(d & 0xc0 == 0xc0)])
+        }
+        _ => None,
+    }
+}
+
 fn free_format(path: &Path) -> Error {
     Error::file(
         path,
@@ -90,12 +100,17 @@ fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mon
         .codec_params
         .as_ref()
         .and_then(|p| p.audio())
-        .ok_or_else(|| unreadable("it can't be decoded", &"no codec parameters"))?;
+        .ok_or_else(|| unreadable("it can't be decoded", &"no codec parameters"))?
+        .clone();
     let mp3 = parameters.codec == CODEC_ID_MP3;
     let padding = Duration::from(track.padding.unwrap_or(0));
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(|e| unreadable("its codec can't be decoded", &e))?;
+    let fresh = || {
+        symphonia::default::get_codecs()
+            .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
+            .map_err(|e| unreadable("its codec can't be decoded", &e))
+    };
+    let mut decoder = fresh()?;
+    let mut kind = None;
 
     let before = parts.len();
     let mut block: Vec<f32> = Vec::new();
@@ -109,6 +124,12 @@ fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mon
         if mp3 && packet.trim_end > padding {
             packet.trim_end = Duration::ZERO;
         }
+        // A decoder keeps to the rate and the channels of its first frame; the next kind of frame gets one of its own.
+        let new = mp3.then(|| frame_kind(packet.data.as_ref())).flatten();
+        if new.is_some() && kind.is_some() && new != kind {
+            decoder = fresh()?;
+        }
+        kind = new.or(kind);
         let buffer = match decoder.decode(&packet) {
             Ok(buffer) => buffer,
             Err(Symphonia::DecodeError(_)) => continue,
