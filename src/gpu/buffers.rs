@@ -64,7 +64,7 @@ impl Buffers {
         cap: u64,
     ) -> Result<()> {
         let what = self.count_bytes(&format!("buffer '{name}'"), bytes, cap)?;
-        let buffer = gpu.scoped(&what, || {
+        let buffer = gpu.create(&what, || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(name),
                 size: bytes,
@@ -87,7 +87,7 @@ impl Buffers {
         // A texture that may be copied to is cleared by copies at its first use, any other in a render pass. And lavapipe, once it has
         // seen a render pass, writes timestamps late, so that dispatches seem to take no time.
         let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST;
-        let texture = gpu.scoped(&what, || {
+        let texture = gpu.create(&what, || {
             gpu.device.create_texture(&wgpu::TextureDescriptor {
                 label: Some(texels.name()),
                 size,

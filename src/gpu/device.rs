@@ -1,11 +1,12 @@
 //! Adapters and devices: which one is used, why, and what to do when there is none.
 
 use super::capabilities::capabilities;
+use super::faults::Faults;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{Capabilities, DeviceClass};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Which adapter to use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +41,7 @@ impl fmt::Display for AdapterChoice {
 }
 
 /// What to install when no adapter is found.
-const NO_ADAPTER: &str = "no Vulkan, Metal or DX12 adapter found; install the GPU's driver, or a software one: \
+pub(super) const NO_ADAPTER: &str = "no Vulkan, Metal or DX12 adapter found; install the GPU's driver, or a software one: \
     `sudo apt install mesa-vulkan-drivers` (Debian, Ubuntu), `sudo dnf install mesa-vulkan-drivers vulkan-loader` (Fedora), \
     `sudo pacman -S vulkan-swrast vulkan-icd-loader` (Arch)";
 
@@ -118,6 +119,9 @@ pub struct Gpu {
     capabilities: Capabilities,
     memory: Option<u64>,
     trouble: Trouble,
+    /// Set once the device is lost, and for good.
+    lost: Arc<OnceLock<Error>>,
+    faults: Faults,
 }
 
 impl Gpu {
@@ -168,15 +172,15 @@ impl Gpu {
         let trouble = Trouble::default();
         let slot = trouble.clone();
         device.on_uncaptured_error(Arc::new(move |e| report(&slot, convert("the device", e))));
-        let slot = trouble.clone();
+        let lost = Arc::new(OnceLock::new());
+        let slot = lost.clone();
         let name = info.name.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                let text = format!(
-                    "{name}: the device was lost ({message}); the last checkpoint is intact: continue with --resume"
-                );
-                report(&slot, Error::device(text));
-            }
+        // Whatever the reason: a device that this program drops is destroyed too, but then nobody asks any more.
+        device.set_device_lost_callback(move |_, message| {
+            let text = format!(
+                "{name}: the device was lost ({message}); the last checkpoint is intact: continue with --resume"
+            );
+            slot.get_or_init(|| Error::device(text));
         });
         Ok(Self {
             device,
@@ -185,6 +189,8 @@ impl Gpu {
             capabilities,
             memory: super::device_memory(adapter),
             trouble,
+            lost,
+            faults: Faults::default(),
         })
     }
 
@@ -243,9 +249,40 @@ impl Gpu {
         let scopes = [internal, validation, memory];
         let errors = scopes.map(|scope| pollster::block_on(scope.pop()));
         match errors.into_iter().flatten().next() {
-            Some(error) => Err(convert(what, error)),
+            Some(error) => Err(self.explain(convert(what, error))),
             None => Ok(value),
         }
+    }
+
+    /// Create something: as [`Gpu::scoped`], and refused where [`Gpu::faults`] says so.
+    ///
+    /// # Errors
+    /// As [`Gpu::scoped`].
+    pub(crate) fn create<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
+        if self.faults.refuses() {
+            return Err(out_of_memory(what));
+        }
+        self.scoped(what, work)
+    }
+
+    /// Hand a command buffer over.
+    ///
+    /// # Errors
+    /// As [`Gpu::scoped`].
+    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex> {
+        let index = self.scoped("submitting a step", || {
+            self.queue.submit([encoder.finish()])
+        })?;
+        if self.faults.loses() {
+            self.device.destroy();
+        }
+        Ok(index)
+    }
+
+    /// For tests: what shall go wrong.
+    #[doc(hidden)]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Wait until the device has done everything, or the given submission.
@@ -266,11 +303,21 @@ impl Gpu {
         })
     }
 
-    /// Trouble reported since the last call.
+    /// What is behind `error`: on a lost device every call fails in some way of its own.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        // The loss is told to the callback only when somebody polls; that this fails then is no news.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.lost.get().cloned().unwrap_or(error)
+    }
+
+    /// Trouble reported since the last call, or that the device is lost.
     ///
     /// # Errors
     /// The first error that the driver reported outside a scope.
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some(lost) = self.lost.get() {
+            return Err(lost.clone());
+        }
         let mut slot = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         slot.take().map_or(Ok(()), Err)
     }
@@ -281,90 +328,20 @@ fn report(slot: &Trouble, error: Error) {
     slot.get_or_insert(error);
 }
 
+fn out_of_memory(what: &str) -> Error {
+    Error::new(
+        ErrorKind::OutOfMemory,
+        format!("{what}: the driver is out of memory; set a smaller --vram or --batch-size"),
+    )
+}
+
 fn convert(what: &str, error: wgpu::Error) -> Error {
     match error {
-        wgpu::Error::OutOfMemory { .. } => Error::new(
-            ErrorKind::OutOfMemory,
-            format!("{what}: the driver is out of memory; set a smaller --vram or --batch-size"),
-        ),
+        wgpu::Error::OutOfMemory { .. } => out_of_memory(what),
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
             let mut lines = description.lines().map(str::trim).filter(|l| !l.is_empty());
             let text: Vec<&str> = lines.by_ref().take(12).collect();
             Error::device(format!("{what}: {}", text.join(" | ")))
         }
-    }
-}
-
-/// What `gtzan-gpu devices` says of an adapter.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Described {
-    /// Name.
-    pub name: String,
-    /// `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
-    pub kind: String,
-    /// `Vulkan`, `Metal` or `Dx12`.
-    pub backend: String,
-    /// Driver and version.
-    pub driver: String,
-    /// Largest buffer.
-    pub max_buffer_bytes: u64,
-    /// Largest storage binding.
-    pub max_binding_bytes: u64,
-    /// Storage buffers per kernel.
-    pub max_storage_buffers: u32,
-    /// Invocations per workgroup.
-    pub max_invocations: u32,
-    /// Bytes of workgroup memory.
-    pub max_workgroup_memory: u32,
-    /// Subgroup sizes, e.g. `8` or `4 to 32`, or `none`.
-    pub subgroups: String,
-    /// 16-bit floats.
-    pub f16: bool,
-    /// Matrix units for f16 fragments of 16x16, through wgpu's experimental extension.
-    pub cooperative: bool,
-    /// Timestamps inside passes.
-    pub timestamps: bool,
-}
-
-/// All adapters, in the order that numbers them.
-///
-/// # Errors
-/// When there is none, with what to install.
-pub fn describe_adapters() -> Result<Vec<Described>> {
-    let all = adapters();
-    if all.is_empty() {
-        return Err(Error::device(NO_ADAPTER));
-    }
-    Ok(all.iter().map(describe).collect())
-}
-
-fn describe(adapter: &wgpu::Adapter) -> Described {
-    let (info, features, c) = (
-        adapter.get_info(),
-        adapter.features(),
-        capabilities(adapter),
-    );
-    let (low, high) = (info.subgroup_min_size, info.subgroup_max_size);
-    let subgroups = match features.contains(wgpu::Features::SUBGROUP) {
-        false => "none".to_owned(),
-        true if low == high => low.to_string(),
-        true => format!("{low} to {high}"),
-    };
-    Described {
-        name: info.name,
-        kind: format!("{:?}", info.device_type),
-        backend: format!("{:?}", info.backend),
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .to_owned(),
-        max_buffer_bytes: c.max_buffer_bytes,
-        max_binding_bytes: c.max_binding_bytes,
-        max_storage_buffers: c.max_storage_buffers,
-        max_invocations: c.max_invocations,
-        max_workgroup_memory: c.max_workgroup_memory,
-        subgroups,
-        f16: c.f16,
-        cooperative: c.cooperative,
-        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
     }
 }

@@ -2,14 +2,18 @@
 
 mod buffers;
 mod capabilities;
+mod described;
 mod device;
+mod faults;
 mod memory;
 mod pipelines;
 mod profiler;
 mod program;
 mod session;
 
-pub use device::{AdapterChoice, Described, Gpu, adapters, describe_adapters};
+pub use described::{Described, describe_adapters};
+pub use device::{AdapterChoice, Gpu, adapters};
+pub use faults::Faults;
 pub use memory::{default_budget, device_memory};
 pub use profiler::{Clock, Span, Stopwatch, Timings, median};
 pub use session::{Session, StepInputs, Written};

@@ -82,7 +82,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             count: None,
         });
     }
-    let compiled = gpu.scoped(&file, || {
+    let compiled = gpu.create(&file, || {
         let device = &gpu.device;
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),

@@ -129,7 +129,7 @@ impl Queries {
     /// Room for `capacity` timestamps, in sets as large as WebGPU allows.
     fn new(gpu: &Gpu, capacity: usize) -> Result<Self> {
         let most = wgpu::QUERY_SET_MAX_QUERIES as usize;
-        gpu.scoped("creating timestamp queries", || {
+        gpu.create("creating timestamp queries", || {
             let sets = (0..capacity.div_ceil(most)).map(|i| {
                 gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                     label: Some("timestamps"),
@@ -180,7 +180,7 @@ impl Queries {
         let (sender, receiver) = mpsc::channel();
         slice.map_async(wgpu::MapMode::Read, move |r| drop(sender.send(r)));
         gpu.wait(None)?;
-        mapped(&receiver)?;
+        mapped(gpu, &receiver)?;
         let view = slice
             .get_mapped_range()
             .map_err(|e| Error::device(format!("reading timestamps failed: {e}")))?;

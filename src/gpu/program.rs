@@ -86,7 +86,7 @@ impl Program {
                     resource,
                 })
                 .collect();
-            let bind_group = gpu.scoped(dispatch.kernel.name, || {
+            let bind_group = gpu.create(dispatch.kernel.name, || {
                 gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: Some(dispatch.kernel.name),
                     layout: &compiled.layout,

@@ -260,10 +260,7 @@ impl<'g> Session<'g> {
         encoder: wgpu::CommandEncoder,
         slot: Option<usize>,
     ) -> Result<()> {
-        let queue = &self.gpu.queue;
-        let index = self
-            .gpu
-            .scoped("submitting a step", || queue.submit([encoder.finish()]))?;
+        let index = self.gpu.submit(encoder)?;
         if let Some(slot) = slot {
             let upload = &mut self.uploads[slot];
             upload.pending = Some(index);

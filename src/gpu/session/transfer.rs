@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::gpu::buffers::Buffers;
 use crate::plan::{Place, STAGING_CHUNK, UPLOAD_RING};
 use std::sync::mpsc;
@@ -109,10 +110,11 @@ impl Session<'_> {
             let (sender, receiver) = mpsc::channel();
             slice.map_async(wgpu::MapMode::Read, move |r| drop(sender.send(r)));
             self.gpu.wait(None)?;
-            mapped(&receiver)?;
+            mapped(self.gpu, &receiver)?;
             let view = slice
                 .get_mapped_range()
-                .map_err(|e| Error::device(format!("reading back failed: {e}")))?;
+                .map_err(|e| Error::device(format!("reading back failed: {e}")))
+                .map_err(|e| self.gpu.explain(e))?;
             bytes.extend_from_slice(&view);
             drop(view);
             target.unmap();
@@ -127,13 +129,14 @@ impl Session<'_> {
         let upload = &mut self.uploads[slot];
         if let Some(receiver) = upload.mapped.take() {
             self.gpu.wait(upload.pending.take())?;
-            mapped(&receiver)?;
+            mapped(self.gpu, &receiver)?;
         }
         let buffer = self.buffers.get(upload.buffer);
         {
             let mut view = buffer
                 .get_mapped_range_mut(..)
-                .map_err(|e| Error::device(format!("the upload buffer can't be filled: {e}")))?;
+                .map_err(|e| Error::device(format!("the upload buffer can't be filled: {e}")))
+                .map_err(|e| self.gpu.explain(e))?;
             for (offset, bytes) in pieces {
                 let at = *offset as usize;
                 view.slice(at..at + bytes.len()).copy_from_slice(bytes);
@@ -156,15 +159,13 @@ impl Upload {
 }
 
 pub(in crate::gpu) fn mapped(
+    gpu: &Gpu,
     receiver: &mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
 ) -> Result<()> {
-    match receiver.try_recv() {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(e)) => Err(Error::device(format!(
-            "mapping a staging buffer failed: {e}"
-        ))),
-        Err(_) => Err(Error::device(
-            "a staging buffer was not mapped in time; the device may be lost",
-        )),
-    }
+    let error = match receiver.try_recv() {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(e)) => Error::device(format!("mapping a staging buffer failed: {e}")),
+        Err(_) => Error::device("a staging buffer was not mapped in time; the device may be lost"),
+    };
+    Err(gpu.explain(error))
 }
