@@ -1,13 +1,20 @@
 # make demo    installs a Vulkan driver if there is none, builds, trains on the synthetic set, says where the report is
 # make test    the same set-up, then every test
 # make check   formatting, lints and documentation, all warnings denied
+# make test-swiftshader   what needs a GPU, on SwiftShader instead
+# make test-validation    gradients and a short run under the Vulkan validation layers; any message fails
+# make fuzz SECONDS=600   feed damaged files to every reader
+# make soak STEPS=10000   train on and on, and watch the memory
 # make bench   times every kernel of every ladder on this machine
 
 CARGO ?= cargo
 EPOCHS ?= 7
 RUN ?= runs/demo
 
-.PHONY: help setup build demo test check bench
+SECONDS ?= 600
+STEPS ?= 10000
+
+.PHONY: help setup build demo test check bench test-swiftshader test-validation fuzz soak
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -36,3 +43,17 @@ check:
 
 bench: setup
 	$(CARGO) run --release --locked --quiet -- bench
+
+test-swiftshader: setup
+	@.ci/test-driver swiftshader
+
+# First that the watch sees anything at all.
+test-validation: setup
+	@.ci/test-driver validation-provoked
+	@.ci/test-driver validation
+
+fuzz:
+	@.ci/fuzz $(SECONDS)
+
+soak: build
+	@.ci/soak $(STEPS)

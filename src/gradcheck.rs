@@ -40,6 +40,15 @@ pub const FD_TOLERANCE: f64 = 1e-6;
 /// Step of the finite differences.
 const FD_STEP: f64 = 1e-5;
 
+/// Which rungs of a kernel are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All that can run the case's problem.
+    Every,
+    /// Only what a run without choices takes.
+    Default,
+}
+
 /// Check all ops (or those whose name contains `filter`): finite differences always, kernels when there is a device.
 ///
 /// # Errors
@@ -47,6 +56,7 @@ const FD_STEP: f64 = 1e-5;
 pub fn run(
     filter: Option<&str>,
     gpu: Option<&Gpu>,
+    scope: Scope,
     mut each: impl FnMut(&Row),
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -55,7 +65,7 @@ pub fn run(
             continue;
         }
         for case in (entry.cases)() {
-            let checked = check(&entry, &case, gpu)
+            let checked = check(&entry, &case, gpu, scope)
                 .map_err(|e| e.context(format!("{}, case '{}'", entry.name, case.name)))?;
             checked.iter().for_each(&mut each);
             rows.extend(checked);
@@ -72,7 +82,7 @@ struct Setup {
     step: Step,
 }
 
-fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>) -> Result<Vec<Row>> {
+fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>, scope: Scope) -> Result<Vec<Row>> {
     let setup = record(case)?;
     let mut reference = Executor::<f64>::new(&setup.tape);
     for (tensor, values) in &setup.inputs {
@@ -111,11 +121,15 @@ fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>) -> Result<Vec<Row>> {
             .collect());
     };
     let mut rows = Vec::new();
+    let mut runs = rungs(entry, case, &setup, gpu)?;
+    if scope == Scope::Default {
+        runs.truncate(1);
+    }
     for Run {
         name,
         choices,
         only,
-    } in rungs(entry, case, &setup, gpu)?
+    } in runs
     {
         let s = schedule(&setup.tape, gpu.capabilities(), &choices)?;
         let rounding = roundings(entry, &s).fold(1.0, |most, (_, r)| r.rounding.max(most));

@@ -1,11 +1,13 @@
 //! Every op, every case, every rung: finite differences against the f64 reference, kernels against the reference.
 
 use gtzan_gpu::gpu::{AdapterChoice, Gpu};
+use gtzan_gpu::gradcheck::Scope;
 
 #[test]
 fn every_gradient_of_every_rung() {
     let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
-    let rows = gtzan_gpu::gradcheck::run(None, Some(&gpu), |_| {}).expect("all cases run");
+    let rows =
+        gtzan_gpu::gradcheck::run(None, Some(&gpu), Scope::Every, |_| {}).expect("all cases run");
     let bad: Vec<String> = rows
         .iter()
         .filter(|r| !r.ok)

@@ -3,7 +3,7 @@
 use super::{console, print_json};
 use crate::bench::profile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gradcheck::{FD_TOLERANCE, Row};
+use crate::gradcheck::{FD_TOLERANCE, Row, Scope};
 use crate::nn::Model;
 use crate::ops::{Choices, registry};
 use crate::sync_check::{self, Report};
@@ -24,6 +24,9 @@ pub struct GradcheckArgs {
     /// Finite differences against the CPU reference only; needs no GPU
     #[arg(long)]
     reference: bool,
+    /// Only the rungs that a run takes on its own, not every rung
+    #[arg(long, conflicts_with_all = ["reference", "sync_check"])]
+    default_rungs: bool,
     /// Instead of single ops, run a training step of a model op by op, in the planned memory and with every tensor in a
     /// buffer of its own: names the first tensor that differs, and the first NaN or infinity
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["op", "reference"])]
@@ -73,7 +76,12 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
             "op", "rung", "case", "tensor", "fd error", "gpu error", "tolerance"
         ));
     }
-    let rows = crate::gradcheck::run(args.op.as_deref(), gpu.as_ref(), |row| {
+    let scope = if args.default_rungs {
+        Scope::Default
+    } else {
+        Scope::Every
+    };
+    let rows = crate::gradcheck::run(args.op.as_deref(), gpu.as_ref(), scope, |row| {
         if !args.json {
             console::line(&table_row(row));
         }
