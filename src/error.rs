@@ -26,6 +26,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// The memory plan does not fit the budget.
     Budget,
+    /// A loss or a weight became NaN or infinite: going on would lead to the same.
+    NonFinite,
     /// The user pressed Ctrl-C.
     Interrupted,
 }

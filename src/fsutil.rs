@@ -47,14 +47,18 @@ pub fn remove_leftovers(dir: impl AsRef<Path>) -> Result<usize> {
     let entries = fs::read_dir(dir).map_err(|e| Error::file(dir, e))?;
     let mut removed = 0;
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(SUFFIX) {
+        if is_leftover(&entry.file_name()) {
             fs::remove_file(entry.path()).map_err(|e| write_error(&entry.path(), &e))?;
             removed += 1;
         }
     }
     Ok(removed)
+}
+
+/// Whether a file of this name is what an interrupted write leaves.
+pub(crate) fn is_leftover(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(SUFFIX)
 }
 
 /// The sentence for a failed write to `path`: what happened and what to do.

@@ -1,14 +1,79 @@
-//! Printing: results on stdout, progress and notes on stderr, no panic when the reader of a pipe went away.
+//! Printing, all of the program's: results on stdout, progress and notes on stderr; no panic when either can't be written.
 
+use crate::error::{Error, Result};
+use crate::fsutil::write_error;
 use crate::text::printable_lines;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A line on stdout. Ends the program quietly when nobody reads it any more (`| head`).
+/// What became of stdout.
+struct Output {
+    /// Lines are dropped from now on.
+    silent: bool,
+    /// Why a line was lost, other than that nobody reads any more.
+    lost: Option<Error>,
+    /// A failed write is remembered for [`check`] instead of ending the program.
+    patient: bool,
+}
+
+static OUTPUT: Mutex<Output> = Mutex::new(Output {
+    silent: false,
+    lost: None,
+    patient: false,
+});
+
+fn output() -> MutexGuard<'static, Output> {
+    OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on a failed write to stdout doesn't end the program: a closed pipe makes it silent, and what else goes wrong
+/// waits for [`check`]. For work that is worth more than its log.
+pub fn be_patient() {
+    output().patient = true;
+}
+
+/// A line on stdout. When nobody reads it any more (`| head`), the program ends quietly; when it can't be written for
+/// another reason (a full disk), with a sentence and exit status 1. After [`be_patient`] it goes on.
 pub fn line(text: &str) {
-    if writeln!(std::io::stdout(), "{}", printable_lines(text)).is_err() {
-        std::process::exit(0);
+    line_as_it_is(&printable_lines(text));
+}
+
+/// [`line`] for the program's own text, which may hold colours.
+pub fn line_as_it_is(text: &str) {
+    let mut output = output();
+    if output.silent {
+        return;
+    }
+    let mut stdout = std::io::stdout().lock();
+    let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) else {
+        return;
+    };
+    let closed = error.kind() == std::io::ErrorKind::BrokenPipe;
+    output.silent = true;
+    match (output.patient, closed) {
+        (true, true) => {
+            note("standard output was closed: going on without it, everything is saved as before");
+        }
+        (true, false) => output.lost = Some(write_error(Path::new("standard output"), &error)),
+        (false, true) => std::process::exit(0),
+        (false, false) => {
+            let error = write_error(Path::new("standard output"), &error);
+            note(&format!("error: {error}"));
+            std::process::exit(error.exit_code().into());
+        }
+    }
+}
+
+/// Whether a line was lost, other than by a closed pipe.
+///
+/// # Errors
+/// Why.
+pub fn check() -> Result<()> {
+    match &output().lost {
+        Some(error) => Err(error.clone()),
+        None => Ok(()),
     }
 }
 

@@ -61,6 +61,40 @@ enum Command {
 }
 
 impl Cli {
+    /// Parse the program's arguments, run the command, print what went wrong; the exit status.
+    pub fn main() -> u8 {
+        let cli = match Self::try_parse() {
+            Ok(cli) => cli,
+            Err(e) if e.use_stderr() => {
+                // Where stderr can't be written, the exit status has to do.
+                let _lost = e.print();
+                return 2;
+            }
+            Err(e) => {
+                // Help or version; colours only where a terminal shows them.
+                let text = e.render();
+                let text = if console::is_terminal() {
+                    text.ansi().to_string()
+                } else {
+                    text.to_string()
+                };
+                console::line_as_it_is(text.trim_end());
+                return 0;
+            }
+        };
+        match cli.run() {
+            Ok(()) => 0,
+            Err(error) => {
+                let what = match error.kind() {
+                    crate::ErrorKind::Interrupted => "",
+                    _ => "error: ",
+                };
+                console::note(&format!("{what}{error}"));
+                error.exit_code()
+            }
+        }
+    }
+
     /// Run the command.
     ///
     /// # Errors

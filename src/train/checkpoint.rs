@@ -1,13 +1,13 @@
 //! `checkpoint.safetensors`: everything that a run needs to go on to the same bits.
 
 use super::callbacks::Callbacks;
+use super::divergence::all_finite;
 use super::engine::Weights;
 use super::tensor_file;
 use crate::error::{Error, Result};
 use crate::report::EpochRow;
 use crate::tensor::Shape;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// Where a run stands, apart from tensors.
@@ -52,13 +52,26 @@ const FORMAT: &str = "gtzan-gpu checkpoint 1";
 const PARTS: [&str; 2] = ["moment1", "moment2"];
 
 impl Checkpoint {
+    /// Whether a run can go on from it: all its values are numbers.
+    pub fn is_finite(&self) -> bool {
+        let weights = self
+            .weights
+            .iter()
+            .chain(&self.best)
+            .map(|(_, _, data)| data);
+        weights
+            .chain(&self.moments)
+            .chain([&self.totals])
+            .all(|data| all_finite(data))
+    }
+
     /// Write to `path`: whole or not at all.
     ///
     /// # Errors
     /// A full disk, a read-only folder.
     pub fn save(&self, path: &Path) -> Result<()> {
         let progress = serde_json::to_string(&self.progress).map_err(|e| Error::file(path, e))?;
-        let metadata = HashMap::from([
+        let metadata = tensor_file::Metadata::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("progress".to_owned(), progress),
         ]);

@@ -2,11 +2,13 @@
 
 mod callbacks;
 mod checkpoint;
+mod divergence;
 mod engine;
 mod graph;
 mod model_file;
 mod predictor;
 mod recipe;
+mod run_folder;
 mod score;
 mod settings;
 mod task;
@@ -20,6 +22,7 @@ pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;
 pub use recipe::Recipe;
+pub use run_folder::RunFolder;
 pub use settings::Settings;
 pub use task::{Task, argmax, per_track, split_rule};
 pub use trainer::{EpochEvent, Outcome, Trainer};

@@ -10,7 +10,6 @@ use crate::nn::Model;
 use crate::tensor::Shape;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// How the model's inputs are made.
@@ -55,7 +54,7 @@ impl ModelFile {
     /// A full disk, a read-only folder.
     pub fn save(&self, path: &Path) -> Result<()> {
         let json = |value: serde_json::Result<String>| value.map_err(|e| Error::file(path, e));
-        let mut metadata = HashMap::from([
+        let mut metadata = tensor_file::Metadata::from([
             ("format".to_owned(), FORMAT.to_owned()),
             (
                 "labels".to_owned(),

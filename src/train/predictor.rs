@@ -1,9 +1,10 @@
 //! A saved model on the GPU, for predicting.
 
+use super::divergence::all_finite;
 use super::engine::{Engine, Samples, compile};
 use super::model_file::ModelFile;
 use crate::dataset::Normaliser;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::ops::Choices;
 use std::sync::Arc;
@@ -59,6 +60,12 @@ impl<'g> Predictor<'g> {
             }));
             let order: Vec<u32> = (0..n as u32).collect();
             all.extend(self.engine.evaluate(&order)?.probabilities);
+        }
+        if !all_finite(&all) {
+            return Err(Error::new(
+                ErrorKind::NonFinite,
+                "the model's probabilities for this are not finite numbers: its weights are too large; train it again with a lower --learning-rate",
+            ));
         }
         Ok(all)
     }

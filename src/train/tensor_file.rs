@@ -2,46 +2,90 @@
 
 use super::engine::Weights;
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write;
+use crate::fsutil::atomic_write_with;
 use crate::tensor::Shape;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
-use std::collections::{BTreeMap, HashMap};
+use safetensors::tensor::Dtype;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Metadata key of the blake3 hash over all other metadata and every tensor. Optional, so that files of other tools can be read.
 const CHECKSUM: &str = "checksum";
 
-/// Write tensors and metadata to `path`: whole or not at all.
+/// What a file says of itself, in the order it is written in.
+pub(super) type Metadata = BTreeMap<String, String>;
+
+/// Write tensors and metadata to `path`: whole or not at all. The same content always gives the same bytes: keys and
+/// tensors are sorted by name, where the safetensors crate writes metadata in the order of a hash map.
 ///
 /// # Errors
-/// A full disk, a read-only folder.
+/// A full disk, a read-only folder, a value that is no finite number.
 pub(super) fn write(
     path: &Path,
     tensors: &[(&str, &Shape, &[f32])],
-    mut metadata: HashMap<String, String>,
+    mut metadata: Metadata,
 ) -> Result<()> {
+    check_finite(path, tensors.iter().map(|(name, _, data)| (*name, *data)))?;
     let checksum = checksum(tensors.iter().copied(), &metadata);
     metadata.insert(CHECKSUM.to_owned(), checksum);
-    let mut views = Vec::with_capacity(tensors.len());
+    let mut sorted = tensors.to_vec();
+    sorted.sort_by_key(|(name, ..)| *name);
+    let header = header(&sorted, &metadata);
+    atomic_write_with(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        for (_, _, data) in &sorted {
+            file.write_all(bytemuck::cast_slice(data))?;
+        }
+        Ok(())
+    })
+}
+
+/// The format's header: a JSON object of metadata, then type, shape and place of every tensor, padded with spaces so that
+/// the tensors begin at a multiple of 8.
+fn header(tensors: &[(&str, &Shape, &[f32])], metadata: &Metadata) -> String {
+    let mut entries = Map::new();
+    entries.insert("__metadata__".to_owned(), json!(metadata));
+    let mut begin = 0;
     for (name, shape, data) in tensors {
-        let view = TensorView::new(
-            Dtype::F32,
-            shape.dims().to_vec(),
-            bytemuck::cast_slice(data),
-        )
-        .map_err(|e| Error::file(path, format!("{name}: {e}")))?;
-        views.push((*name, view));
+        let end = begin + size_of_val(*data);
+        let entry = json!({"dtype": "F32", "shape": shape.dims(), "data_offsets": [begin, end]});
+        entries.insert((*name).to_owned(), entry);
+        begin = end;
     }
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::file(path, e))?;
-    atomic_write(path, &bytes)
+    let mut text = Value::Object(entries).to_string();
+    text.extend(std::iter::repeat_n(
+        ' ',
+        text.len().next_multiple_of(8) - text.len(),
+    ));
+    text
+}
+
+/// Fails at the first value that is NaN or infinite.
+fn check_finite<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (&'a str, &'a [f32])>,
+) -> Result<()> {
+    for (name, data) in tensors {
+        if let Some(at) = data.iter().position(|v| !v.is_finite()) {
+            return Err(Error::file(
+                path,
+                format!(
+                    "value {at} of {name} is {}, not a finite number: training went wrong before; use the file of an earlier or another run",
+                    data[at]
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The tensors and the metadata of the file at `path`, which is expected to be `what` ("a model").
 ///
 /// # Errors
-/// When the file is missing, damaged, or holds other types.
-pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, HashMap<String, String>)> {
+/// When the file is missing, damaged, or holds other types or values that are no finite numbers.
+pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, Metadata)> {
     let bytes = std::fs::read(path)
         .map_err(|e| Error::file(path, format!("can't be read as {what}: {e}")))?;
     let damaged = |e: safetensors::SafeTensorError| {
@@ -51,7 +95,12 @@ pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, HashMap<String, 
         )
     };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let mut metadata = header.metadata().clone().unwrap_or_default();
+    let mut metadata: Metadata = header
+        .metadata()
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let mut weights = Vec::new();
     for (name, view) in file.tensors() {
@@ -75,20 +124,21 @@ pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, HashMap<String, 
             ));
         }
     }
+    check_finite(path, weights.iter().map(|(n, _, d)| (n.as_str(), &d[..])))?;
     Ok((weights, metadata))
 }
 
 /// Independent of the order of tensors and keys.
 fn checksum<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a Shape, &'a [f32])>,
-    metadata: &HashMap<String, String>,
+    metadata: &Metadata,
 ) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    for (key, value) in metadata.iter().collect::<BTreeMap<_, _>>() {
+    for (key, value) in metadata {
         part(key.as_bytes());
         part(value.as_bytes());
     }
@@ -111,7 +161,7 @@ mod tests {
         let path = dir.path().join("t.safetensors");
         let shape = Shape::from([2, 3]);
         let data = [1.0f32, -2.0, 3.5, 0.0, 7.25, 1e-9];
-        let metadata = HashMap::from([("format".to_owned(), "test".to_owned())]);
+        let metadata = Metadata::from([("format".to_owned(), "test".to_owned())]);
         write(
             &path,
             &[("a", &shape, &data), ("b", &shape, &data)],
@@ -143,6 +193,65 @@ mod tests {
             std::fs::write(&path, &whole[..length]).unwrap();
             let error = read(&path, "a test").unwrap_err().to_string();
             assert!(error.contains("damaged"), "{error}");
+        }
+    }
+
+    /// Two tensors out of order, one empty, names and values that JSON must escape: the format's own reader agrees.
+    #[test]
+    fn the_safetensors_crate_reads_what_is_written_and_equal_content_is_equal_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
+        let shapes = [Shape::from([2, 1]), Shape::from([0]), Shape::from([3])];
+        let values = [vec![1.5f32, -0.0], vec![], vec![f32::MIN, f32::MAX, 1e-45]];
+        let names = ["z \"quoted\"", "empty", "a\n\u{e9}"];
+        let tensors: Vec<(&str, &Shape, &[f32])> = (0..3)
+            .map(|i| (names[i], &shapes[i], values[i].as_slice()))
+            .collect();
+        let metadata = || -> Metadata {
+            (0..20)
+                .map(|i| (format!("key \\{i}"), format!("\t{{\"{i}\"}}")))
+                .collect()
+        };
+        let mut files = Vec::new();
+        for order in [[0, 1, 2], [2, 0, 1]] {
+            write(&path, &order.map(|i| tensors[i]), metadata()).unwrap();
+            files.push(std::fs::read(&path).unwrap());
+        }
+        assert!(files[0] == files[1]);
+        let file = SafeTensors::deserialize(&files[0]).unwrap();
+        assert_eq!(file.len(), 3);
+        for (name, shape, data) in tensors {
+            let view = file.tensor(name).unwrap();
+            assert_eq!(view.shape(), shape.dims());
+            assert_eq!(view.data(), bytemuck::cast_slice::<f32, u8>(data));
+        }
+        let (begin, header) = SafeTensors::read_metadata(&files[0]).unwrap();
+        assert_eq!(begin % 8, 0);
+        let mut about: Metadata = header.metadata().clone().unwrap().into_iter().collect();
+        assert!(about.remove(CHECKSUM).is_some());
+        assert_eq!(about, metadata());
+    }
+
+    #[test]
+    fn values_that_are_no_numbers_are_neither_written_nor_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.safetensors");
+        let shape = Shape::from([2]);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = write(&path, &[("w", &shape, &[0.0, bad])], Metadata::new()).unwrap_err();
+            assert!(error.to_string().contains("value 1 of w is"), "{error}");
+            assert!(!path.exists());
+            let data = [0.0, bad];
+            let view = safetensors::tensor::TensorView::new(
+                Dtype::F32,
+                vec![2],
+                bytemuck::cast_slice(&data),
+            );
+            let bytes = safetensors::serialize([("w", view.unwrap())], None).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+            let error = read(&path, "a test").unwrap_err();
+            assert!(error.to_string().contains("value 1 of w is"), "{error}");
+            std::fs::remove_file(&path).unwrap();
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct Outcome {
 }
 
 /// The file that a run goes on from.
-const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// How often the totals are read back for the progress bar.
 const READ_EVERY: Duration = Duration::from_millis(1000);
@@ -61,11 +61,11 @@ const READ_EVERY: Duration = Duration::from_millis(1000);
 pub struct Trainer<'a, 'g> {
     pub(super) engine: Engine<'g>,
     pub(super) task: &'a Task,
-    settings: &'a Settings,
+    pub(super) settings: &'a Settings,
     model: &'a Model,
-    run: PathBuf,
-    progress: Progress,
-    best: Weights,
+    pub(super) run: PathBuf,
+    pub(super) progress: Progress,
+    pub(super) best: Weights,
     /// Epochs in the checkpoint on disk.
     saved: u32,
 }
@@ -224,19 +224,21 @@ impl<'a, 'g> Trainer<'a, 'g> {
         })
     }
 
+    /// The training samples in the order of an epoch.
+    pub(super) fn order(&self, epoch: u32) -> Vec<u32> {
+        let train = &self.task.train;
+        let s = self.settings;
+        epoch_order(s.seed, u64::from(epoch), train.len(), s.shuffle)
+            .into_iter()
+            .map(|i| train[i as usize])
+            .collect()
+    }
+
     /// One epoch, or the rest of one; false when interrupted.
     fn epoch(&mut self, interrupted: &AtomicBool, on: &mut dyn FnMut(EpochEvent)) -> Result<bool> {
         let epoch = self.progress.epoch + 1;
-        let n = self.task.train.len();
-        let order: Vec<u32> = epoch_order(
-            self.settings.seed,
-            u64::from(epoch),
-            n,
-            self.settings.shuffle,
-        )
-        .into_iter()
-        .map(|i| self.task.train[i as usize])
-        .collect();
+        let order = self.order(epoch);
+        let n = order.len();
         let from = self.progress.step_in_epoch;
         let steps = self.engine.steps(n);
         let began = Instant::now();
@@ -254,13 +256,14 @@ impl<'a, 'g> Trainer<'a, 'g> {
                 } else {
                     None
                 };
+                let lost = so_far.is_some_and(|(loss, _)| !loss.is_finite());
                 on(EpochEvent::Steps {
                     epoch,
                     done,
                     steps,
                     so_far,
                 });
-                Ok(if interrupted.load(Ordering::Relaxed) {
+                Ok(if lost || interrupted.load(Ordering::Relaxed) {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -282,6 +285,9 @@ impl<'a, 'g> Trainer<'a, 'g> {
         } else {
             Some(self.engine.evaluate(&self.task.validation)?)
         };
+        if !loss.is_finite() || validation.as_ref().is_some_and(|v| !v.loss.is_finite()) {
+            return Err(self.diverged());
+        }
         let row = EpochRow {
             epoch,
             loss,
@@ -353,6 +359,9 @@ impl<'a, 'g> Trainer<'a, 'g> {
             best: self.best.clone(),
             totals: self.engine.totals()?,
         };
+        if !checkpoint.is_finite() {
+            return Err(self.diverged());
+        }
         checkpoint.save(&self.run.join(CHECKPOINT))?;
         self.saved = self.progress.epoch;
         Ok(())
@@ -376,7 +385,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
         )
     }
 
-    fn model_file(&self, weights: Weights) -> ModelFile {
+    pub(super) fn model_file(&self, weights: Weights) -> ModelFile {
         ModelFile {
             labels: self.task.genres.clone(),
             model: self.model.clone(),

@@ -9,3 +9,4 @@ mod place;
 mod runs;
 mod songs;
 mod stops;
+mod trouble;

@@ -8,7 +8,7 @@ pub use show::print_matrix;
 
 use super::console;
 use crate::dataset::{Dataset, Options, Segments};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
 use crate::fsutil::atomic_write;
 use crate::gpu::Gpu;
@@ -16,7 +16,7 @@ use crate::nn::Model;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Recipe, Settings, Task, Trainer,
+    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Recipe, RunFolder, Settings, Task, Trainer,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,22 +27,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// # Errors
 /// What went wrong, in one sentence; whatever was saved stays.
 pub fn run(args: TrainArgs) -> Result<()> {
-    let (settings, resumed) = match &args.resume {
-        Some(run) => resume_settings(run, &args)?,
+    console::be_patient();
+    // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
+    let (settings, held) = match &args.resume {
+        Some(run) => (resume_settings(run, &args)?, Some(RunFolder::hold(run)?)),
         None => (args.settings()?, None),
     };
     let gpu = args.device.open()?;
     show::device(&gpu);
     let model = load_model(&settings)?;
-    let run = match &args.resume {
-        Some(run) => run.clone(),
-        None => run_folder(args.run.as_deref(), &model.name)?,
+    let mut folder = match held {
+        Some(folder) => folder,
+        None => RunFolder::claim(args.run.as_deref(), &model.name)?,
+    };
+    if let Some(warning) = folder.warning() {
+        console::note(warning);
+    }
+    let run = folder.path().to_owned();
+    let resumed = match args.resume {
+        Some(_) => resume_checkpoint(&run)?,
+        None => None,
     };
     let task = load_task(&settings, &args)?;
     show::model(&model, &task)?;
     let (fitted, engine) = open_engine(&gpu, &model, &task, &settings, &args)?;
+    console::check()?;
+    // Read before the run begins, so that a file that won't do leaves no folder behind.
+    let init = match (&resumed, &settings.init) {
+        (None, Some(path)) => Some(crate::train::read_weights(path)?),
+        _ => None,
+    };
     if args.resume.is_none() {
         create_run(&run, &settings)?;
+        folder.begin();
     }
     let mut trainer = match resumed {
         Some(checkpoint) => {
@@ -54,22 +71,23 @@ pub fn run(args: TrainArgs) -> Result<()> {
             ));
             trainer
         }
-        None => {
-            let init = settings
-                .init
-                .as_deref()
-                .map(crate::train::read_weights)
-                .transpose()?;
-            Trainer::start(engine, &task, &settings, &model, &run, init.as_ref())?
-        }
+        None => Trainer::start(engine, &task, &settings, &model, &run, init.as_ref())?,
     };
     let mut display = show::Display::new(&task, &settings);
     // Not earlier: until here there is nothing to save, and Ctrl-C simply ends the program.
     let interrupted = catch_interrupts();
-    let outcome = trainer.run(&interrupted, &mut |event| display.event(event));
+    let outcome = trainer.run(&interrupted, &mut |event| {
+        display.event(event);
+        if console::check().is_err() {
+            interrupted.store(true, Ordering::Relaxed);
+        }
+    });
     display.finish();
     let go_on = format!("gtzan-gpu train --resume {}", run.display());
     let outcome = outcome.map_err(|e| {
+        if e.kind() == ErrorKind::NonFinite {
+            return e;
+        }
         let saved = match trainer.saved_epochs() {
             0 => "the run's start is saved".to_owned(),
             n => format!("everything up to epoch {n} is saved"),
@@ -77,10 +95,9 @@ pub fn run(args: TrainArgs) -> Result<()> {
         e.advise(format!("{saved}; afterwards go on with: {go_on}"))
     })?;
     if outcome.interrupted {
-        return Err(Error::new(
-            crate::ErrorKind::Interrupted,
-            format!("{}; all is saved; go on with: {go_on}", outcome.ending),
-        ));
+        let ending = format!("{}; all is saved; go on with: {go_on}", outcome.ending);
+        console::check().map_err(|e| e.advise(&ending))?;
+        return Err(Error::new(ErrorKind::Interrupted, ending));
     }
     console::line(&outcome.ending);
     show::finish(
@@ -99,7 +116,9 @@ pub fn run(args: TrainArgs) -> Result<()> {
         e.advise(format!(
             "the trained model is saved; afterwards write the rest with: {go_on}"
         ))
-    })
+    })?;
+    console::check()
+        .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))
 }
 
 /// Ctrl-C asks for an orderly end; a second one ends the program at once.
@@ -132,7 +151,7 @@ fn load_model(s: &Settings) -> Result<Model> {
     }
 }
 
-fn resume_settings(run: &Path, args: &TrainArgs) -> Result<(Settings, Option<Checkpoint>)> {
+fn resume_settings(run: &Path, args: &TrainArgs) -> Result<Settings> {
     let config = run.join("config.toml");
     if !config.is_file() {
         return Err(Error::file(
@@ -142,35 +161,20 @@ fn resume_settings(run: &Path, args: &TrainArgs) -> Result<(Settings, Option<Che
     }
     let mut settings = args::read_config(&config)?;
     args.apply_resumable(&mut settings)?;
+    Ok(settings)
+}
+
+fn resume_checkpoint(run: &Path) -> Result<Option<Checkpoint>> {
     let checkpoint = run.join("checkpoint.safetensors");
     if !checkpoint.exists() {
         // Stopped before the first checkpoint: nothing was trained yet.
-        return Ok((settings, None));
+        return Ok(None);
     }
-    Ok((settings, Some(Checkpoint::load(&checkpoint)?)))
+    Checkpoint::load(&checkpoint).map(Some)
 }
 
-/// The folder of a new run: free, or empty. Nothing is created yet.
-fn run_folder(wanted: Option<&Path>, model: &str) -> Result<PathBuf> {
-    let run = match wanted {
-        Some(path) => path.to_owned(),
-        None => (1..)
-            .map(|n| PathBuf::from(format!("runs/{model}-{n}")))
-            .find(|p| !p.exists())
-            .unwrap_or_else(|| PathBuf::from(format!("runs/{model}"))),
-    };
-    let empty = |p: &Path| std::fs::read_dir(p).is_ok_and(|mut d| d.next().is_none());
-    if run.exists() && !empty(&run) {
-        return Err(Error::file(
-            &run,
-            "exists already; give --run another folder, or go on with --resume",
-        ));
-    }
-    Ok(run)
-}
-
-/// Create the folder of a new run with its settings inside. Called when data and device are known to serve, so that a mistake
-/// in either leaves no folder behind.
+/// Write the settings into the folder of a new run. Called when data and device are known to serve, so that a mistake in
+/// either leaves no folder behind.
 fn create_run(run: &Path, s: &Settings) -> Result<()> {
     let mut saved = s.clone();
     let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
@@ -184,7 +188,6 @@ fn create_run(run: &Path, s: &Settings) -> Result<()> {
     }
     let text = toml::to_string(&saved)
         .map_err(|e| Error::usage(format!("the settings can't be saved: {e}")))?;
-    crate::fsutil::create_dir(run)?;
     atomic_write(run.join("config.toml"), text.as_bytes())
 }
 
