@@ -127,22 +127,18 @@ fn is_sentence(error: &Error) {
 }
 
 #[test]
-fn any_refused_object_is_a_sentence_or_a_smaller_plan() {
+fn any_refused_object_is_a_sentence_and_leaves_the_device_as_it_was() {
     let (run, gpu) = (Run::new(), gpu());
     gpu.faults().refuse_creation(0, false);
     drop(run.open(&gpu).expect("opens"));
     let all = gpu.faults().creations();
     assert!(all > 30, "{all} objects");
-    let mut smaller = 0;
     for n in 1..=all {
-        // Refused once: the next, smaller plan may open.
+        // Refused once: a smaller plan may open, where there is one.
         gpu.faults().refuse_creation(n, false);
-        match run.open(&gpu) {
-            Ok(_) => smaller += 1,
-            Err(e) => {
-                assert_eq!(e.kind(), ErrorKind::OutOfMemory, "object {n}: {e}");
-                is_sentence(&e);
-            }
+        if let Err(e) = run.open(&gpu) {
+            assert_eq!(e.kind(), ErrorKind::OutOfMemory, "object {n}: {e}");
+            is_sentence(&e);
         }
         // Refused for good.
         gpu.faults().refuse_creation(n, true);
@@ -151,7 +147,6 @@ fn any_refused_object_is_a_sentence_or_a_smaller_plan() {
         is_sentence(&error);
         assert!(error.to_string().contains("--batch-size"), "{error}");
     }
-    assert!(smaller > 0, "no plan was made again");
     // And the device is as good as before.
     gpu.faults().refuse_creation(0, false);
     let engine = run.open(&gpu).expect("opens again");
