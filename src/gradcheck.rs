@@ -226,6 +226,14 @@ fn rungs(entry: &Entry, case: &Case, setup: &Setup, gpu: &Gpu) -> Result<Vec<Run
     Ok(all)
 }
 
+/// The tape of a case: the op on its inputs, and backward from an input `dy`.
+///
+/// # Errors
+/// When the case's shapes don't fit its op.
+pub(crate) fn tape(case: &Case) -> Result<Tape> {
+    Ok(record(case)?.tape)
+}
+
 fn record(case: &Case) -> Result<Setup> {
     let seed = blake3::hash(format!("{}/{}", case.op.name(), case.name).as_bytes());
     let mut rng = ChaCha8Rng::from_seed(*seed.as_bytes());

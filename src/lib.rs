@@ -65,6 +65,7 @@ pub mod features;
 pub mod fsutil;
 pub mod gpu;
 pub mod gradcheck;
+pub mod inspect;
 pub mod nn;
 pub mod ops;
 pub mod plan;

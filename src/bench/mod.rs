@@ -10,6 +10,7 @@ pub mod tuning;
 
 pub use peaks::{Peaks, peaks};
 pub use readme::{rewrite, table};
+pub(crate) use subject::graph;
 pub use subject::{Subject, of_model, of_shape};
 
 use crate::error::Result;

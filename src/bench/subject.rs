@@ -46,7 +46,7 @@ impl Subject {
 }
 
 /// The graph of a training step with the shapes of real features.
-pub(super) fn graph(batch_size: usize) -> GraphSettings {
+pub(crate) fn graph(batch_size: usize) -> GraphSettings {
     GraphSettings {
         rows: ROWS,
         frames: FRAMES,

@@ -6,6 +6,7 @@ mod devices;
 mod evaluate;
 mod features;
 mod gradcheck;
+mod inspect;
 mod plan;
 mod predict;
 mod profile;
@@ -52,6 +53,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Time per kernel in one training step, on random data
     Profile(profile::ProfileArgs),
+    /// What a GPU's compiler makes of each kernel: registers, spills, occupancy, the hot loop, its assembly
+    Inspect(inspect::InspectArgs),
     /// Adapters, limits, features; which one would be used and why
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
@@ -109,6 +112,7 @@ impl Cli {
             Command::Bench(args) => bench::run(&args),
             Command::Tune(args) => tune::run(&args),
             Command::Profile(args) => profile::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Features(args) => features::run(&args),
             Command::Synth(args) => synth::run(&args),

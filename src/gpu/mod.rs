@@ -15,5 +15,6 @@ pub use described::{Described, describe_adapters};
 pub use device::{AdapterChoice, Gpu, adapters};
 pub use faults::Faults;
 pub use memory::{default_budget, device_memory};
+pub(crate) use pipelines::{FORCE_LOOP_BOUNDING, ZERO_INITIALISE_WORKGROUP_MEMORY};
 pub use profiler::{Clock, Span, Stopwatch, Timings, median};
 pub use session::{Session, StepInputs, Written};

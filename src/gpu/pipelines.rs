@@ -5,6 +5,14 @@ use crate::error::{Error, Result};
 use crate::ops::{Access, Kernel, TexelAccess};
 use std::collections::HashMap;
 
+/// Whether loops get the counter that wgpu adds against endless ones. Without it drivers unroll the loops over register tiles; with it
+/// the tiles live in memory, and the fastest convolutions take twice as long.
+pub(crate) const FORCE_LOOP_BOUNDING: bool = false;
+
+/// Whether workgroup memory starts as zeros. wgpu's way to that, where a driver has none of its own, is one invocation that stores
+/// them all while the others wait.
+pub(crate) const ZERO_INITIALISE_WORKGROUP_MEMORY: bool = true;
+
 /// A compiled kernel.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipeline {
@@ -88,10 +96,8 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
         };
-        // Without the counter that wgpu adds to every loop against endless ones, drivers unroll the loops over register
-        // tiles; with it the tiles live in memory, and the fastest convolutions take twice as long.
         let checks = wgpu::ShaderRuntimeChecks {
-            force_loop_bounding: false,
+            force_loop_bounding: FORCE_LOOP_BOUNDING,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
         // SAFETY: the kernels are this crate's own files, and all their loops end: each counts to a bound.
@@ -112,7 +118,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &kernel.constants,
-                ..Default::default()
+                zero_initialize_workgroup_memory: ZERO_INITIALISE_WORKGROUP_MEMORY,
             },
             cache: None,
         });
