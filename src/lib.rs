@@ -20,7 +20,7 @@
 //! let w = tape.parameter("w", [2, 2], Init::GlorotUniform { fan_in: 2, fan_out: 2 });
 //! let b = tape.parameter("b", [2], Init::Constant(0.0));
 //! let logits = tape.apply(Dense { relu: false }, &[&x, &w, &b])?;
-//! let loss = tape.apply(SoftmaxCrossEntropy { label_smoothing: 0.0 }, &[&logits, &labels, &class_weights])?;
+//! let loss = tape.apply(SoftmaxCrossEntropy::default(), &[&logits, &labels, &class_weights])?;
 //! tape.keep(&loss);
 //! tape.backward(&loss)?;
 //! tape.begin_update();

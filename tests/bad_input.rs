@@ -37,9 +37,7 @@ fn a_wrong_shape_names_op_shapes_and_expectation() {
     let labels = tape.input("labels", Spec::u32([7]));
     let logits = tape.input("logits", Spec::f32([8, 10]));
     let weights = tape.input("weights", Spec::f32([10]));
-    let loss = SoftmaxCrossEntropy {
-        label_smoothing: 0.0,
-    };
+    let loss = SoftmaxCrossEntropy::default();
     let text = message(tape.apply(loss, &[&logits, &labels, &weights]));
     assert!(
         text.contains("softmax_cross_entropy") && text.contains('7'),

@@ -1,5 +1,6 @@
 // Softmax cross-entropy: p = softmax(x); loss = sum over n < valid of w[label] * -sum_k t[k] log p[n,k] / batch, t smoothed one-hot.
-// x (logits), p: [N,K]; label: [N]; w (class weights): [K]; loss: one float.
+// x (logits), p: [N,K]; label: [N]; w (class weights): [K]; loss: one float. MIXED: a row's loss is share * loss(label) +
+// (1 - share) * loss(label2), with label2 and share: [N].
 // One invocation: every 64th row. One workgroup, the only one: the rows' losses are summed by a tree in workgroup memory.
 // Traffic: three reads of x (from cache), one write of p; 2 exp per element. N K is some hundred floats: launch cost is all there is.
 // Next rung: one workgroup per row and a second stage for the sum, once K is in the thousands.
@@ -12,7 +13,11 @@ struct Params { samples: u32, classes: u32, smoothing: f32, pad0: u32 }
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(4) var<storage, read_write> p: array<f32>;
 @group(0) @binding(5) var<storage, read> step: Step;
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(6) var<storage, read> label2: array<u32>; // stand-ins unless MIXED
+@group(0) @binding(7) var<storage, read> share: array<f32>;
+@group(0) @binding(8) var<uniform> params: Params;
+
+override MIXED: bool = false;
 
 var<workgroup> partial: array<f32, 64>;
 
@@ -41,7 +46,13 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             let y = min(label[n], classes - 1u);
             let s = params.smoothing;
             let cross_entropy = log(sum) - (1.0 - s) * (x[row + y] - largest) - s * shifted / f32(classes);
-            total += w[y] * cross_entropy;
+            if MIXED {
+                let other = min(label2[n], classes - 1u);
+                let second = log(sum) - (1.0 - s) * (x[row + other] - largest) - s * shifted / f32(classes);
+                total += share[n] * w[y] * cross_entropy + (1.0 - share[n]) * w[other] * second;
+            } else {
+                total += w[y] * cross_entropy;
+            }
         }
     }
     partial[lane] = total;

@@ -3,7 +3,7 @@
 use super::{console, print_json, train};
 use crate::dataset::{Dataset, Groups, KnownSplit, Segments, Side};
 use crate::error::{Error, Result};
-use crate::report::{ClassificationReport, ConfusionMatrix};
+use crate::report::{ClassificationReport, ConfusionMatrix, Intervals};
 use crate::train::{ModelFile, Predictor, argmax, per_track};
 use clap::Args;
 use serde::Serialize;
@@ -104,6 +104,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     if args.json {
         return print_json(&Answer {
             report: matrix.report(),
+            intervals: matrix.intervals(),
             side: &args.side,
             tracks: seen.map(|s| s.counts),
         });
@@ -126,6 +127,8 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 struct Answer<'a> {
     #[serde(flatten)]
     report: ClassificationReport,
+    /// 95 % intervals of the scores over resampled tracks.
+    intervals: Option<Intervals>,
     side: &'a str,
     /// Of all tracks of the data; null when the model does not know its split.
     tracks: Option<Counts>,

@@ -1,5 +1,6 @@
 //! The batch, picked from a data set that lies on the device.
 
+use super::augment::partner;
 use super::util::WORKGROUP;
 use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Real, Step};
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ use bytemuck::{Pod, Zeroable};
 pub struct GatherBatch {
     /// Samples in a batch, N.
     pub n: usize,
+    /// Not the samples themselves but those of the batch that mixup adds to each: see [`super::augment::partner`].
+    pub partners: bool,
 }
 
 /// Registry line.
@@ -91,12 +94,9 @@ impl Op for GatherBatch {
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.y(0), io.y(1), &control];
         let grid = [per_sample.div_ceil(WORKGROUP) as u32, self.n as u32, 1];
-        l.dispatch(
-            kernel!("gather_batch/gather", "step"),
-            &tensors,
-            params,
-            grid,
-        )
+        let kernel = kernel!("gather_batch/gather", "step", "threefry", "partner")
+            .with("PARTNERS", u32::from(self.partners));
+        l.dispatch(kernel, &tensors, params, grid)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {
@@ -106,7 +106,15 @@ impl Op for GatherBatch {
         let mut y = Array::zeros([self.n]);
         for (i, sample) in batch.data.chunks_mut(r * f).enumerate() {
             let real = if i < step.valid as usize { i } else { 0 };
-            let position = (step.cursor as usize + real).min(order.data.len() - 1);
+            let in_batch = step.sample_offset + real as u32;
+            let real = if self.partners {
+                // The batch begins before this micro-batch.
+                i64::from(partner(in_batch, step)) - i64::from(step.sample_offset)
+            } else {
+                real as i64
+            };
+            let position = (i64::from(step.cursor) + real) as usize;
+            let position = position.min(order.data.len() - 1);
             let index = (order.data[position].f64() as usize).min(m - 1);
             sample.copy_from_slice(&dataset.data[index * r * f..(index + 1) * r * f]);
             y.data[i] = labels.data[index];
@@ -116,22 +124,26 @@ impl Op for GatherBatch {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, n, [m, r, f]: [usize; 3], order: usize| {
+    let case = |name, n, [m, r, f]: [usize; 3], order: usize, partners| {
         let inputs = vec![
             (Spec::f32([m, r, f]), Fill::Normal(1.0)),
             (Spec::u32([m]), Fill::Integers(10)),
             // Some numbers beyond the last sample, which must stay inside.
             (Spec::u32([order]), Fill::Integers(m as u32 + 2)),
         ];
-        Case::new(name, GatherBatch { n }, inputs)
+        Case::new(name, GatherBatch { n, partners }, inputs)
     };
     vec![
-        case("one sample", 1, [1, 1, 1], 1),
-        case("prime sizes", 3, [7, 5, 13], 7),
-        case("a batch longer than the order", 5, [4, 11, 7], 3),
-        case("partial batch", 4, [6, 3, 5], 6).valid(2),
-        case("the end of the order", 4, [9, 3, 5], 11)
+        case("one sample", 1, [1, 1, 1], 1, false),
+        case("prime sizes", 3, [7, 5, 13], 7, false),
+        case("a batch longer than the order", 5, [4, 11, 7], 3, false),
+        case("partial batch", 4, [6, 3, 5], 6, false).valid(2),
+        case("the end of the order", 4, [9, 3, 5], 11, false)
             .starting_at(7)
             .valid(3),
+        case("partner of the only sample", 1, [3, 1, 1], 2, true),
+        case("partners", 5, [7, 5, 13], 5, true),
+        case("partners, partial batch", 4, [6, 3, 5], 6, true).valid(2),
+        case("partners of a later micro-batch", 4, [9, 3, 5], 11, true).starting_at(7),
     ]
 }

@@ -6,6 +6,7 @@
 
 mod adam;
 mod add;
+pub mod augment;
 pub mod batch_norm;
 mod case;
 pub mod conv2d;
@@ -16,6 +17,7 @@ mod kernel;
 mod l2_penalty;
 mod lowering;
 mod metrics;
+mod moving_average;
 mod pooling;
 pub(crate) mod product;
 pub mod random;
@@ -30,6 +32,7 @@ pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
+pub use augment::Augment;
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use case::{Case, Fill, Input};
 pub use conv2d::{Conv2d, Epilogue, Padding};
@@ -40,6 +43,7 @@ pub use kernel::{Access, Kernel, Reflection, ShaderFile, TexelAccess};
 pub use l2_penalty::L2Penalty;
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
+pub use moving_average::MovingAverage;
 pub use pooling::average::AvgPool2d;
 pub use pooling::global_average::GlobalAvgPool;
 pub use pooling::max::MaxPool2d;
@@ -239,6 +243,7 @@ pub fn registry() -> Vec<Entry> {
         metrics::ACCUMULATE_ENTRY,
         adam::ENTRY,
         add::ENTRY,
+        augment::ENTRY,
         pooling::average::ENTRY,
         batch_norm::ENTRY,
         conv2d::ENTRY,
@@ -248,6 +253,7 @@ pub fn registry() -> Vec<Entry> {
         adam::CLIP_ENTRY,
         pooling::global_average::ENTRY,
         l2_penalty::ENTRY,
+        moving_average::ENTRY,
         pooling::max::ENTRY,
         relu::ENTRY,
         softmax_cross_entropy::ENTRY,

@@ -6,11 +6,13 @@
 pub mod format;
 pub mod history;
 pub mod html;
+pub mod interval;
 pub mod metrics;
 pub mod plot;
 
 pub use format::bytes;
 pub use history::{EpochRow, History};
+pub use interval::Intervals;
 pub use metrics::{ClassScore, ClassificationReport, ConfusionMatrix};
 
 use std::path::{Path, PathBuf};

@@ -55,8 +55,10 @@ impl GraphSettings {
                 let set = tape.input("dataset", Spec::f32([samples, rows, frames]));
                 let labels = tape.input("dataset labels", Spec::u32([samples]));
                 let order = tape.input(order, Spec::u32([entries]));
-                let gathered =
-                    tape.apply_all(Arc::new(GatherBatch { n }), &[&set, &labels, &order])?;
+                let gathered = tape.apply_all(
+                    Arc::new(GatherBatch { n, partners: false }),
+                    &[&set, &labels, &order],
+                )?;
                 Ok((gathered[0].clone(), gathered[1].clone()))
             }
             Feed::Streamed => {
@@ -77,7 +79,10 @@ fn loss(
     label_smoothing: f32,
 ) -> Result<(Tensor, Tensor)> {
     tape.set_scope("loss");
-    let op = SoftmaxCrossEntropy { label_smoothing };
+    let op = SoftmaxCrossEntropy {
+        label_smoothing,
+        mixed: false,
+    };
     let outputs = tape.apply_all(Arc::new(op), &[&recorded.logits, labels, weights])?;
     let mut total = outputs[0].clone();
     for penalty in &recorded.penalties {

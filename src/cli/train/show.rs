@@ -275,6 +275,12 @@ const PROFILED_STEPS: usize = 2;
 /// Classification report and confusion matrix.
 pub fn print_matrix(matrix: &ConfusionMatrix) {
     console::line(&matrix.report().to_text());
+    if let Some(i) = matrix.intervals() {
+        let [[a, b], [c, d]] = [i.accuracy, i.macro_f1];
+        console::line(&format!(
+            "95 % intervals over resampled tracks: accuracy {a:.2} to {b:.2}, macro-F1 {c:.2} to {d:.2}\n"
+        ));
+    }
     console::line(&matrix.to_text(console::COLUMNS));
 }
 

@@ -1,0 +1,114 @@
+//! How sure accuracy and macro-F1 are: bootstrap intervals.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::metrics::ConfusionMatrix;
+
+/// Percentile-bootstrap intervals (Efron 1979): the 2.5th and the 97.5th percentile of a score over resamples of the evaluated
+/// tracks, drawn with replacement. They say how far the score would move with other tracks of the same kind, not with another
+/// training run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// Lower and upper end for the accuracy.
+    pub accuracy: [f64; 2],
+    /// Lower and upper end for the macro-F1.
+    pub macro_f1: [f64; 2],
+}
+
+/// Resamples of the tracks; the ends of the interval then move by less than a tenth of its width.
+const RESAMPLES: usize = 2000;
+
+impl ConfusionMatrix {
+    /// 95 % intervals of accuracy and macro-F1; none for an empty matrix. Both scores are functions of the matrix alone, so
+    /// drawing pairs of (truth, prediction) from it is drawing tracks. The same matrix gives the same numbers.
+    pub fn intervals(&self) -> Option<Intervals> {
+        let n = self.genres().len();
+        let pairs: Vec<(usize, usize)> = (0..n * n)
+            .flat_map(|i| {
+                let count = self.counts()[i / n][i % n] as usize;
+                std::iter::repeat_n((i / n, i % n), count)
+            })
+            .collect();
+        if pairs.is_empty() {
+            return None;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let (mut accuracies, mut f1s) = (Vec::new(), Vec::new());
+        for _ in 0..RESAMPLES {
+            let mut counts = vec![vec![0; n]; n];
+            for _ in 0..pairs.len() {
+                let (truth, predicted) = pairs[rng.random_range(0..pairs.len())];
+                counts[truth][predicted] += 1;
+            }
+            let (accuracy, macro_f1) = scores(&counts);
+            accuracies.push(accuracy);
+            f1s.push(macro_f1);
+        }
+        Some(Intervals {
+            accuracy: middle(accuracies),
+            macro_f1: middle(f1s),
+        })
+    }
+}
+
+/// Accuracy and macro-F1, as [`ConfusionMatrix::report`] has them.
+fn scores(counts: &[Vec<u64>]) -> (f64, f64) {
+    let n = counts.len();
+    let (mut correct, mut total, mut f1) = (0, 0, 0.0);
+    for i in 0..n {
+        let support: u64 = counts[i].iter().sum();
+        let predicted: u64 = counts.iter().map(|row| row[i]).sum();
+        correct += counts[i][i];
+        total += support;
+        if support + predicted > 0 {
+            f1 += 2.0 * counts[i][i] as f64 / (support + predicted) as f64;
+        }
+    }
+    (correct as f64 / total.max(1) as f64, f1 / n.max(1) as f64)
+}
+
+/// The 2.5th and the 97.5th percentile.
+fn middle(mut values: Vec<f64>) -> [f64; 2] {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+    [at(0.025), at(0.975)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(counts: Vec<Vec<u64>>) -> ConfusionMatrix {
+        let genres = (0..counts.len()).map(|i| format!("genre {i}")).collect();
+        ConfusionMatrix::from_counts(genres, counts).unwrap()
+    }
+
+    /// Accuracy resampled is a binomial share: its interval must be near the normal one, p ± 1.96 sqrt(p (1 - p) / n).
+    #[test]
+    fn accuracy_spreads_as_a_binomial_share() {
+        let m = matrix(vec![vec![70, 30], vec![40, 60]]);
+        let [low, high] = m.intervals().unwrap().accuracy;
+        let (p, half) = (0.65, 1.96 * (0.65f64 * 0.35 / 200.0).sqrt());
+        assert!((low - (p - half)).abs() < 0.008, "{low}");
+        assert!((high - (p + half)).abs() < 0.008, "{high}");
+    }
+
+    #[test]
+    fn the_scores_are_those_of_the_report_and_lie_inside() {
+        let m = matrix(vec![vec![7, 2, 1], vec![0, 5, 5], vec![0, 0, 0]]);
+        let report = m.report();
+        assert_eq!(scores(m.counts()), (report.accuracy, report.macro_f1));
+        let i = m.intervals().unwrap();
+        assert!(i.accuracy[0] < report.accuracy && report.accuracy < i.accuracy[1]);
+        assert!(i.macro_f1[0] < report.macro_f1 && report.macro_f1 < i.macro_f1[1]);
+    }
+
+    #[test]
+    fn nothing_evaluated_has_no_interval_and_a_perfect_score_no_width() {
+        assert!(matrix(vec![vec![0, 0], vec![0, 0]]).intervals().is_none());
+        let i = matrix(vec![vec![5, 0], vec![0, 5]]).intervals().unwrap();
+        assert_eq!(i.accuracy, [1.0, 1.0]);
+    }
+}
