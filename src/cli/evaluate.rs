@@ -22,7 +22,7 @@ pub struct EvaluateArgs {
     #[arg(long, default_value = "all", value_parser = ["all", "training", "train", "validation", "test", "new"])]
     side: String,
     /// Which 3 s segments of a track count: first or all (their mean) [default: as the model was trained]
-    #[arg(long, value_parser = train::segments)]
+    #[arg(long)]
     segments: Option<Segments>,
     #[command(flatten)]
     device: super::DeviceArgs,

@@ -19,7 +19,7 @@ pub struct FeaturesArgs {
     #[arg(long, default_value = "segment")]
     features: Definition,
     /// Which 3 s segments: first or all
-    #[arg(long, default_value = "first", value_parser = super::train::segments)]
+    #[arg(long, default_value = "first")]
     segments: Segments,
     /// Tracks at most, spread over the genres
     #[arg(long)]

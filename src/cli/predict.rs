@@ -23,7 +23,7 @@ pub struct PredictArgs {
     #[arg(long, default_value_t = 3)]
     top: usize,
     /// all: the mean over all 3 s segments of a song; first: its first 3 s
-    #[arg(long, default_value = "all", value_parser = super::train::segments)]
+    #[arg(long, default_value = "all")]
     segments: Segments,
     #[command(flatten)]
     device: super::DeviceArgs,

@@ -28,7 +28,9 @@ mod normalise;
 mod scan;
 mod split;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,29 @@ pub enum Segments {
     /// Consecutive 3 s segments of the first 30 s: ten of a GTZAN track. A remainder of at least
     /// half a segment is padded with silence, a shorter one dropped.
     All,
+}
+
+impl fmt::Display for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::First => "first",
+            Self::All => "all",
+        })
+    }
+}
+
+impl FromStr for Segments {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "first" => Ok(Self::First),
+            "all" => Ok(Self::All),
+            _ => Err(Error::usage(format!(
+                "no segments \"{name}\"; choose \"first\" or \"all\""
+            ))),
+        }
+    }
 }
 
 /// How to turn a folder into samples.

@@ -23,6 +23,6 @@ pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;
 pub use recipe::Recipe;
 pub use run_folder::RunFolder;
-pub use settings::Settings;
+pub use settings::{Declared, Given, Kind, Settings};
 pub use task::{Task, argmax, per_track, split_rule};
 pub use trainer::{EpochEvent, Outcome, Trainer};

@@ -3,7 +3,7 @@
 mod args;
 mod show;
 
-pub use args::{TrainArgs, segments};
+pub use args::TrainArgs;
 pub use show::print_matrix;
 
 use super::console;
@@ -16,7 +16,8 @@ use crate::nn::Model;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, GraphSettings, ModelFile, Recipe, RunFolder, Settings, Task, Trainer,
+    Checkpoint, Engine, Feed, Given, GraphSettings, ModelFile, Recipe, RunFolder, Settings, Task,
+    Trainer,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,9 +160,7 @@ fn resume_settings(run: &Path, args: &TrainArgs) -> Result<Settings> {
             "no run to resume (it has no config.toml); start one with `gtzan-gpu train --run`",
         ));
     }
-    let mut settings = args::read_config(&config)?;
-    args.apply_resumable(&mut settings)?;
-    Ok(settings)
+    args.going_on(Given::read(&config)?)
 }
 
 fn resume_checkpoint(run: &Path) -> Result<Option<Checkpoint>> {

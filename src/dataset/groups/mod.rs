@@ -21,6 +21,16 @@ pub enum GroupBy {
     File,
 }
 
+impl std::fmt::Display for GroupBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Recording => "recording",
+            Self::Folder => "folder",
+            Self::File => "file",
+        })
+    }
+}
+
 impl std::str::FromStr for GroupBy {
     type Err = crate::error::Error;
 

@@ -1,0 +1,90 @@
+//! Every option of a training run, declared once: the command line with its help, recipe and config files, and the
+//! `config.toml` that a run saves all follow from the list below.
+//!
+//! ```text
+//! Given (command line)  over  Given (--config FILE)  over  the defaults  =  Settings
+//! ```
+//!
+//! A new option is one entry in the list: how it is written on the command line, its name and type, its default, the rule that
+//! its value keeps, and what else is to say of it ([`declare::Facts`]). It is then a field of [`Settings`], a key in files, an
+//! option with help on the command line, and a row of the report.
+
+mod declare;
+mod together;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use declare::{Declared, Kind};
+
+use crate::dataset::{GroupBy, Segments};
+use crate::features::Definition;
+use declare::options;
+use std::path::PathBuf;
+use value::{above, anything, at_least, between, bytes, share};
+
+options! {
+    /// Folder of genres, or a file of arrays (.safetensors, .npz, .npy)
+    positional data: PathBuf, anything(), unset: "./genres if it exists, else the synthetic set with model small";
+    /// seed, notebook, small, demo, or a TOML file of layers
+    value model: String = "seed".to_owned(), anything();
+    /// Epochs at most
+    value epochs: u32 = 50, at_least(1), may_change: true;
+    /// Samples per optimizer step
+    value batch_size: usize = 8, at_least(1);
+    /// Adam's learning rate
+    value learning_rate: f64 = 1e-3, above(0.0);
+    /// Decoupled weight decay
+    value weight_decay: f32 = 0.0, at_least(0.0);
+    /// Clip the gradients' global norm to this
+    optional clip_norm: f32, above(0.0), unset: "no clipping";
+    /// Label smoothing of the training loss
+    value label_smoothing: f32 = 0.0, share();
+    /// Weigh classes inversely to their frequency
+    switch class_weights: bool = true, anything();
+    /// Rate of every dropout layer
+    optional dropout: f32, share(), unset: "the model's own";
+    /// Keep batch norm's running statistics as Keras does: without a warm-up, so that they lag for some hundred steps
+    switch keras_statistics: bool = false, anything();
+    /// Seed of weights, split, order and dropout
+    value seed: u64 = 42, anything();
+    /// Share of each genre's tracks that validates
+    value val_fraction: f64 = 0.2, between(0.0, 1.0);
+    /// stratified, fault-filtered, a file, or a folder of lists
+    value split: String = "stratified".to_owned(), anything();
+    /// Cross-validation: number of folds
+    optional folds: usize, at_least(2), unset: "no cross-validation";
+    /// Cross-validation: the fold that validates, from 0
+    value fold: usize = 0, anything();
+    /// What stays on one side of the split: recording (pieces and copies by name), folder (also an album or artist below its
+    /// genre), or file (each by itself); identical files always do
+    value group_by: GroupBy = GroupBy::Recording, anything(), placeholder: "WHAT";
+    /// Which 3 s segments of a track are samples: first or all
+    value segments: Segments = Segments::First, anything();
+    /// Definition of the features: segment (of each 3 s segment alone) or notebook (of the whole track up to 30 s, of which
+    /// the first 130 frames are kept)
+    value features: Definition = Definition::Segment, anything();
+    /// Shuffle the training samples every epoch
+    switch shuffle: bool = true, anything();
+    /// Tracks at most, spread over the genres
+    optional limit: usize, at_least(1), unset: "all";
+    /// Tracks per genre of the synthetic set
+    value synthetic_tracks: usize = 60, at_least(1);
+    /// End with an error at the first bad file
+    switch strict: bool = false, anything(), may_change: true;
+    /// Stop after this many epochs without a better validation accuracy, 0 never
+    value early_stopping: u32 = 15, anything();
+    /// Reduce the learning rate after this many epochs without a lower validation loss, 0 never
+    value plateau_patience: u32 = 5, anything();
+    /// By this factor
+    value plateau_factor: f64 = 0.2, between(0.0, 1.0);
+    /// But not below
+    value min_lr: f64 = 0.0, at_least(0.0);
+    /// Start from the weights in this file (a model.safetensors); its running statistics need no warm-up
+    optional init: PathBuf, anything(), placeholder: "FILE", unset: "fresh weights";
+    /// Memory budget on the GPU, e.g. 256MiB
+    optional vram: String, bytes(), placeholder: "BYTES", unset: "as much as the plan needs", may_change: true;
+    /// CPU threads for features
+    optional threads: usize, at_least(1), unset: "all cores", may_change: true;
+}

@@ -1,0 +1,176 @@
+//! Declarations, files and layers of options.
+
+use super::*;
+use std::ffi::OsStr;
+
+fn option(name: &str) -> &'static Declared {
+    Declared::all()
+        .iter()
+        .find(|o| o.name == name)
+        .expect("an option")
+}
+
+#[test]
+fn a_saved_run_reads_back_whole() {
+    let mut given = Given::default();
+    // Another value than the default for every option there is.
+    for o in Declared::all() {
+        let text = match (o.name, o.kind) {
+            (_, Kind::Switch(on)) => (!on).to_string(),
+            ("segments", _) => "all".into(),
+            ("group_by", _) => "folder".into(),
+            ("features", _) => "notebook".into(),
+            ("vram", _) => "3MiB".into(),
+            ("model" | "split" | "data" | "init", _) => format!("some \"{}\"", o.name),
+            ("epochs" | "folds" | "batch_size" | "limit" | "threads" | "synthetic_tracks", _) => {
+                "7".into()
+            }
+            ("seed", _) => i64::MAX.to_string(),
+            ("fold" | "early_stopping" | "plateau_patience", _) => "3".into(),
+            _ => "0.125".into(),
+        };
+        o.give(&mut given, OsStr::new(&text)).expect("a value");
+    }
+    let settings = Settings::of(given.clone());
+    assert_eq!(
+        settings.differences(&Settings::default()).len(),
+        Declared::all().len()
+    );
+    let saved = toml::to_string(&settings).expect("a file");
+    assert_eq!(Given::from_toml(&saved, "saved").expect("read"), given);
+}
+
+#[test]
+fn the_upper_layer_wins_and_a_switch_goes_both_ways() {
+    let below =
+        Given::from_toml("epochs = 3\nshuffle = false\nseed = 5", "recipe").expect("a recipe");
+    let mut above = Given::default();
+    option("epochs")
+        .give(&mut above, OsStr::new("9"))
+        .expect("a value");
+    option("shuffle")
+        .give(&mut above, OsStr::new("true"))
+        .expect("a value");
+    let settings = Settings::of(above.over(below));
+    assert_eq!(
+        (settings.epochs, settings.shuffle, settings.seed),
+        (9, true, 5)
+    );
+    assert_eq!(
+        settings.differences(&Settings::default()),
+        ["epochs", "seed"]
+    );
+}
+
+#[test]
+fn wrong_values_are_told_with_their_place() {
+    for (line, part) in [
+        ("epochs = \"x\"", "epochs = \"x\": give a whole number"),
+        ("epochs = 0", "epochs = 0: it must be at least 1"),
+        ("epochs = -3", "epochs = -3: give a whole number"),
+        ("learning_rate = inf", "learning_rate = inf: give a number"),
+        ("weight_decay = 1e300", "weight_decay"),
+        ("min_lr = -1e-3", "min_lr = -0.001: it must be at least 0"),
+        ("strict = 1", "give true or false"),
+        ("segments = \"some\"", "give first or all"),
+        ("vram = \"lots\"", "256MiB"),
+        ("model = 5", "give a word"),
+        ("epoch = 5", "there is no option epoch"),
+        ("model", "line 2"),
+    ] {
+        let text = format!("seed = 1\n{line}\nsplit = \"stratified\"\n");
+        let error = Given::from_toml(&text, "some.toml")
+            .expect_err(line)
+            .to_string();
+        assert!(
+            error.starts_with("some.toml, line 2: ") && error.contains(part),
+            "{error}"
+        );
+    }
+    for (name, text, part) in [
+        (
+            "label_smoothing",
+            "1",
+            "--label-smoothing 1: it must be at least 0 and below 1",
+        ),
+        ("clip_norm", "0", "--clip-norm 0: it must be above 0"),
+        ("learning_rate", "nan", "--learning-rate nan: give a number"),
+        (
+            "seed",
+            "9223372036854775808",
+            "--seed 9223372036854775808: give a whole number",
+        ),
+        ("threads", "", "--threads : give a whole number"),
+    ] {
+        let error = option(name)
+            .give(&mut Given::default(), OsStr::new(text))
+            .expect_err(name);
+        assert!(error.to_string().starts_with(part), "{error}");
+    }
+}
+
+#[test]
+fn whole_numbers_are_numbers_too() {
+    let given = Given::from_toml("learning_rate = 1\ndropout = 0", "some.toml").expect("read");
+    assert_eq!((given.learning_rate, given.dropout), (Some(1.0), Some(0.0)));
+}
+
+#[test]
+fn no_option_is_dropped_without_a_word() {
+    let check = |file: &str, command: &[(&str, &str)]| {
+        let mut given = Given::default();
+        for (name, text) in command {
+            option(name)
+                .give(&mut given, OsStr::new(text))
+                .expect("a value");
+        }
+        let file = Given::from_toml(file, "file").expect("a file");
+        Settings::of(given.clone().over(file)).check(&given)
+    };
+    let saved = |change: &dyn Fn(&mut Settings)| {
+        let mut s = Settings::default();
+        change(&mut s);
+        toml::to_string(&s).expect("a file")
+    };
+    let folds = saved(&|s| s.folds = Some(5));
+    let lists = saved(&|s| s.split = "fault-filtered".into());
+    // What a run saved goes through, though it names every option.
+    for file in [&folds, &lists, ""] {
+        check(file, &[]).expect(file);
+    }
+    check(&folds, &[("split", "stratified"), ("fold", "2")]).expect("together");
+    for (file, command, flag) in [
+        (
+            folds.as_str(),
+            &[("val_fraction", "0.2")][..],
+            "--val-fraction",
+        ),
+        ("folds = 5\nval_fraction = 0.5", &[], "--val-fraction"),
+        (
+            "",
+            &[("folds", "5"), ("split", "fault-filtered")],
+            "--split",
+        ),
+        (&lists, &[("folds", "5")], "--split"),
+        (&lists, &[("val_fraction", "0.3")], "--val-fraction"),
+        ("", &[("fold", "0")], "--fold "),
+        ("fold = 2", &[], "--fold "),
+        ("plateau_patience = 0", &[("min_lr", "1e-5")], "--min-lr"),
+        (
+            "plateau_patience = 0\nplateau_factor = 0.5",
+            &[],
+            "--plateau-factor",
+        ),
+        (
+            "",
+            &[("data", "genres"), ("synthetic_tracks", "60")],
+            "--synthetic-tracks",
+        ),
+    ] {
+        let error = check(file, command).expect_err(flag).to_string();
+        assert!(
+            error.starts_with(flag) && error.contains("leave out"),
+            "{error}"
+        );
+    }
+}
