@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::{Access, Array, Case, Choices, Entry, Family, Fill, Rung, Step, registry};
+use crate::ops::{Access, Array, Case, Choices, Chosen, Entry, Fill, RungView, Step, registry};
 use crate::plan::{MemoryPlan, Placement, Schedule, schedule};
 use crate::reference::Executor;
 use crate::tape::Tape;
@@ -132,7 +132,7 @@ fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>, scope: Scope) -> Result<
     } in runs
     {
         let s = schedule(&setup.tape, gpu.capabilities(), &choices)?;
-        let rounding = roundings(entry, &s).fold(1.0, |most, (_, r)| r.rounding.max(most));
+        let rounding = roundings(&s).fold(1.0, |most, (_, r)| r.rounding.max(most));
         let got = on_gpu(gpu, &setup, &s)?;
         let own = only.map(|family| written(&s, family)).transpose()?;
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
@@ -148,10 +148,10 @@ fn check(entry: &Entry, case: &Case, gpu: Option<&Gpu>, scope: Scope) -> Result<
 }
 
 /// What the dispatches of a family write.
-fn written(s: &Schedule, family: &Family) -> Result<Vec<TensorId>> {
+fn written(s: &Schedule, family: &str) -> Result<Vec<TensorId>> {
     let mut roots = Vec::new();
     for dispatch in &s.dispatches {
-        if dispatch.chosen.map(|c| s.chosen[c].family) == Some(family.name) {
+        if dispatch.chosen.map(|c| s.chosen[c].family) == Some(family) {
             let accesses = s.accesses(dispatch)?;
             let writes = accesses.iter().filter(|(_, a)| *a == Access::ReadWrite);
             roots.extend(writes.map(|(root, _)| *root));
@@ -167,35 +167,29 @@ struct Run {
     choices: Choices,
     /// Check only what this family writes. So it is for a rung of reduced precision: an output that it moves across ReLU's kink has
     /// another gradient altogether, which says nothing of either kernel; and its tolerance is for its own result alone.
-    only: Option<&'static Family>,
+    only: Option<&'static str>,
 }
 
-/// The rungs that a schedule uses, with their families.
-fn roundings<'a>(
-    entry: &'a Entry,
-    s: &'a Schedule,
-) -> impl Iterator<Item = (&'static Family, &'static Rung)> + 'a {
-    s.chosen.iter().filter_map(|c| {
-        let family = *entry.families.iter().find(|f| f.name == c.family)?;
-        Some((family, family.rung(c.rung)?))
-    })
+/// What a schedule chose, with the rungs.
+fn roundings(s: &Schedule) -> impl Iterator<Item = (&Chosen, RungView)> {
+    let rung = |c: &Chosen| c.posed.ladder().rung(c.rung);
+    s.chosen.iter().filter_map(move |c| Some((c, rung(c)?)))
 }
 
 /// Default choices first, then every rung that this case's problems allow. Where ties decide what is right, only rungs that
 /// keep ties: after a transform of the sums either winner of a tie is as good.
 fn rungs(entry: &Entry, case: &Case, setup: &Setup, gpu: &Gpu) -> Result<Vec<Run>> {
     let ties = case.inputs.iter().any(|i| i.fill == Fill::Ties);
-    let allowed = |r: &Rung| !ties || r.rounding <= 1.0;
+    let allowed = |r: &RungView| !ties || r.rounding <= 1.0;
+    let runs = |c: &Chosen, r: &RungView| {
+        allowed(r) && c.posed.supports(r.name, gpu.capabilities()).is_ok()
+    };
     let mut base = Choices::default();
     let first = schedule(&setup.tape, gpu.capabilities(), &base)?;
-    for (family, _) in roundings(entry, &first).filter(|(_, r)| !allowed(r)) {
-        let chosen = first.chosen.iter().find(|c| c.family == family.name);
-        let fits = |r: &&Rung| {
-            allowed(r)
-                && chosen.is_some_and(|c| (r.supports)(&c.problem, gpu.capabilities()).is_ok())
-        };
-        if let Some(r) = family.rungs.iter().rev().find(fits) {
-            base.force(family.name, r.name);
+    for (chosen, _) in roundings(&first).filter(|(_, r)| !allowed(r)) {
+        let all = chosen.posed.ladder().rungs();
+        if let Some(r) = all.iter().rev().find(|r| runs(chosen, r)) {
+            base.force(chosen.family, r.name);
         }
     }
     let default = schedule(&setup.tape, gpu.capabilities(), &base)?;
@@ -204,19 +198,17 @@ fn rungs(entry: &Entry, case: &Case, setup: &Setup, gpu: &Gpu) -> Result<Vec<Run
         choices: base.clone(),
         only: None,
     }];
-    for &family in entry.families {
-        let Some(used) = default.chosen.iter().find(|c| c.family == family.name) else {
+    for &ladder in entry.ladders {
+        let family = ladder.name();
+        let Some(used) = default.chosen.iter().find(|c| c.family == family) else {
             continue;
         };
-        for rung in family.rungs {
-            if rung.name != used.rung
-                && allowed(rung)
-                && (rung.supports)(&used.problem, gpu.capabilities()).is_ok()
-            {
+        for rung in ladder.rungs() {
+            if rung.name != used.rung && runs(used, &rung) {
                 let mut choices = base.clone();
-                choices.force(family.name, rung.name);
+                choices.force(family, rung.name);
                 all.push(Run {
-                    name: format!("{}:{}", family.name, rung.name),
+                    name: format!("{family}:{}", rung.name),
                     choices,
                     only: rung.reduced().then_some(family),
                 });

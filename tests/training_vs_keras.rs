@@ -39,7 +39,7 @@ fn assert_follows(losses: &[f64], expected: &[f64], tolerance: f64, what: &str) 
 const FREE_RUN: f64 = 5e-4;
 
 /// The same for one forced rung among default ones. Where a convolution adds all its products up in one accumulator (rungs
-/// 2_registers and 3_shared) the draw is less fortunate: 7.1e-4.
+/// registers and workgroup) the draw is less fortunate: 7.1e-4.
 const FREE_RUN_ANY_RUNG: f64 = 1e-3;
 
 /// The same for a rung of reduced precision, whose factors are 2^-11 off where f32 is 2^-24. The first loss is off by 5.5e-5 (f16
@@ -47,11 +47,11 @@ const FREE_RUN_ANY_RUNG: f64 = 1e-3;
 /// falls by more than half in these steps, so a wrong kernel still shows.
 const FREE_RUN_REDUCED: f64 = 2e-2;
 
-/// The first rung of every family.
+/// The first rung of every ladder.
 fn naive() -> Choices {
     let mut choices = Choices::default();
-    for family in registry().iter().flat_map(|entry| entry.families) {
-        choices.force(family.name, family.rungs[0].name);
+    for ladder in registry().iter().flat_map(|entry| entry.ladders) {
+        choices.force(ladder.name(), ladder.rungs()[0].name);
     }
     choices
 }
@@ -75,7 +75,7 @@ fn twenty_losses_follow_keras_form_adam_in_f64() {
     }
 }
 
-/// Every rung of every family, forced where it can run, trains to the same losses as the naive ones.
+/// Every rung of every ladder, forced where it can run, trains to the same losses as the naive ones.
 #[test]
 fn every_rung_follows_the_same_losses() {
     let gpu = gpu();
@@ -83,9 +83,9 @@ fn every_rung_follows_the_same_losses() {
     let model = tiny_model(0.0);
     let mut rungs: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     for entry in registry() {
-        for family in entry.families {
-            for rung in family.rungs {
-                rungs.insert((family.name, rung.name), rung.reduced());
+        for ladder in entry.ladders {
+            for rung in ladder.rungs() {
+                rungs.insert((ladder.name(), rung.name), rung.reduced());
             }
         }
     }

@@ -13,7 +13,7 @@
 //   16 lanes read 16 neighbouring vec4s of b, and one vec4 of a that the memory hands to all of them at once.
 // - Two of each tile. While one is read, the next step is on its way from memory and then written into the other, so there is one barrier
 //   per step, and the loads' latency hides behind 128 multiply-adds per invocation.
-// Next rung: 4_windows, for CPU drivers, where workgroup memory is as slow as any; on a GPU 5_f16, factors of half the bytes.
+// Next rung: windows, for CPU drivers, where workgroup memory is as slow as any; on a GPU half, factors of half the bytes.
 
 override RELU: u32 = 0u;
 override BIAS: u32 = 0u;            // 0: bias is bound, but not added

@@ -7,8 +7,8 @@ use super::{Ladder, Subject};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Session, Stopwatch, median};
 use crate::gradcheck::{from_bytes, relative_error, to_bytes};
-use crate::ops::{Access, Array, Choices, Fill, Step};
-use crate::plan::{Chosen, MemoryPlan, Placement, Schedule, schedule};
+use crate::ops::{Access, Array, Choices, Chosen, Fill, Step};
+use crate::plan::{MemoryPlan, Placement, Schedule, schedule};
 use crate::reference::Executor;
 use crate::tape::Tape;
 use crate::tensor::{DType, Spec, Tensor};
@@ -209,7 +209,7 @@ fn forced(family: &str, rung: &str) -> Choices {
 /// # Errors
 /// When the rung can't run one sample, does not compile, or the device fails.
 pub(super) fn check(gpu: &Gpu, ladder: &Ladder, rung: &str, reference: &Reference) -> Result<f64> {
-    let (subject, family) = (ladder.subject, ladder.family.name);
+    let (subject, family) = (ladder.subject, ladder.name());
     let bench = Bench::new(gpu, subject, &subject.single, 1, &forced(family, rung))?;
     let (set, s) = &bench.sets[0];
     let own = bench.dispatches(family)?;
@@ -262,7 +262,7 @@ const SETS_BYTES: u64 = 512 << 20;
 /// # Errors
 /// When the rung does not compile, memory runs out, or the device fails.
 pub(super) fn time(gpu: &Gpu, ladder: &Ladder, rung: &str, limits: &Limits) -> Result<f64> {
-    let (subject, family) = (ladder.subject, ladder.family.name);
+    let (subject, family) = (ladder.subject, ladder.name());
     let outputs = subject.op.output_specs(&subject.inputs)?;
     let once: u64 = subject.inputs.iter().chain(&outputs).map(Spec::bytes).sum();
     // Gradients are as large again.
@@ -312,7 +312,7 @@ mod tests {
     fn the_timed_dispatches_are_one_run_of_the_family() {
         let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
         let subject = of_shape("conv2d", "n=2,c=4,k=4,h=6,w=8,epilogue=1").expect("a shape");
-        let choices = forced("conv2d.backward_bias", "1_tree");
+        let choices = forced("conv2d.backward_bias", "tree");
         let bench = Bench::new(&gpu, &subject, &subject.inputs, 3, &choices).expect("a bench");
         let names: Vec<&str> = bench.chosen().iter().map(|c| c.family).collect();
         let mut distinct = names.clone();

@@ -15,7 +15,7 @@ pub use subject::{Subject, of_model, of_shape};
 
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::ops::{Choices, Family, Problem, Rung, registry};
+use crate::ops::{Choices, Chosen, MadeFor, RungView};
 use measure::{Bench, Limits, Reference};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -27,6 +27,8 @@ pub struct Row {
     pub op: &'static str,
     /// Rung of the family.
     pub rung: &'static str,
+    /// Whose ladder the rung stands on.
+    pub made_for: MadeFor,
     /// The problem, e.g. `n=8 c=64 …`.
     pub shape: String,
     /// Median time in milliseconds.
@@ -45,35 +47,38 @@ pub struct Row {
     pub default: bool,
 }
 
-/// A kernel family and a problem of it, as one of the subjects poses it.
+/// A problem of a ladder, as one of the subjects poses it.
 struct Ladder<'a> {
     subject: &'a Subject,
-    family: &'static Family,
-    problem: Problem,
-    default: &'static str,
+    /// The problem, and the default rung.
+    chosen: Chosen,
 }
 
-/// The distinct (family, problem) pairs of some subjects, in the order in which they first occur.
+impl Ladder<'_> {
+    fn name(&self) -> &'static str {
+        self.chosen.family
+    }
+
+    /// Its rungs in reading order: GPUs' before those of CPU drivers.
+    fn rungs(&self) -> Vec<RungView> {
+        self.chosen.posed.ladder().rungs()
+    }
+
+    fn supports(&self, rung: &RungView, gpu: &Gpu) -> Result<(), String> {
+        self.chosen.posed.supports(rung.name, gpu.capabilities())
+    }
+}
+
+/// The distinct problems of some subjects, in the order in which they first occur.
 fn ladders<'a>(gpu: &Gpu, subjects: &'a [Subject]) -> Result<Vec<Ladder<'a>>> {
-    let families: Vec<&'static Family> = registry()
-        .into_iter()
-        .flat_map(|e| e.families.iter().copied())
-        .collect();
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for subject in subjects {
         let bench = Bench::new(gpu, subject, &subject.inputs, 1, &Choices::default())?;
         for chosen in bench.chosen() {
-            let family = families.iter().find(|f| f.name == chosen.family);
-            if let Some(family) = family
-                && seen.insert((chosen.family, chosen.problem.clone()))
-            {
-                found.push(Ladder {
-                    subject,
-                    family,
-                    problem: chosen.problem.clone(),
-                    default: chosen.rung,
-                });
+            if seen.insert((chosen.family, chosen.problem.clone())) {
+                let chosen = chosen.clone();
+                found.push(Ladder { subject, chosen });
             }
         }
     }
@@ -96,7 +101,7 @@ pub fn run(
     let mut rows = Vec::new();
     let mut reference: Option<(*const Subject, Reference)> = None;
     for ladder in ladders(gpu, subjects)? {
-        if filter.is_some_and(|f| !ladder.family.name.contains(f)) {
+        if filter.is_some_and(|f| !ladder.name().contains(f)) {
             continue;
         }
         let subject: *const Subject = ladder.subject;
@@ -104,20 +109,21 @@ pub fn run(
             reference = Some((subject, Reference::new(ladder.subject)?));
         }
         let wanted = |name: &str| rungs.is_none_or(|part| name.contains(part));
-        for rung in ladder.family.rungs.iter().filter(|r| wanted(r.name)) {
+        for rung in ladder.rungs().iter().filter(|r| wanted(r.name)) {
             let mut row = Row {
-                op: ladder.family.name,
+                op: ladder.name(),
                 rung: rung.name,
-                shape: ladder.problem.to_string(),
+                made_for: rung.class,
+                shape: ladder.chosen.problem.to_string(),
                 ms: None,
                 gflops: None,
                 gbs: None,
                 fraction_of_peak: None,
                 max_error: None,
                 skipped: None,
-                default: rung.name == ladder.default,
+                default: rung.name == ladder.chosen.rung,
             };
-            if let Err(why) = (rung.supports)(&ladder.problem, gpu.capabilities()) {
+            if let Err(why) = ladder.supports(rung, gpu) {
                 row.skipped = Some(why);
             } else if let Some((_, reference)) = &reference {
                 match check_and_time(gpu, &ladder, rung, reference, &mut row) {
@@ -140,7 +146,7 @@ const WRONG: f64 = 1e-3;
 fn check_and_time(
     gpu: &Gpu,
     ladder: &Ladder,
-    rung: &Rung,
+    rung: &RungView,
     reference: &Reference,
     row: &mut Row,
 ) -> Result<Option<f64>> {
@@ -157,7 +163,7 @@ fn check_and_time(
 }
 
 fn fill(row: &mut Row, ms: f64, ladder: &Ladder, peaks: &Peaks) {
-    let work = (ladder.family.work)(&ladder.problem);
+    let work = ladder.chosen.posed.work();
     let per_second = |amount: u64| amount as f64 / (ms * 1e6);
     let (gflops, gbs) = (per_second(work.flops), per_second(work.bytes));
     row.ms = Some(ms);
@@ -195,9 +201,10 @@ pub fn tune(
 ) -> Result<Vec<Tuned>> {
     let mut list = ladders(gpu, subjects)?;
     let supported = |l: &Ladder| -> Vec<&'static str> {
-        let runs = |r: &&Rung| !r.reduced() && (r.supports)(&l.problem, gpu.capabilities()).is_ok();
-        let mut names: Vec<_> = l.family.rungs.iter().filter(runs).map(|r| r.name).collect();
-        names.sort_by_key(|n| *n != l.default);
+        let runs = |r: &RungView| !r.reduced() && l.supports(r, gpu).is_ok();
+        let rungs = l.rungs().into_iter();
+        let mut names: Vec<_> = rungs.filter(runs).map(|r| r.name).collect();
+        names.sort_by_key(|n| *n != l.chosen.rung);
         names
     };
     list.retain(|l| supported(l).len() > 1);
@@ -208,7 +215,7 @@ pub fn tune(
         let mut default_ms = None;
         let mut failure = None;
         for rung in supported(ladder) {
-            progress(done, total, ladder.family.name);
+            progress(done, total, ladder.name());
             done += 1;
             let limits = Limits {
                 hopeless_ms: best.map(|(_, ms)| 4.0 * ms),
@@ -216,7 +223,7 @@ pub fn tune(
             };
             match measure::time(gpu, ladder, rung, &limits) {
                 Ok(ms) => {
-                    if rung == ladder.default {
+                    if rung == ladder.chosen.rung {
                         default_ms = Some(ms);
                     }
                     if best.is_none_or(|(_, least)| ms < least) {
@@ -228,14 +235,14 @@ pub fn tune(
         }
         match (best, failure) {
             (Some((rung, ms)), _) => tuned.push(Tuned {
-                family: ladder.family.name,
-                problem: ladder.problem.to_string(),
+                family: ladder.name(),
+                problem: ladder.chosen.problem.to_string(),
                 rung,
                 ms,
-                default: ladder.default,
+                default: ladder.chosen.rung,
                 default_ms,
             }),
-            (None, Some(e)) => return Err(e.context(ladder.family.name)),
+            (None, Some(e)) => return Err(e.context(ladder.name())),
             (None, None) => {}
         }
     }

@@ -71,7 +71,7 @@ pub fn of_model(model: &Model, batch_size: usize) -> Result<Vec<Subject>> {
     let single = training_tape(model, &graph(1), 1)?;
     let with_ladder: Vec<&str> = registry()
         .into_iter()
-        .filter(|e| !e.families.is_empty())
+        .filter(|e| !e.ladders.is_empty())
         .map(|e| e.name)
         .collect();
     let mut subjects = Vec::new();

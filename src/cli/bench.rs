@@ -4,7 +4,7 @@ use super::{console, print_json};
 use crate::bench::{self, Peaks, Row};
 use crate::error::{Error, Result};
 use crate::nn::Model;
-use crate::ops::registry;
+use crate::ops::{MadeFor, registry};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ struct Report<'a> {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let families: Vec<&str> = registry()
         .iter()
-        .flat_map(|e| e.families.iter().map(|f| f.name))
+        .flat_map(|e| e.ladders.iter().map(|l| l.name()))
         .collect();
     if let Some(op) = &args.op
         && !families.iter().any(|f| f.contains(op.as_str()))
@@ -117,10 +117,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 
 fn heading(adapter: &str, driver: &str, peaks: &Peaks) -> String {
     format!(
-        "{adapter} ({driver}): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying\n  {:<22}{:>12}{:>12}{:>10}{:>10}{:>11}",
+        "{adapter} ({driver}): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying\n  {:<24}{:>12}{:>12}{:>10}{:>10}{:>11}",
         peaks.gflops,
         peaks.copy_gbs,
-        "rung (* default)",
+        "for  rung (* default)",
         "ms",
         "GFLOP/s",
         "GB/s",
@@ -130,13 +130,18 @@ fn heading(adapter: &str, driver: &str, peaks: &Peaks) -> String {
 }
 
 fn line(r: &Row) -> String {
-    let name = format!("{}{}", r.rung, if r.default { " *" } else { "" });
+    let class = match r.made_for {
+        MadeFor::Any => "",
+        MadeFor::Gpu => "GPU",
+        MadeFor::CpuDriver => "CPU",
+    };
+    let name = format!("{class:<5}{}{}", r.rung, if r.default { " *" } else { "" });
     if let Some(why) = &r.skipped {
-        return format!("  {name:<22}skipped: {why}");
+        return format!("  {name:<24}skipped: {why}");
     }
     let number = |v: Option<f64>, digits: usize| v.map_or("-".into(), |v| format!("{v:.digits$}"));
     format!(
-        "  {name:<22}{:>12}{:>12}{:>10}{:>10}{:>11}",
+        "  {name:<24}{:>12}{:>12}{:>10}{:>10}{:>11}",
         number(r.ms, 3),
         number(r.gflops, 2),
         number(r.gbs, 2),

@@ -70,23 +70,24 @@ impl Kernels {
         if !every_rung {
             return Ok(());
         }
-        for family in registry().iter().flat_map(|e| e.families) {
-            let problems = default.chosen.iter().filter(|c| c.family == family.name);
+        for ladder in registry().iter().flat_map(|e| e.ladders) {
+            let family = ladder.name();
+            let problems = default.chosen.iter().filter(|c| c.family == family);
             let problems: Vec<String> = problems.map(|c| c.problem.to_string()).collect();
             if problems.is_empty() {
                 continue;
             }
-            for rung in family.rungs {
+            for rung in ladder.rungs() {
                 let mut choices = Choices::default();
                 if rung.reduced() {
                     // Of reduced precision: never tuned, and forced it has to support every problem.
-                    choices.force(family.name, rung.name);
+                    choices.force(family, rung.name);
                 } else {
-                    let mut tune = |p: &String| choices.tune(family.name, p, rung.name);
+                    let mut tune = |p: &String| choices.tune(family, p, rung.name);
                     problems.iter().for_each(&mut tune);
                 }
                 if let Ok(s) = schedule(tape, capabilities, &choices) {
-                    self.add(&s, Some((family.name, rung.name)));
+                    self.add(&s, Some((family, rung.name)));
                 }
             }
         }

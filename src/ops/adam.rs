@@ -50,7 +50,7 @@ impl Adam {
 pub(super) const ENTRY: Entry = Entry {
     name: "adam",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 #[repr(C)]
@@ -162,7 +162,7 @@ pub struct GlobalNormScale {
 pub(super) const CLIP_ENTRY: Entry = Entry {
     name: "global_norm_scale",
     cases: clip_cases,
-    families: &[],
+    ladders: &[],
 };
 
 impl Op for GlobalNormScale {

@@ -14,7 +14,7 @@ pub struct Add;
 pub(super) const ENTRY: Entry = Entry {
     name: "add",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 impl Op for Add {

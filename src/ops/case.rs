@@ -1,6 +1,6 @@
 //! Cases: shapes and fillings that feed gradient checks, GPU comparisons and benches alike.
 
-use super::AnyOp;
+use super::{AnyLadder, AnyOp};
 use crate::tensor::Spec;
 use rand::{Rng, RngExt};
 use std::sync::Arc;
@@ -44,6 +44,17 @@ pub struct Case {
     pub start: usize,
     /// Whether finite differences make sense (no: fillings on a kink).
     pub smooth: bool,
+}
+
+/// One op as the registry knows it.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// [`Op::name`].
+    pub name: &'static str,
+    /// Shapes that feed gradcheck, the GPU comparison and the benches, awkward ones included.
+    pub cases: fn() -> Vec<Case>,
+    /// The op's ladders, one per job that has rival kernels.
+    pub ladders: &'static [&'static dyn AnyLadder],
 }
 
 impl Case {

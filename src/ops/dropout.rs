@@ -25,7 +25,7 @@ pub struct Dropout {
 pub(super) const ENTRY: Entry = Entry {
     name: "dropout",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 impl Dropout {

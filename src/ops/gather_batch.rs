@@ -24,7 +24,7 @@ pub struct GatherBatch {
 pub(super) const ENTRY: Entry = Entry {
     name: "gather_batch",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 #[repr(C)]

@@ -22,7 +22,7 @@ pub struct L2Penalty {
 pub(super) const ENTRY: Entry = Entry {
     name: "l2_penalty",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 #[repr(C)]

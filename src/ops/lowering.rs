@@ -1,9 +1,11 @@
 //! From ops to dispatches: what an op's `forward` and `backward` push into.
 
-use super::{Capabilities, Choices, Family, Kernel, Problem};
+use super::choices::Chosen;
+use super::{Capabilities, Choices, Kernel, Posed, Problem};
 use crate::error::{Error, Result};
 use crate::tensor::{Spec, Tensor, TensorId};
 use bytemuck::Pod;
+use std::sync::Arc;
 
 /// One kernel launch over named tensors. No device is involved yet.
 #[derive(Debug, Clone)]
@@ -142,6 +144,14 @@ impl Io {
         self.dy.as_ref().expect("dy exists in backward only")
     }
 
+    /// Gradient of input `i`, which somebody wants.
+    ///
+    /// # Panics
+    /// When nobody does: a bug in the op, which then has no reason to compute it.
+    pub fn wanted(&self, i: usize) -> &Tensor {
+        self.dx[i].as_ref().expect("a wanted gradient")
+    }
+
     /// Gradient of input `i`, or `None` when nobody wants it (the first layer's x, frozen weights).
     pub fn dx(&self, i: usize) -> Option<&Tensor> {
         self.dx[i].as_ref()
@@ -157,7 +167,7 @@ pub struct Lowering<'a> {
     pub(crate) workspaces: Vec<(String, Tensor)>,
     pub(crate) dispatches: Vec<Dispatch>,
     pub(crate) texels: [usize; 2],
-    pub(crate) chosen: Vec<(usize, &'static str, &'static str, Problem)>,
+    pub(crate) chosen: Vec<Chosen>,
     pub(crate) node: usize,
 }
 
@@ -224,7 +234,7 @@ impl Lowering<'_> {
     /// The last choice made for the current node.
     fn current_choice(&self) -> Option<usize> {
         let index = self.chosen.len().checked_sub(1)?;
-        (self.chosen[index].0 == self.node).then_some(index)
+        (self.chosen[index].node == self.node).then_some(index)
     }
 
     /// A scratch tensor that lives between the dispatches of this node; it is part of the memory plan.
@@ -259,15 +269,21 @@ impl Lowering<'_> {
         self.capabilities
     }
 
-    /// The rung of `family` to use for this problem: the forced or tuned one, else the device class's default.
-    ///
-    /// # Errors
-    /// When a forced rung can't run here, or none can.
-    pub fn choose(&mut self, family: &'static Family, problem: &Problem) -> Result<&'static str> {
-        let rung = self.choices.choose(family, problem, self.capabilities)?;
-        self.chosen
-            .push((self.node, family.name, rung, problem.clone()));
-        Ok(rung)
+    /// Note that a rung was chosen: dispatches of this node belong to it from here on.
+    pub(super) fn note(
+        &mut self,
+        family: &'static str,
+        rung: &'static str,
+        problem: Problem,
+        posed: Arc<dyn Posed>,
+    ) {
+        self.chosen.push(Chosen {
+            node: self.node,
+            family,
+            rung,
+            problem,
+            posed,
+        });
     }
 }
 

@@ -21,7 +21,7 @@ pub struct AccumulateMetrics;
 pub(super) const ACCUMULATE_ENTRY: Entry = Entry {
     name: "accumulate_metrics",
     cases: accumulate_cases,
-    families: &[],
+    ladders: &[],
 };
 
 #[repr(C)]
@@ -122,7 +122,7 @@ pub struct StoreRows;
 pub(super) const STORE_ENTRY: Entry = Entry {
     name: "store_rows",
     cases: store_cases,
-    families: &[],
+    ladders: &[],
 };
 
 impl Op for StoreRows {

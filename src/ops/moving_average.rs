@@ -21,7 +21,7 @@ pub struct MovingAverage {
 pub(super) const ENTRY: Entry = Entry {
     name: "moving_average",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 #[repr(C)]

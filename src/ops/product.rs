@@ -19,8 +19,16 @@ pub(crate) const LANES: usize = 8;
 
 /// Whether a device runs kernels that read through windows, in subgroups of [`LANES`].
 pub(crate) fn windows(c: &Capabilities) -> Result<(), String> {
+    for_cpu_driver(
+        c,
+        "reads through uniform blocks, from which a GPU does not gather",
+    )
+}
+
+/// Whether a device runs kernels made for CPU drivers, whose lanes are those of a vector register; `why` a GPU is not among them.
+pub(crate) fn for_cpu_driver(c: &Capabilities, why: &str) -> Result<(), String> {
     if c.class != DeviceClass::Software {
-        return Err("made for CPU drivers; a GPU does not gather from uniform blocks".into());
+        return Err(format!("made for CPU drivers: {why}"));
     }
     if c.subgroup_size != Some(LANES as u32) {
         return Err(format!("needs subgroups of exactly {LANES}"));

@@ -14,7 +14,7 @@ pub struct Relu;
 pub(super) const ENTRY: Entry = Entry {
     name: "relu",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 impl Op for Relu {

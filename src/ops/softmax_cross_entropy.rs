@@ -27,7 +27,7 @@ pub struct SoftmaxCrossEntropy {
 pub(super) const ENTRY: Entry = Entry {
     name: "softmax_cross_entropy",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 const WORKGROUP: usize = 64;

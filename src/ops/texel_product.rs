@@ -56,8 +56,12 @@ pub(crate) struct Placed<'a> {
     pub group_stride: usize,
 }
 
-/// Whether a texture of the device holds `count` texels.
-pub(crate) fn fits(count: usize, c: &Capabilities) -> std::result::Result<(), String> {
+/// Whether a device runs kernels that keep `count` texels in a texture.
+pub(crate) fn supports(count: usize, c: &Capabilities) -> std::result::Result<(), String> {
+    super::product::for_cpu_driver(
+        c,
+        "keeps its factors in textures, from which a GPU loads no faster than from a buffer",
+    )?;
     let room = c.max_texture_rows as usize * Texels::WIDTH;
     if count > room {
         return Err(format!(

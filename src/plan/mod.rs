@@ -11,7 +11,7 @@ mod schedule;
 pub mod summary;
 
 pub use parts::{BufferPlan, Category, Place, Placement, ProgramPlan};
-pub use schedule::{Chosen, Item, Schedule, schedule};
+pub use schedule::{Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
 use crate::error::{Error, Result};

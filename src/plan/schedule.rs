@@ -1,7 +1,7 @@
 //! From tape to dispatches: in-place decisions, then lowering. Pure arithmetic.
 
 use crate::error::{Error, Result};
-use crate::ops::{Access, Capabilities, Choices, Dispatch, Lowering, Pass, Problem, util};
+use crate::ops::{Access, Capabilities, Choices, Chosen, Dispatch, Lowering, Pass, util};
 use crate::tape::{Node, Phase, Role, Tape};
 use crate::tensor::{Spec, Tensor, TensorId};
 use std::collections::HashMap;
@@ -18,19 +18,6 @@ pub struct Item {
     pub role: Role,
     /// Scratch of a kernel rather than a tensor of the model.
     pub workspace: bool,
-}
-
-/// A rung that was chosen, for which node and problem.
-#[derive(Debug, Clone)]
-pub struct Chosen {
-    /// Index of the node.
-    pub node: usize,
-    /// Kernel family.
-    pub family: &'static str,
-    /// Rung of the family.
-    pub rung: &'static str,
-    /// The problem it solves.
-    pub problem: Problem,
 }
 
 /// The dispatches of one step, over tensors that have no place in memory yet.
@@ -125,16 +112,6 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
     let (state_offsets, state_bytes) = tape.state_layout();
     offsets.extend(state_offsets);
     let split = update_start.unwrap_or(l.dispatches.len());
-    let chosen = l
-        .chosen
-        .into_iter()
-        .map(|(node, family, rung, problem)| Chosen {
-            node,
-            family,
-            rung,
-            problem,
-        })
-        .collect();
     Ok(Schedule {
         items,
         roots,
@@ -143,7 +120,7 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         dispatches: l.dispatches,
         texels: l.texels,
         labels: tape.nodes().iter().map(|n| n.label.clone()).collect(),
-        chosen,
+        chosen: l.chosen,
         offsets,
         flat_bytes,
         state_bytes,

@@ -72,9 +72,9 @@ proptest! {
         if let Some(tape) = tape(op, [n, c, h, w], k, [window.0, window.1]) {
             let ops = registry();
             let conv2d = ops.iter().find(|e| e.name == "conv2d").expect("registered");
-            for family in conv2d.families {
-                for rung in family.rungs {
-                    check(&tape, family.name, rung.name);
+            for ladder in conv2d.ladders {
+                for rung in ladder.rungs() {
+                    check(&tape, ladder.name(), rung.name);
                 }
             }
         }

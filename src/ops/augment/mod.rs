@@ -48,7 +48,7 @@ pub struct Augment {
 pub(super) const ENTRY: Entry = Entry {
     name: "augment",
     cases: cases::cases,
-    families: &[],
+    ladders: &[],
 };
 
 /// What `augment/draw` reads.

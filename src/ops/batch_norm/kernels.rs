@@ -10,97 +10,172 @@ use super::BatchNorm;
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::dropout::aligned;
-use crate::ops::select::anything;
 use crate::ops::util::WORKGROUP;
 use crate::ops::{
-    Capabilities, DeviceClass, Family, Io, Kernel, Lowering, Problem, Rung, Work, grid_1d,
+    Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Problem, Rung, Work, grid_1d,
 };
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
 /// Mean and variance of each channel.
-pub static STATISTICS: Family = reduction("batch_norm.statistics", |p| work(p, 4, 1));
+pub static STATISTICS: Ladder<Geometry> = Ladder {
+    name: "batch_norm.statistics",
+    rungs: &[
+        Rung::naive(statistics_naive),
+        Rung::gpu("tree", rows, |g, io, l| {
+            statistics(
+                kernel!(
+                    "batch_norm/statistics_2_tree",
+                    "step",
+                    "compensated",
+                    "batch_norm"
+                ),
+                g,
+                io,
+                l,
+            )
+        }),
+        Rung::cpu_driver("blocks", rows, |g, io, l| {
+            statistics(
+                kernel!(
+                    "batch_norm/statistics_3_blocks",
+                    "step",
+                    "compensated",
+                    "batch_norm"
+                ),
+                g,
+                io,
+                l,
+            )
+        }),
+    ],
+    order: |_, c| vec![STATISTICS.rungs[reduction(c)]],
+    work: |g| g.work(4, 1),
+};
 
 /// Gradients of gamma and beta, whose sums the gradient of x needs too.
-pub static BACKWARD: Family = reduction("batch_norm.backward", |p| work(p, 5, 2));
+pub static BACKWARD: Ladder<Geometry> = Ladder {
+    name: "batch_norm.backward",
+    rungs: &[
+        Rung::naive(sums_naive),
+        Rung::gpu("tree", rows, |g, io, l| {
+            sums(
+                kernel!(
+                    "batch_norm/backward_2_tree",
+                    "step",
+                    "threefry",
+                    "dropout",
+                    "compensated",
+                    "batch_norm"
+                ),
+                g,
+                io,
+                l,
+            )
+        }),
+        Rung::cpu_driver("blocks", rows, |g, io, l| {
+            sums(
+                kernel!(
+                    "batch_norm/backward_3_blocks",
+                    "step",
+                    "threefry",
+                    "dropout",
+                    "compensated",
+                    "batch_norm"
+                ),
+                g,
+                io,
+                l,
+            )
+        }),
+    ],
+    order: |_, c| vec![BACKWARD.rungs[reduction(c)]],
+    work: |g| g.work(5, 2),
+};
 
 /// y from x and the statistics.
-pub static NORMALISE: Family = elementwise("batch_norm.normalise", |p| work(p, 3, 2));
+pub static NORMALISE: Ladder<Geometry> = Ladder {
+    name: "batch_norm.normalise",
+    rungs: &[
+        Rung::naive(|g, io, l| {
+            let kernel = g.with_naive_dropout(kernel!(
+                "batch_norm/normalise_1_naive",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            ));
+            normalise(kernel, g.element_grid(), g, io, l)
+        }),
+        Rung::gpu("rows", rows, |g, io, l| {
+            let kernel = kernel!(
+                "batch_norm/normalise_2_rows",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            );
+            let kernel = kernel.with("WORKGROUP", g.row_workgroup(l));
+            normalise(g.with_dropout(kernel), g.row_grid(), g, io, l)
+        }),
+    ],
+    // A row's mean, variance and factors are computed once for all of its elements, whatever the device.
+    order: |_, _| vec![NORMALISE.rungs[1]],
+    work: |g| g.work(3, 2),
+};
 
 /// dx from dy, x, the statistics and the two sums.
-pub static INPUT_GRADIENT: Family = elementwise("batch_norm.input_gradient", |p| work(p, 5, 3));
+pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
+    name: "batch_norm.input_gradient",
+    rungs: &[
+        Rung::naive(|g, io, l| {
+            let kernel = g.with_naive_dropout(kernel!(
+                "batch_norm/input_gradient_1_naive",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            ));
+            input_gradient(kernel, g.element_grid(), g, io, l)
+        }),
+        Rung::gpu("rows", rows, |g, io, l| {
+            let kernel = kernel!(
+                "batch_norm/input_gradient_2_rows",
+                "step",
+                "threefry",
+                "dropout",
+                "batch_norm"
+            );
+            let kernel = kernel.with("WORKGROUP", g.row_workgroup(l));
+            input_gradient(g.with_dropout(kernel), g.row_grid(), g, io, l)
+        }),
+    ],
+    // As for NORMALISE.
+    order: |_, _| vec![INPUT_GRADIENT.rungs[1]],
+    work: |g| g.work(5, 3),
+};
 
-const fn reduction(name: &'static str, work: fn(&Problem) -> Work) -> Family {
-    Family {
-        name,
-        rungs: &[
-            Rung {
-                name: "1_naive",
-                supports: anything,
-                rounding: 1.0,
-            },
-            Rung {
-                name: "2_tree",
-                supports: rows,
-                rounding: 1.0,
-            },
-            Rung {
-                name: "3_blocks",
-                supports: rows,
-                rounding: 1.0,
-            },
-        ],
-        software: |_| &["3_blocks", "1_naive"],
-        hardware: &["2_tree", "1_naive"],
-        work,
-    }
-}
-
-const fn elementwise(name: &'static str, work: fn(&Problem) -> Work) -> Family {
-    Family {
-        name,
-        rungs: &[
-            Rung {
-                name: "1_naive",
-                supports: anything,
-                rounding: 1.0,
-            },
-            Rung {
-                name: "2_rows",
-                supports: rows,
-                rounding: 1.0,
-            },
-        ],
-        software: |_| &["2_rows", "1_naive"],
-        hardware: &["2_rows", "1_naive"],
-        work,
-    }
-}
-
-/// Work of a kernel that does `flops` per element and moves each element `times` times; what it moves per channel is little.
-fn work(p: &Problem, flops: u64, times: u64) -> Work {
-    let elements = ["n", "c", "s"]
-        .iter()
-        .map(|n| p.get(n) as u64)
-        .product::<u64>();
-    Work {
-        flops: flops * elements,
-        bytes: 4 * times * elements,
+/// The reductions' default: a tree meets at barriers, which cost a GPU little; a CPU driver, which runs a workgroup's invocations one
+/// after the other in vectors, would rather let each add up a block.
+fn reduction(c: &Capabilities) -> usize {
+    match c.class {
+        DeviceClass::Hardware => 1,
+        DeviceClass::Software => 2,
     }
 }
 
 /// A vec4 may straddle two rows, but not three.
-fn rows(problem: &Problem, _: &Capabilities) -> Result<(), String> {
-    match problem.get("s") {
+fn rows(g: &Geometry, _: &Capabilities) -> Result<(), String> {
+    match g.spatial {
         s if s >= 4 => Ok(()),
         s => Err(format!("a row has {s} elements, fewer than a vec4")),
     }
 }
 
-/// Params of every batch-norm kernel.
+/// Sizes and settings, as every kernel reads them.
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct Geometry {
     samples: u32,
     channels: u32,
     spatial: u32,
@@ -111,8 +186,8 @@ struct Params {
     scale: f32,
 }
 
-impl Params {
-    fn new(op: &BatchNorm, x: &Tensor) -> Self {
+impl Geometry {
+    pub(super) fn new(op: &BatchNorm, x: &Tensor) -> Self {
         let (samples, channels) = (x.dims()[0], x.dims()[1]);
         Self {
             samples: samples as u32,
@@ -126,14 +201,14 @@ impl Params {
         }
     }
 
-    fn problem(&self) -> Problem {
-        let size = |v: u32| v as usize;
-        Problem(vec![
-            ("n", size(self.samples)),
-            ("c", size(self.channels)),
-            ("s", size(self.spatial)),
-            ("dropout", usize::from(self.threshold > 0)),
-        ])
+    /// Work of a kernel that does `flops` per element and moves each element `times` times; what it moves per channel is little.
+    fn work(&self, flops: u64, times: u64) -> Work {
+        let sizes = [self.samples, self.channels, self.spatial];
+        let elements = sizes.iter().map(|&s| u64::from(s)).product::<u64>();
+        Work {
+            flops: flops * elements,
+            bytes: 4 * times * elements,
+        }
     }
 
     /// `kernel` with dropout compiled in, if there is any.
@@ -182,171 +257,141 @@ impl Params {
     }
 }
 
+impl crate::ops::Geometry for Geometry {
+    fn problem(&self) -> Problem {
+        let size = |v: u32| v as usize;
+        Problem(vec![
+            ("n", size(self.samples)),
+            ("c", size(self.channels)),
+            ("s", size(self.spatial)),
+            ("dropout", usize::from(self.threshold > 0)),
+        ])
+    }
+}
+
 /// Mean and variance of the batch into outputs 1 and 2.
-pub(super) fn statistics(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> {
-    let (x, mean, variance) = (io.x(0), io.y(1), io.y(2));
-    let p = Params::new(op, x);
+fn statistics_naive(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let kernel = kernel!(
+        "batch_norm/statistics_1_naive",
+        "step",
+        "compensated",
+        "batch_norm"
+    );
+    let tensors = [io.x(0), io.y(1), io.y(2), &l.control()];
+    l.dispatch(kernel, &tensors, *g, g.channel_grid())
+}
+
+/// The same in two stages.
+fn statistics(first_stage: Kernel, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let control = l.control();
-    let first_stage = match l.choose(&STATISTICS, &p.problem())? {
-        "2_tree" => kernel!(
-            "batch_norm/statistics_2_tree",
-            "step",
-            "compensated",
-            "batch_norm"
-        ),
-        "3_blocks" => kernel!(
-            "batch_norm/statistics_3_blocks",
-            "step",
-            "compensated",
-            "batch_norm"
-        ),
-        _ => {
-            let kernel = kernel!(
-                "batch_norm/statistics_1_naive",
-                "step",
-                "compensated",
-                "batch_norm"
-            );
-            let tensors = [x, mean, variance, &control];
-            return l.dispatch(kernel, &tensors, p, p.channel_grid());
-        }
-    };
-    let partial = p.partial(l);
-    l.dispatch(first_stage, &[x, &partial, &control], p, p.row_grid())?;
+    let partial = g.partial(l);
+    l.dispatch(
+        first_stage,
+        &[io.x(0), &partial, &control],
+        *g,
+        g.row_grid(),
+    )?;
     let kernel = kernel!(
         "batch_norm/statistics_combine",
         "step",
         "compensated",
         "batch_norm"
     );
-    let tensors = [&partial, mean, variance, &control];
-    l.dispatch(kernel, &tensors, p, p.channel_grid())
+    let tensors = [&partial, io.y(1), io.y(2), &control];
+    l.dispatch(kernel, &tensors, *g, g.channel_grid())
 }
 
 /// Mean and variance that y is made with: the batch's or the running ones.
-fn used_statistics<'a>(op: &BatchNorm, io: &'a Io) -> (&'a Tensor, &'a Tensor) {
-    if op.training {
-        (io.y(1), io.y(2))
-    } else {
-        (io.x(3), io.x(4))
+fn used_statistics<'a>(g: &Geometry, io: &'a Io) -> (&'a Tensor, &'a Tensor) {
+    match g.training {
+        0 => (io.x(3), io.x(4)),
+        _ => (io.y(1), io.y(2)),
     }
 }
 
-/// y from x and the statistics.
-pub(super) fn normalise(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> {
-    let p = Params::new(op, io.x(0));
-    let (mean, variance) = used_statistics(op, io);
+fn normalise(
+    kernel: Kernel,
+    grid: [u32; 3],
+    g: &Geometry,
+    io: &Io,
+    l: &mut Lowering,
+) -> Result<()> {
+    let (mean, variance) = used_statistics(g, io);
     let control = l.control();
     let tensors = [io.y(0), io.x(0), io.x(1), io.x(2), mean, variance, &control];
-    match l.choose(&NORMALISE, &p.problem())? {
-        "2_rows" => {
-            let kernel = kernel!(
-                "batch_norm/normalise_2_rows",
-                "step",
-                "threefry",
-                "dropout",
-                "batch_norm"
-            );
-            let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
-            let kernel = p.with_dropout(kernel);
-            l.dispatch(kernel, &tensors, p, p.row_grid())
-        }
-        _ => {
-            let kernel = p.with_naive_dropout(kernel!(
-                "batch_norm/normalise_1_naive",
-                "step",
-                "threefry",
-                "dropout",
-                "batch_norm"
-            ));
-            l.dispatch(kernel, &tensors, p, p.element_grid())
-        }
-    }
+    l.dispatch(kernel, &tensors, *g, grid)
 }
 
 /// The two sums, then dx, which starts as dy.
-pub(super) fn backward(op: &BatchNorm, io: &Io, l: &mut Lowering) -> Result<()> {
-    let (x, gamma) = (io.x(0), io.x(1));
-    let (mean, variance) = used_statistics(op, io);
-    let p = Params::new(op, x);
-    let control = l.control();
+pub(super) fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     // Frozen gamma or beta: the gradient of x needs the sums all the same.
-    let mut sum = |i: usize| match io.dx(i) {
-        Some(wanted) => wanted.clone(),
-        None => l.workspace("sum", Spec::f32([p.channels as usize])),
-    };
-    let (dgamma, dbeta) = (sum(1), sum(2));
-    let dy = io.dx(0).unwrap_or_else(|| io.dy());
-
-    let first_stage = match l.choose(&BACKWARD, &p.problem())? {
-        "2_tree" => Some(kernel!(
-            "batch_norm/backward_2_tree",
-            "step",
-            "threefry",
-            "dropout",
-            "compensated",
-            "batch_norm"
-        )),
-        "3_blocks" => Some(kernel!(
-            "batch_norm/backward_3_blocks",
-            "step",
-            "threefry",
-            "dropout",
-            "compensated",
-            "batch_norm"
-        )),
-        _ => None,
-    };
-    if let Some(kernel) = first_stage {
-        let partial = p.partial(l);
-        let tensors = [dy, x, mean, &partial, &control];
-        let kernel = p.with_dropout(kernel);
-        l.dispatch(kernel, &tensors, p, p.row_grid())?;
-        let kernel = kernel!(
-            "batch_norm/backward_combine",
-            "step",
-            "compensated",
-            "batch_norm"
-        );
-        let tensors = [&partial, variance, &dgamma, &dbeta, &control];
-        l.dispatch(kernel, &tensors, p, p.channel_grid())?;
-    } else {
-        let kernel = p.with_naive_dropout(kernel!(
-            "batch_norm/backward_1_naive",
-            "step",
-            "threefry",
-            "dropout",
-            "compensated",
-            "batch_norm"
-        ));
-        let tensors = [dy, x, mean, variance, &dgamma, &dbeta, &control];
-        l.dispatch(kernel, &tensors, p, p.channel_grid())?;
+    let mut io = io.clone();
+    for i in [1, 2] {
+        let sum = || l.workspace("sum", Spec::f32([g.channels as usize]));
+        io.dx[i].get_or_insert_with(sum);
     }
-
-    let Some(dx) = io.dx(0) else { return Ok(()) };
-    let tensors = [dx, x, gamma, mean, variance, &dgamma, &dbeta, &control];
-    match l.choose(&INPUT_GRADIENT, &p.problem())? {
-        "2_rows" => {
-            let kernel = kernel!(
-                "batch_norm/input_gradient_2_rows",
-                "step",
-                "threefry",
-                "dropout",
-                "batch_norm"
-            );
-            let kernel = kernel.with("WORKGROUP", p.row_workgroup(l));
-            let kernel = p.with_dropout(kernel);
-            l.dispatch(kernel, &tensors, p, p.row_grid())
-        }
-        _ => {
-            let kernel = p.with_naive_dropout(kernel!(
-                "batch_norm/input_gradient_1_naive",
-                "step",
-                "threefry",
-                "dropout",
-                "batch_norm"
-            ));
-            l.dispatch(kernel, &tensors, p, p.element_grid())
-        }
+    l.run(&BACKWARD, g, &io)?;
+    match io.dx(0) {
+        Some(_) => l.run(&INPUT_GRADIENT, g, &io),
+        None => Ok(()),
     }
+}
+
+/// dy, which is where dx will be.
+fn dy(io: &Io) -> &Tensor {
+    io.dx(0).unwrap_or_else(|| io.dy())
+}
+
+fn sums_naive(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (mean, variance) = used_statistics(g, io);
+    let kernel = g.with_naive_dropout(kernel!(
+        "batch_norm/backward_1_naive",
+        "step",
+        "threefry",
+        "dropout",
+        "compensated",
+        "batch_norm"
+    ));
+    let (dgamma, dbeta) = (io.wanted(1), io.wanted(2));
+    let tensors = [dy(io), io.x(0), mean, variance, dgamma, dbeta, &l.control()];
+    l.dispatch(kernel, &tensors, *g, g.channel_grid())
+}
+
+/// The same in two stages.
+fn sums(first_stage: Kernel, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (mean, variance) = used_statistics(g, io);
+    let (partial, control) = (g.partial(l), l.control());
+    let tensors = [dy(io), io.x(0), mean, &partial, &control];
+    l.dispatch(g.with_dropout(first_stage), &tensors, *g, g.row_grid())?;
+    let kernel = kernel!(
+        "batch_norm/backward_combine",
+        "step",
+        "compensated",
+        "batch_norm"
+    );
+    let tensors = [&partial, variance, io.wanted(1), io.wanted(2), &control];
+    l.dispatch(kernel, &tensors, *g, g.channel_grid())
+}
+
+fn input_gradient(
+    kernel: Kernel,
+    grid: [u32; 3],
+    g: &Geometry,
+    io: &Io,
+    l: &mut Lowering,
+) -> Result<()> {
+    let (mean, variance) = used_statistics(g, io);
+    let (x, gamma, control) = (io.x(0), io.x(1), l.control());
+    let sums = [io.wanted(1), io.wanted(2)];
+    let tensors = [
+        io.wanted(0),
+        x,
+        gamma,
+        mean,
+        variance,
+        sums[0],
+        sums[1],
+        &control,
+    ];
+    l.dispatch(kernel, &tensors, *g, grid)
 }

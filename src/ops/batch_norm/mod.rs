@@ -12,6 +12,7 @@ pub use update_running::UpdateRunning;
 use super::{Array, Dropout, Entry, Io, Lowering, Op, Pass, Real, Saved, Step};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Spec};
+use kernels::Geometry;
 
 /// `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel (Ioffe & Szegedy 2015), in the conventions of Keras'
 /// `BatchNormalization`: epsilon inside the root, biased variance everywhere.
@@ -45,7 +46,7 @@ impl Default for BatchNorm {
 pub(super) const ENTRY: Entry = Entry {
     name: "batch_norm",
     cases: cases::cases,
-    families: &[&STATISTICS, &NORMALISE, &BACKWARD, &INPUT_GRADIENT],
+    ladders: &[&STATISTICS, &NORMALISE, &BACKWARD, &INPUT_GRADIENT],
 };
 
 impl Op for BatchNorm {
@@ -149,19 +150,20 @@ impl Op for BatchNorm {
     }
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
+        let g = Geometry::new(self, io.x(0));
         if self.training {
-            kernels::statistics(self, io, l)?;
+            l.run(&STATISTICS, &g, io)?;
         }
-        kernels::normalise(self, io, l)
+        l.run(&NORMALISE, &g, io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        kernels::backward(self, io, l)
+        kernels::backward(&Geometry::new(self, io.x(0)), io, l)
     }
 
     /// y again from the statistics of the first run: the same bits, at half the traffic.
     fn recompute(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        kernels::normalise(self, io, l)
+        l.run(&NORMALISE, &Geometry::new(self, io.x(0)), io)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {

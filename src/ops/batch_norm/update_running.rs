@@ -47,7 +47,7 @@ impl Default for UpdateRunning {
 pub(in crate::ops) const ENTRY: Entry = Entry {
     name: "update_running",
     cases,
-    families: &[],
+    ladders: &[],
 };
 
 #[repr(C)]

@@ -5,8 +5,7 @@ use super::source::Source;
 use super::weight;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
-use crate::tensor::Tensor;
+use crate::ops::{Capabilities, Io, Lowering, Rung, Window};
 use bytemuck::{Pod, Zeroable};
 
 /// Windows of dy in one dispatch.
@@ -23,12 +22,13 @@ struct Params {
     mask_shift: [u32; 4],
 }
 
-/// Whether the rung can run a problem here.
-pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
+/// The gradient of b.
+pub(super) const BACKWARD_BIAS: Rung<Geometry> =
+    Rung::cpu_driver("windows", supports, backward_bias);
+
+fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     crate::ops::product::windows(c)?;
-    let pooled = p.get("epilogue") == super::Epilogue::ReluMaxPool2 as usize;
-    let half = if pooled { 2 } else { 1 };
-    if (p.get("oh") / half) * (p.get("ow") / half) > Window::ELEMENTS {
+    if g.ph * g.pw > Window::ELEMENTS {
         return Err(format!(
             "a plane of dy must fit a window of {} elements",
             Window::ELEMENTS
@@ -38,7 +38,8 @@ pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
 }
 
 /// Sums of planes, then of samples.
-pub(super) fn windows(g: &Geometry, io: &Io, db: &Tensor, l: &mut Lowering) -> Result<()> {
+fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let db = io.wanted(2);
     let dy = Source::dy(g, io);
     let partial = weight::partials(g.n, db, l);
     let (planes, step) = (g.n * g.k, Window::pieces(dy.plane(), dy.plane()));

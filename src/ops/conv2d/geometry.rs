@@ -2,14 +2,14 @@
 
 use super::{Conv2d, Epilogue, Padding};
 use crate::error::{Error, Result};
-use crate::ops::{Io, Problem};
+use crate::ops::{Capabilities, Io, Problem, Work};
 use crate::tensor::{Shape, Tensor};
 use bytemuck::{Pod, Zeroable};
 
 /// Sizes of a convolution: what every rung plans from. `y[n,k,i,j]` before the epilogue is
 /// `b[k] + Σ w[k,c,u,v] · x[n, c, i·stride_h + u − pad_top, j·stride_w + v − pad_left]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
+pub struct Geometry {
     /// Samples.
     pub n: usize,
     /// Input channels.
@@ -136,28 +136,8 @@ impl Geometry {
         Self::new(op, io.x(0).shape(), io.x(1).shape())
     }
 
-    /// What the tuner keys its choice on.
-    pub fn problem(&self) -> Problem {
-        Problem(vec![
-            ("n", self.n),
-            ("c", self.c),
-            ("h", self.h),
-            ("w", self.w),
-            ("k", self.k),
-            ("kh", self.kh),
-            ("kw", self.kw),
-            ("stride_h", self.stride_h),
-            ("stride_w", self.stride_w),
-            ("pad_top", self.pad_top),
-            ("pad_left", self.pad_left),
-            ("oh", self.oh),
-            ("ow", self.ow),
-            ("epilogue", self.epilogue as usize),
-        ])
-    }
-
     /// The uniform of the naive kernels.
-    pub fn params(&self) -> Params {
+    pub(super) fn params(&self) -> Params {
         Params {
             n: self.n as u32,
             c: self.c as u32,
@@ -178,12 +158,73 @@ impl Geometry {
         }
     }
 
+    /// Whether windows are 3x3 at stride 1 under one row of zeros on every side, so that y is as large as x before pooling: what the
+    /// rungs with fixed taps take.
+    ///
+    /// # Errors
+    /// Says that they take nothing else.
+    pub fn same_3x3(&self, _: &Capabilities) -> Result<(), String> {
+        let window = [self.kh, self.kw, self.stride_h, self.stride_w] == [3, 3, 1, 1];
+        let padding = [self.pad_top, self.pad_left, self.oh, self.ow] == [1, 1, self.h, self.w];
+        if window && padding {
+            return Ok(());
+        }
+        Err("takes 3x3 windows with stride 1 and 'same' padding only".to_owned())
+    }
+
+    /// Whether ReLU and pooling follow.
+    pub fn pooled(&self) -> bool {
+        self.epilogue == Epilogue::ReluMaxPool2
+    }
+
     /// Multiply-adds of one direction; the taps that meet padding are counted too, as is usual.
     pub fn multiply_adds(&self) -> u64 {
-        [self.n, self.k, self.oh, self.ow, self.c, self.kh, self.kw]
-            .iter()
-            .map(|&d| d as u64)
-            .product()
+        product(&[self.n, self.k, self.oh, self.ow, self.c, self.kh, self.kw])
+    }
+
+    /// Elements of x, w and y.
+    fn elements(&self) -> [u64; 3] {
+        [
+            product(&[self.n, self.c, self.h, self.w]),
+            product(&[self.k, self.c, self.kh, self.kw]),
+            product(&[self.n, self.k, self.ph, self.pw]),
+        ]
+    }
+
+    /// Bytes of what tells backward where dy passes: nothing, y, or argmax.
+    fn mask_bytes(&self) -> u64 {
+        let [_, _, y] = self.elements();
+        match self.epilogue {
+            Epilogue::None => 0,
+            Epilogue::Relu => 4 * y,
+            Epilogue::ReluMaxPool2 => y,
+        }
+    }
+
+    /// Forward reads x, w, b; it writes y, and argmax when pooled.
+    pub fn forward_work(&self) -> Work {
+        let [x, w, y] = self.elements();
+        Work {
+            flops: 2 * self.multiply_adds(),
+            bytes: 4 * (x + w + self.k as u64 + y) + if self.pooled() { y } else { 0 },
+        }
+    }
+
+    /// A gradient reads dy, its mask, and one of x and w; it writes the other's.
+    pub fn gradient_work(&self) -> Work {
+        Work {
+            flops: 2 * self.multiply_adds(),
+            bytes: 4 * self.elements().iter().sum::<u64>() + self.mask_bytes(),
+        }
+    }
+
+    /// The gradient of b reads dy and its mask.
+    pub fn bias_work(&self) -> Work {
+        let [_, _, y] = self.elements();
+        Work {
+            flops: y,
+            bytes: 4 * (y + self.k as u64) + self.mask_bytes(),
+        }
     }
 
     /// The tensor through which a backward kernel reads dy: y under ReLU, argmax under ReLU and pooling. A plain
@@ -195,6 +236,31 @@ impl Geometry {
             Epilogue::ReluMaxPool2 => io.y(1),
         }
     }
+}
+
+impl crate::ops::Geometry for Geometry {
+    fn problem(&self) -> Problem {
+        Problem(vec![
+            ("n", self.n),
+            ("c", self.c),
+            ("h", self.h),
+            ("w", self.w),
+            ("k", self.k),
+            ("kh", self.kh),
+            ("kw", self.kw),
+            ("stride_h", self.stride_h),
+            ("stride_w", self.stride_w),
+            ("pad_top", self.pad_top),
+            ("pad_left", self.pad_left),
+            ("oh", self.oh),
+            ("ow", self.ow),
+            ("epilogue", self.epilogue as usize),
+        ])
+    }
+}
+
+fn product(sizes: &[usize]) -> u64 {
+    sizes.iter().map(|&s| s as u64).product()
 }
 
 impl Padding {

@@ -16,7 +16,6 @@ mod tiled;
 mod tiles;
 mod weight;
 mod winograd;
-mod work;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 
@@ -91,7 +90,7 @@ pub(crate) const DEAD: u8 = 255;
 pub(super) const ENTRY: Entry = Entry {
     name: "conv2d",
     cases: cases::cases,
-    families: ladder::FAMILIES,
+    ladders: ladder::ALL,
 };
 
 impl Op for Conv2d {
@@ -146,14 +145,21 @@ impl Op for Conv2d {
     }
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        ladder::forward(&Geometry::of(self, io)?, io, l)
+        l.run(&FORWARD, &Geometry::of(self, io)?, io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let g = Geometry::of(self, io)?;
-        ladder::backward_bias(&g, io, l)?;
-        ladder::backward_weight(&g, io, l)?;
-        ladder::backward_input(&g, io, l)
+        for (input, ladder) in [
+            (2, &BACKWARD_BIAS),
+            (1, &BACKWARD_WEIGHT),
+            (0, &BACKWARD_INPUT),
+        ] {
+            if io.dx(input).is_some() {
+                l.run(ladder, &g, io)?;
+            }
+        }
+        Ok(())
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {

@@ -4,13 +4,23 @@ use super::Epilogue;
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Io, Lowering, grid_1d};
-use crate::tensor::Tensor;
+use crate::ops::{Io, Lowering, Rung, anything, grid_1d};
+
+pub(super) const FORWARD: Rung<Geometry> = Rung::naive(forward);
+pub(super) const BACKWARD_INPUT: Rung<Geometry> = Rung::naive(backward_input);
+pub(super) const BACKWARD_WEIGHT: Rung<Geometry> = Rung::naive(backward_weight);
+/// One workgroup per filter, whose partial sums meet in a tree.
+pub(super) const BIAS_TREE: Rung<Geometry> = Rung {
+    name: "tree",
+    ..Rung::naive(backward_bias)
+};
+/// The same over vec4s of dy.
+pub(super) const BIAS_QUADS: Rung<Geometry> = Rung::gpu("quads", anything, backward_bias_quads);
 
 /// Workgroup size of these kernels.
 const WORKGROUP: usize = 64;
 
-pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let (x, w, b, y) = (io.x(0), io.x(1), io.x(2), io.y(0));
     if g.epilogue == Epilogue::ReluMaxPool2 {
         let kernel = kernel!(
@@ -36,7 +46,8 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     )
 }
 
-pub(super) fn backward_input(g: &Geometry, io: &Io, dx: &Tensor, l: &mut Lowering) -> Result<()> {
+fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
     let kernel = kernel!(
         "conv2d/backward_input_1_naive",
         "convolution_params",
@@ -47,7 +58,8 @@ pub(super) fn backward_input(g: &Geometry, io: &Io, dx: &Tensor, l: &mut Lowerin
     l.dispatch(kernel, &tensors, g.params(), grid_1d(dx.numel(), WORKGROUP))
 }
 
-pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dw = io.wanted(1);
     let kernel = kernel!(
         "conv2d/backward_weight_1_naive",
         "convolution_params",
@@ -58,19 +70,16 @@ pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Loweri
     l.dispatch(kernel, &tensors, g.params(), grid_1d(dw.numel(), WORKGROUP))
 }
 
-pub(super) fn backward_bias(g: &Geometry, io: &Io, db: &Tensor, l: &mut Lowering) -> Result<()> {
+fn backward_bias(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let db = io.wanted(2);
     let kernel = kernel!("conv2d/backward_bias_1_tree", "convolution_params")
         .with("EPILOGUE", g.epilogue as u32);
     let tensors = [io.dy(), g.mask(io), db];
     l.dispatch(kernel, &tensors, g.params(), grid_1d(g.k, 1))
 }
 
-pub(super) fn backward_bias_quads(
-    g: &Geometry,
-    io: &Io,
-    db: &Tensor,
-    l: &mut Lowering,
-) -> Result<()> {
+fn backward_bias_quads(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let db = io.wanted(2);
     let kernel = kernel!("conv2d/backward_bias_2_quads", "convolution_params")
         .with("EPILOGUE", g.epilogue as u32);
     let tensors = [io.dy(), g.mask(io), db];

@@ -5,12 +5,11 @@ use super::Epilogue;
 use super::codes;
 use super::geometry::Geometry;
 use super::source::Source;
-use super::tiles::same_3x3;
 use super::weight;
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::product::{LANES, windows};
-use crate::ops::{Capabilities, Io, Lowering, Problem, Window};
+use crate::ops::{Capabilities, Io, Lowering, Rung, Window};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -21,17 +20,23 @@ const FILTERS: usize = 4;
 /// Elements of dy that one workgroup adds up at least.
 const PART: usize = 1024;
 
+/// Forward: a workgroup gathers the patches that its outputs read.
+pub(super) const FORWARD: Rung<Geometry> = Rung::cpu_driver("patch_windows", supports, forward);
+/// The gradient of w.
+pub(super) const BACKWARD_WEIGHT: Rung<Geometry> =
+    Rung::cpu_driver("gather_windows", supports, backward_weight);
+
 /// Whether the kernels can run a problem here.
-pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    same_3x3(p, c)?;
+fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
+    g.same_3x3(c)?;
     windows(c)?;
-    if p.get("c") > MOST_CHANNELS {
+    if g.c > MOST_CHANNELS {
         return Err(format!("at most {MOST_CHANNELS} input channels"));
     }
-    if 4 * p.get("w") > Window::ELEMENTS {
+    if 4 * g.w > Window::ELEMENTS {
         return Err("four rows must fit a window".into());
     }
-    if p.get("k") * p.get("c") * 9 > Window::ELEMENTS {
+    if g.k * g.c * 9 > Window::ELEMENTS {
         return Err("the weight must fit a window".into());
     }
     Ok(())
@@ -75,7 +80,7 @@ struct ForwardParams {
 }
 
 /// y (and argmax): 2x2 blocks of outputs.
-pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let x = Source::x(g, io);
     let pooled = g.epilogue == Epilogue::ReluMaxPool2;
     let (rows, blocks_x) = match pooled {
@@ -162,7 +167,8 @@ struct WeightParams {
 }
 
 /// dw: every element of dy reads the nine pixels of x that it meets.
-pub(super) fn backward_weight(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dw = io.wanted(1);
     let (x, dy) = (Source::x(g, io), Source::dy(g, io));
     let size = g.epilogue.rows();
     let parts = |band: &Band| ((band.end - band.first) * g.pw).div_ceil(PART);

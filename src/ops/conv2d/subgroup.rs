@@ -7,7 +7,7 @@ use super::geometry::Geometry;
 use super::tiles::{chunks, pack_codes};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, Io, Kernel, Lowering, Problem, grid_1d};
+use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -18,29 +18,22 @@ const BLOCK: usize = 16;
 /// Strip positions of a workgroup: four groups of eight pixels, in two rows.
 const POSITIONS: usize = 32;
 
-/// Whether the kernels can run a problem here.
-pub(super) fn supports(problem: &Problem, capabilities: &Capabilities) -> Result<(), String> {
-    super::tiles::same_3x3(problem, capabilities)?;
-    match capabilities.subgroup_size {
+/// Forward.
+pub(super) const FORWARD: Rung<Geometry> = Rung::cpu_driver("subgroup", supports, forward);
+/// The gradient of x.
+pub(super) const BACKWARD_INPUT: Rung<Geometry> =
+    Rung::cpu_driver("subgroup", supports, backward_input);
+
+/// Whether the kernels can run a problem here: the width of CPU drivers' vectors is built into them.
+pub(super) fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
+    g.same_3x3(c)?;
+    match c.subgroup_size {
         Some(LANES) => Ok(()),
         Some(size) => Err(format!(
             "is written for subgroups of {LANES} lanes, this device has {size}"
         )),
         None => Err("needs subgroup operations with a fixed subgroup size".to_owned()),
     }
-}
-
-/// The same for the weight gradient, which packs input channels in fours.
-pub(super) fn supports_weight(
-    problem: &Problem,
-    capabilities: &Capabilities,
-) -> Result<(), String> {
-    if problem.get("c") < 4 {
-        return Err(
-            "packs input channels in fours; with fewer the register rung does less work".to_owned(),
-        );
-    }
-    supports(problem, capabilities)
 }
 
 /// What is convolved: x in forward, the gradient of the convolution's output in backward.
@@ -96,7 +89,7 @@ struct Params {
     reserved: u32,
 }
 
-pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let image = Image {
         tensors: [io.x(0), io.x(0)],
         epilogue: Epilogue::None,
@@ -135,7 +128,8 @@ pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     pack_codes(&codes, io.y(1), l)
 }
 
-pub(super) fn backward_input(g: &Geometry, io: &Io, dx: &Tensor, l: &mut Lowering) -> Result<()> {
+fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
     let image = Image {
         tensors: [io.dy(), g.mask(io)],
         epilogue: g.epilogue,

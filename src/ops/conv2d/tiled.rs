@@ -6,12 +6,29 @@ use super::geometry::Geometry;
 use super::tiles::{chunks, pack_codes};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Io, Kernel, Lowering, grid_1d};
-use crate::tensor::{Spec, Tensor};
+use crate::ops::{Io, Kernel, Lowering, Rung, grid_1d};
+use crate::tensor::Spec;
 use bytemuck::{Pod, Zeroable};
 
+pub(super) const REGISTERS: Rung<Geometry> =
+    Rung::gpu("registers", Geometry::same_3x3, |g, io, l| {
+        forward(&registers(), g, io, l)
+    });
+pub(super) const WORKGROUP: Rung<Geometry> =
+    Rung::gpu("workgroup", Geometry::same_3x3, |g, io, l| {
+        forward(&workgroup(), g, io, l)
+    });
+pub(super) const REGISTERS_INPUT: Rung<Geometry> =
+    Rung::gpu("registers", Geometry::same_3x3, |g, io, l| {
+        backward_input(&registers(), g, io, l)
+    });
+pub(super) const WORKGROUP_INPUT: Rung<Geometry> =
+    Rung::gpu("workgroup", Geometry::same_3x3, |g, io, l| {
+        backward_input(&workgroup(), g, io, l)
+    });
+
 /// One of the two rungs: its kernels and the outputs of a workgroup.
-pub(super) struct Tiling {
+struct Tiling {
     plain: Kernel,
     pool: Kernel,
     /// Workgroups that cover `h x w` outputs of one filter block.
@@ -21,7 +38,7 @@ pub(super) struct Tiling {
 }
 
 /// 64 tiles of 2x4 outputs, 4 filters each.
-pub(super) fn registers() -> Tiling {
+fn registers() -> Tiling {
     Tiling {
         plain: kernel!("conv2d/forward_2_registers", "tile_params", "store_plain"),
         pool: kernel!("conv2d/forward_2_registers", "tile_params", "store_pooled"),
@@ -31,7 +48,7 @@ pub(super) fn registers() -> Tiling {
 }
 
 /// One tile of 8x16 outputs of 64 filters.
-pub(super) fn shared() -> Tiling {
+fn workgroup() -> Tiling {
     Tiling {
         plain: kernel!("conv2d/forward_3_shared", "tile_params", "store_plain"),
         pool: kernel!("conv2d/forward_3_shared", "tile_params", "store_pooled"),
@@ -84,7 +101,7 @@ impl Tiling {
     }
 }
 
-pub(super) fn forward(tiling: &Tiling, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+fn forward(tiling: &Tiling, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let (x, w, b, y) = (io.x(0), io.x(1), io.x(2), io.y(0));
     let params = Params {
         first: 0,
@@ -111,13 +128,8 @@ pub(super) fn forward(tiling: &Tiling, g: &Geometry, io: &Io, l: &mut Lowering) 
     pack_codes(&codes, io.y(1), l)
 }
 
-pub(super) fn backward_input(
-    tiling: &Tiling,
-    g: &Geometry,
-    io: &Io,
-    dx: &Tensor,
-    l: &mut Lowering,
-) -> Result<()> {
+fn backward_input(tiling: &Tiling, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
     let turned = l.workspace("turned weight", Spec::f32([g.c, g.k, 3, 3]));
     let turn = TurnParams {
         k: g.k as u32,

@@ -1,26 +1,11 @@
-//! What the tiled rungs share: which problems they take, chunks of samples, and argmax from unpacked codes.
+//! What the tiled rungs share: chunks of samples, and argmax from unpacked codes.
 
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, Lowering, Problem, grid_1d};
+use crate::ops::{Lowering, grid_1d};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
-
-/// The tiled rungs take windows of 3x3, stride 1, with the zeros of 'same'.
-pub(super) fn same_3x3(problem: &Problem, _: &Capabilities) -> Result<(), String> {
-    let is = |name: &str, value: usize| problem.get(name) == value;
-    let window = is("kh", 3) && is("kw", 3) && is("stride_h", 1) && is("stride_w", 1);
-    let same = is("pad_top", 1)
-        && is("pad_left", 1)
-        && is("oh", problem.get("h"))
-        && is("ow", problem.get("w"));
-    if window && same {
-        Ok(())
-    } else {
-        Err("takes 3x3 windows with stride 1 and 'same' padding only".to_owned())
-    }
-}
 
 /// Samples `0..n` in equal chunks whose packed copies, of `sample_bytes` each, stay below `cap` bytes (one sample is
 /// always taken). Never empty.

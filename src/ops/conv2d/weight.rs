@@ -1,13 +1,28 @@
-//! The gradient of the weight, rungs 2 to 4. Few results come from long sums, so the sums are split: the rows of all samples
+//! The gradient of the weight, summed directly. Few results come from long sums, so the sums are split: the rows of all samples
 //! are shared out to several workgroups, whose partial sums are then added up in a fixed order.
 
 use super::geometry::Geometry;
 use super::tiles::chunks;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{DeviceClass, Io, Kernel, Lowering, grid_1d};
+use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Lowering, Rung, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
+
+pub(super) const REGISTERS: Rung<Geometry> = Rung::gpu("registers", Geometry::same_3x3, registers);
+pub(super) const WORKGROUP: Rung<Geometry> = Rung::gpu("workgroup", Geometry::same_3x3, workgroup);
+pub(super) const SUBGROUP: Rung<Geometry> =
+    Rung::cpu_driver("subgroup", supports_subgroup, subgroup);
+
+/// Whether the subgroup rung can run a problem here.
+fn supports_subgroup(g: &Geometry, c: &Capabilities) -> std::result::Result<(), String> {
+    if g.c < 4 {
+        return Err(
+            "packs input channels in fours; with fewer the register rung does less work".to_owned(),
+        );
+    }
+    super::subgroup::supports(g, c)
+}
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -92,8 +107,8 @@ pub(super) fn sum(splits: usize, partials: &Tensor, dw: &Tensor, l: &mut Lowerin
     )
 }
 
-/// Rung 2: invocations of 4 filters and one channel.
-pub(super) fn registers(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+/// Invocations of 4 filters and one channel.
+fn registers(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let groups = (g.k.div_ceil(4) * g.c).div_ceil(64);
     let splits = splits(g.n * g.h, groups, l);
     let grid = [groups as u32, splits as u32, 1];
@@ -105,15 +120,14 @@ pub(super) fn registers(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) ->
         ),
         g,
         io,
-        dw,
         splits,
         grid,
         l,
     )
 }
 
-/// Rung 3: workgroups of 32 filters and 16 channels.
-pub(super) fn shared(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+/// Workgroups of 32 filters and 16 channels.
+fn workgroup(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let [across, down] = [g.c.div_ceil(16), g.k.div_ceil(32)];
     let splits = splits(g.n * g.h, across * down, l);
     let grid = [across as u32, down as u32, splits as u32];
@@ -125,7 +139,6 @@ pub(super) fn shared(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Re
         ),
         g,
         io,
-        dw,
         splits,
         grid,
         l,
@@ -137,11 +150,11 @@ fn direct(
     kernel: Kernel,
     g: &Geometry,
     io: &Io,
-    dw: &Tensor,
     splits: usize,
     grid: [u32; 3],
     l: &mut Lowering,
 ) -> Result<()> {
+    let dw = io.wanted(1);
     let partials = partials(splits, dw, l);
     let params = Params {
         n: g.n as u32,
@@ -163,8 +176,9 @@ fn direct(
     sum(splits, &partials, dw, l)
 }
 
-/// Rung 4: x and g packed by rows, in chunks of samples; subgroups of 8 channels and 16 filters.
-pub(super) fn subgroup(g: &Geometry, io: &Io, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+/// X and g packed by rows, in chunks of samples; subgroups of 8 channels and 16 filters.
+fn subgroup(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dw = io.wanted(1);
     let quads = g.w.div_ceil(4);
     let [sample_x, sample_g] = [g.c * (g.h + 2) * quads, g.k * g.h * quads];
     let chunks = chunks(g.n, (sample_x + sample_g) * 16, l.workspace_cap());

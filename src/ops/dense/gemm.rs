@@ -9,12 +9,48 @@
 //!
 //! g is dy where y is positive under ReLU, else dy.
 
-use super::ladder::Geometry;
+use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Io, Lowering};
+use crate::ops::{Io, Lowering, Rung, anything};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
+
+/// A rung that serves all directions.
+pub(super) struct Directions {
+    pub forward: Rung<Geometry>,
+    pub backward_input: Rung<Geometry>,
+    pub backward_weight: Rung<Geometry>,
+}
+
+/// `directions!(name, gpu or cpu_driver, supports, run)`: the rung in all directions; `run` takes the product.
+macro_rules! directions {
+    ($name:literal, $class:ident, $supports:expr, $run:expr) => {
+        $crate::ops::dense::gemm::Directions {
+            forward: $crate::ops::Rung::$class($name, $supports, |g, io, l| {
+                $run(&$crate::ops::dense::gemm::Gemm::forward(g, io), l)
+            }),
+            backward_input: $crate::ops::Rung::$class($name, $supports, |g, io, l| {
+                $run(&$crate::ops::dense::gemm::Gemm::backward_input(g, io), l)
+            }),
+            backward_weight: $crate::ops::Rung::$class($name, $supports, |g, io, l| {
+                $run(&$crate::ops::dense::gemm::Gemm::backward_weight(g, io), l)
+            }),
+        }
+    };
+}
+pub(super) use directions;
+
+impl Directions {
+    /// With another rounding than 1.
+    pub(super) const fn rounding(self, rounding: f64) -> Self {
+        Self {
+            forward: self.forward.rounding(rounding),
+            backward_input: self.backward_input.rounding(rounding),
+            backward_weight: self.backward_weight.rounding(rounding),
+        }
+    }
+}
 
 /// A factor: a matrix of `rows` rows along the contraction, as it lies in a tensor.
 #[derive(Debug, Clone, Copy)]
@@ -96,26 +132,26 @@ impl<'a> Gemm<'a> {
     }
 
     /// dx from dy and w.
-    pub fn backward_input(g: &Geometry, io: &'a Io, dx: &'a Tensor) -> Self {
+    pub fn backward_input(g: &Geometry, io: &'a Io) -> Self {
         Self {
             a: whole(io.dy(), g.n).masked(g, io),
             b: turned(io.x(1), g.i),
             k: g.o,
             bias: None,
             relu: false,
-            c: dx,
+            c: io.wanted(0),
         }
     }
 
     /// dw from dy and x.
-    pub fn backward_weight(g: &Geometry, io: &'a Io, dw: &'a Tensor) -> Self {
+    pub fn backward_weight(g: &Geometry, io: &'a Io) -> Self {
         Self {
             a: turned(io.dy(), g.o).masked(g, io),
             b: turned(io.x(0), g.i),
             k: g.n,
             bias: None,
             relu: false,
-            c: dw,
+            c: io.wanted(1),
         }
     }
 
@@ -144,8 +180,12 @@ struct Params {
     b_k: u32,
 }
 
-/// The rung `3_shared`.
-pub(super) fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
+/// Any product, any device: 8.5 KiB of workgroup memory and 256 invocations are what every device has. On a GPU it is not slower
+/// for a small product either, though most of a 64x64 tile may be padding: what takes time there is the chain of loads along k, which
+/// is as long in the other rungs, and 256 invocations have more of them on the way.
+pub(super) const WORKGROUP: Directions = directions!("workgroup", gpu, anything, run);
+
+fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let [a, b] = [p.a.strides(p.k), p.b.strides(p.k)];
     let params = Params {
         m: p.a.rows as u32,

@@ -1,10 +1,11 @@
 //! The rungs that multiply factors in half precision: a pass converts both, then a product reads half the bytes, through workgroup
 //! memory or into matrix units.
 
-use super::gemm::{Gemm, View};
+use super::gemm::{Directions, Gemm, View, directions};
+use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, Lowering, Problem, grid_1d};
+use crate::ops::{Capabilities, Lowering, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -12,7 +13,13 @@ use bytemuck::{Pod, Zeroable};
 /// 2^-10, a thousandth; so is a sum, of what its products amount to without their signs. Errors are measured against the largest
 /// result, and where results are few and happen to cancel, that is smaller than the products: two bits are allowed for it.
 /// 2^-8, or 0.004, is 2,000 times the op's tolerance of 2e-6.
-pub(super) const ROUNDING: f64 = 2000.0;
+const ROUNDING: f64 = 2000.0;
+
+/// Tiles of both factors in workgroup memory, as in the rung before it, in f16.
+pub(super) const HALF: Directions = directions!("half", gpu, supports, shared).rounding(ROUNDING);
+/// The same product on matrix units.
+pub(super) const COOPERATIVE: Directions =
+    directions!("cooperative", gpu, supports_cooperative, cooperative).rounding(ROUNDING);
 
 /// Rows of a factor are padded to whole tiles of this, and the contraction to whole fragments.
 const TILE: usize = 64;
@@ -22,7 +29,7 @@ const FRAGMENT: usize = 16;
 const LANES: u32 = 32;
 
 /// Whether the shared-memory rung can run a problem here.
-pub(super) fn supports(_: &Problem, c: &Capabilities) -> Result<(), String> {
+fn supports(_: &Geometry, c: &Capabilities) -> Result<(), String> {
     match c.f16 {
         true => Ok(()),
         false => Err("needs 16-bit floats in shaders, which this device does not offer".into()),
@@ -30,14 +37,14 @@ pub(super) fn supports(_: &Problem, c: &Capabilities) -> Result<(), String> {
 }
 
 /// Whether the rung on matrix units can.
-pub(super) fn supports_cooperative(p: &Problem, c: &Capabilities) -> Result<(), String> {
+fn supports_cooperative(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     if !c.cooperative {
         return Err(
             "needs matrix units that multiply 16x16 by 16x16 in f16 and add up in f32, and this device's driver offers none"
                 .into(),
         );
     }
-    supports(p, c)?;
+    supports(g, c)?;
     match c.subgroup_size {
         Some(LANES) => Ok(()),
         Some(size) => Err(format!(
@@ -120,8 +127,8 @@ fn pack(view: &View, k: usize, name: &str, l: &mut Lowering) -> Result<Half> {
     Ok(Half { tensor, row })
 }
 
-/// The rung `5_f16`.
-pub(super) fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
+/// The rung `half`.
+fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let a = pack(&p.a, p.k, "dense a, f16", l)?;
     let b = pack(&p.b, p.k, "dense b, f16", l)?;
     let params = SharedParams {
@@ -140,8 +147,8 @@ pub(super) fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
     l.dispatch(kernel, &tensors, params, p.grid())
 }
 
-/// The rung `6_cooperative`.
-pub(super) fn cooperative(p: &Gemm, l: &mut Lowering) -> Result<()> {
+/// The rung `cooperative`.
+fn cooperative(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let a = pack(&p.a, p.k, "dense a, f16", l)?;
     let b = pack(&p.b, p.k, "dense b, f16", l)?;
     let padded = l.workspace("dense product, padded", Spec::f32([a.row * b.row]));

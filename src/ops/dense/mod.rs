@@ -1,6 +1,8 @@
 //! Fully connected layer with an optional fused ReLU.
 
+mod direct;
 mod gemm;
+mod geometry;
 mod half;
 mod ladder;
 mod reference;
@@ -11,7 +13,7 @@ pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Pass, Real, Saved, Step};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Shape, Spec};
-use ladder::Geometry;
+use geometry::Geometry;
 
 /// `y[n,o] = b[o] + Σ w[o,i] · x[n,i]`, then ReLU if asked.
 ///
@@ -26,7 +28,7 @@ pub struct Dense {
 pub(super) const ENTRY: Entry = Entry {
     name: "dense",
     cases,
-    families: ladder::FAMILIES,
+    ladders: ladder::ALL,
 };
 
 impl Dense {
@@ -94,14 +96,21 @@ impl Op for Dense {
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let g = self.geometry(io.x(0).shape(), io.x(1).shape())?;
-        ladder::forward(&g, io, l)
+        l.run(&FORWARD, &g, io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let g = self.geometry(io.x(0).shape(), io.x(1).shape())?;
-        ladder::backward_bias(&g, io, l)?;
-        ladder::backward_weight(&g, io, l)?;
-        ladder::backward_input(&g, io, l)
+        for (input, ladder) in [
+            (2, &BACKWARD_BIAS),
+            (1, &BACKWARD_WEIGHT),
+            (0, &BACKWARD_INPUT),
+        ] {
+            if io.dx(input).is_some() {
+                l.run(ladder, &g, io)?;
+            }
+        }
+        Ok(())
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {

@@ -3,13 +3,16 @@
 //!
 //! c is written a row at a time, so its columns, which lie next to each other, are the product's rows: a quad of them is a vec4.
 
-use super::gemm::{Gemm, View};
+use super::gemm::{Directions, Gemm, View, directions};
+use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::product::{Factor, Panels, Placed, product, windows};
-use crate::ops::{Capabilities, Lowering, Problem, grid_1d};
+use crate::ops::{Capabilities, Lowering, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
+
+pub(super) const WINDOWS: Directions = directions!("windows", cpu_driver, supports, run);
 
 /// vec4s along the contraction of one product at most. Fewer leave wide panels, which makes few dispatches; more save additions to
 /// what earlier products left.
@@ -19,9 +22,9 @@ const RANGE: usize = 128;
 const WORTHWHILE: usize = 1 << 18;
 
 /// Whether the rung can run a problem here.
-pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
+fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     windows(c)?;
-    if !p.get("i").is_multiple_of(4) || !p.get("o").is_multiple_of(4) {
+    if !g.i.is_multiple_of(4) || !g.o.is_multiple_of(4) {
         return Err("the numbers of inputs and outputs must be multiples of 4".into());
     }
     Ok(())
@@ -29,9 +32,8 @@ pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
 
 /// Whether it is likely to be the fastest on a CPU driver, for a direction in which all the packing pays from `samples` samples on
 /// (all of w is packed or written, however few there are).
-pub(super) fn pays(p: &Problem, samples: usize) -> bool {
-    let [n, i, o] = ["n", "i", "o"].map(|name| p.get(name));
-    n >= samples && n * i * o >= WORTHWHILE
+pub(super) fn pays(g: &Geometry, samples: usize) -> bool {
+    g.n >= samples && g.n * g.i * g.o >= WORTHWHILE
 }
 
 #[repr(C)]
@@ -63,8 +65,8 @@ struct Chunks {
     k4: usize,
 }
 
-/// The rung `4_windows`.
-pub(super) fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
+/// Pack, multiply, unpack.
+fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let all = p.k.div_ceil(4);
     let count = all.div_ceil(RANGE);
     let chunks = Chunks {

@@ -1,10 +1,9 @@
 //! Average pooling.
 
-use super::{Params, WORKGROUP, only_input, work};
+use super::{Geometry, WORKGROUP, only_input};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::select::anything;
-use crate::ops::{Array, Case, Entry, Family, Fill, Io, Lowering, Op, Real, Rung, Step, grid_1d};
+use crate::ops::{Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d};
 use crate::tensor::Spec;
 
 /// `y[n,c,i,j] = mean of x[n, c, i·stride + u, j·stride + v]` over the window; no padding, windows that don't fit are left
@@ -21,31 +20,23 @@ pub struct AvgPool2d {
 pub(in crate::ops) const ENTRY: Entry = Entry {
     name: "avg_pool2d",
     cases,
-    families: &[&FORWARD, &BACKWARD],
+    ladders: &[&FORWARD, &BACKWARD],
 };
 
-const RUNGS: &[Rung] = &[Rung {
-    name: "1_naive",
-    supports: anything,
-    rounding: 1.0,
-}];
-
 /// y from x.
-pub static FORWARD: Family = Family {
+pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.forward",
-    rungs: RUNGS,
-    software: |_| &["1_naive"],
-    hardware: &["1_naive"],
-    work: |p| work(p, 0),
+    rungs: &[Rung::naive(forward)],
+    order: |_, _| Vec::new(),
+    work: |g| g.work(0),
 };
 
 /// dx from dy.
-pub static BACKWARD: Family = Family {
+pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.backward",
-    rungs: RUNGS,
-    software: |_| &["1_naive"],
-    hardware: &["1_naive"],
-    work: |p| work(p, 0),
+    rungs: &[Rung::naive(backward)],
+    order: |_, _| Vec::new(),
+    work: |g| g.work(0),
 };
 
 impl Op for AvgPool2d {
@@ -55,7 +46,7 @@ impl Op for AvgPool2d {
 
     fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let x = only_input("avg_pool2d", inputs)?;
-        let p = Params::new("avg_pool2d", self.window, self.stride, x)?;
+        let p = Geometry::new("avg_pool2d", self.window, self.stride, x)?;
         Ok(vec![Spec::f32(p.output(x))])
     }
 
@@ -64,19 +55,14 @@ impl Op for AvgPool2d {
     }
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        let (x, y) = (io.x(0), io.y(0));
-        let p = Params::new("avg_pool2d", self.window, self.stride, x.shape())?;
-        l.choose(&FORWARD, &p.problem())?;
-        let kernel = kernel!("avg_pool2d/forward_1_naive", "pooling");
-        l.dispatch(kernel, &[x, y], p, grid_1d(y.numel(), WORKGROUP))
+        let g = Geometry::new("avg_pool2d", self.window, self.stride, io.x(0).shape())?;
+        l.run(&FORWARD, &g, io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let Some(dx) = io.dx(0) else { return Ok(()) };
-        let p = Params::new("avg_pool2d", self.window, self.stride, dx.shape())?;
-        l.choose(&BACKWARD, &p.problem())?;
-        let kernel = kernel!("avg_pool2d/backward_1_naive", "pooling");
-        l.dispatch(kernel, &[io.dy(), dx], p, grid_1d(dx.numel(), WORKGROUP))
+        let g = Geometry::new("avg_pool2d", self.window, self.stride, dx.shape())?;
+        l.run(&BACKWARD, &g, io)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {
@@ -109,11 +95,23 @@ impl Op for AvgPool2d {
 
 impl AvgPool2d {
     /// Sizes, and the number of elements in a window.
-    fn params<T: Real>(&self, x: &Array<T>) -> (Params, T) {
-        let p = Params::new("avg_pool2d", self.window, self.stride, &x.shape)
+    fn params<T: Real>(&self, x: &Array<T>) -> (Geometry, T) {
+        let p = Geometry::new("avg_pool2d", self.window, self.stride, &x.shape)
             .expect("shapes were checked when the op was recorded");
         (p, T::lit(f64::from(p.window_h * p.window_w)))
     }
+}
+
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (x, y) = (io.x(0), io.y(0));
+    let kernel = kernel!("avg_pool2d/forward_1_naive", "pooling");
+    l.dispatch(kernel, &[x, y], *g, grid_1d(y.numel(), WORKGROUP))
+}
+
+fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
+    let kernel = kernel!("avg_pool2d/backward_1_naive", "pooling");
+    l.dispatch(kernel, &[io.dy(), dx], *g, grid_1d(dx.numel(), WORKGROUP))
 }
 
 fn cases() -> Vec<Case> {

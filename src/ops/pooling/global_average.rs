@@ -3,9 +3,9 @@
 use super::{WORKGROUP, only_input};
 use crate::error::{Error, Result};
 use crate::kernel;
-use crate::ops::select::anything;
 use crate::ops::{
-    Array, Case, Entry, Family, Fill, Io, Lowering, Op, Problem, Real, Rung, Step, Work, grid_1d,
+    Array, Case, DeviceClass, Entry, Fill, Io, Ladder, Lowering, Op, Problem, Real, Rung, Step,
+    Work, anything, grid_1d,
 };
 use crate::tensor::{Shape, Spec};
 use bytemuck::{Pod, Zeroable};
@@ -18,36 +18,42 @@ pub struct GlobalAvgPool;
 pub(in crate::ops) const ENTRY: Entry = Entry {
     name: "global_avg_pool",
     cases,
-    families: &[&FORWARD],
+    ladders: &[&FORWARD],
 };
 
 /// y from x.
-pub static FORWARD: Family = Family {
+pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "global_avg_pool.forward",
     rungs: &[
-        Rung {
-            name: "1_naive",
-            supports: anything,
-            rounding: 1.0,
-        },
-        Rung {
-            name: "2_tree",
-            supports: anything,
-            rounding: 1.0,
-        },
+        Rung::naive(|g, io, l| {
+            let grid = grid_1d(io.y(0).numel(), WORKGROUP);
+            let kernel = kernel!("global_avg_pool/forward_1_naive");
+            l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
+        }),
+        Rung::gpu("tree", anything, |g, io, l| {
+            let grid = grid_1d(io.y(0).numel(), 1);
+            let kernel = kernel!("global_avg_pool/forward_2_tree");
+            l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
+        }),
     ],
     // A CPU driver runs lanes in vectors of 8 and pays for every barrier; a GPU wants neighbours to read neighbours.
-    software: |_| &["1_naive"],
-    hardware: &["2_tree"],
-    work: |p| Work {
-        flops: (p.get("planes") * p.get("area")) as u64,
-        bytes: 4 * (p.get("planes") * (p.get("area") + 1)) as u64,
+    order: |_, c| match c.class {
+        DeviceClass::Hardware => vec![FORWARD.rungs[1]],
+        DeviceClass::Software => vec![FORWARD.rungs[0]],
+    },
+    work: |g| {
+        let (planes, area) = (u64::from(g.planes), u64::from(g.area));
+        Work {
+            flops: planes * area,
+            bytes: 4 * planes * (area + 1),
+        }
     },
 };
 
+/// Sizes, as the kernels read them.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct Params {
+pub struct Geometry {
     /// Samples times channels.
     planes: u32,
     /// Elements of a plane, H times W.
@@ -55,7 +61,7 @@ struct Params {
     reserved: [u32; 2],
 }
 
-impl Params {
+impl Geometry {
     fn new(x: &Shape) -> Result<Self> {
         match *x.dims() {
             [n, c, h, w] if n * c * h * w > 0 => Ok(Self {
@@ -71,6 +77,15 @@ impl Params {
     }
 }
 
+impl crate::ops::Geometry for Geometry {
+    fn problem(&self) -> Problem {
+        Problem(vec![
+            ("planes", self.planes as usize),
+            ("area", self.area as usize),
+        ])
+    }
+}
+
 impl Op for GlobalAvgPool {
     fn name(&self) -> &'static str {
         "global_avg_pool"
@@ -78,7 +93,7 @@ impl Op for GlobalAvgPool {
 
     fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let x = only_input("global_avg_pool", inputs)?;
-        Params::new(x)?;
+        Geometry::new(x)?;
         Ok(vec![Spec::f32([x.dims()[0], x.dims()[1]])])
     }
 
@@ -87,30 +102,14 @@ impl Op for GlobalAvgPool {
     }
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        let (x, y) = (io.x(0), io.y(0));
-        let p = Params::new(x.shape())?;
-        let problem = Problem(vec![
-            ("planes", p.planes as usize),
-            ("area", p.area as usize),
-        ]);
-        let (kernel, grid) = match l.choose(&FORWARD, &problem)? {
-            "2_tree" => (
-                kernel!("global_avg_pool/forward_2_tree"),
-                grid_1d(y.numel(), 1),
-            ),
-            _ => (
-                kernel!("global_avg_pool/forward_1_naive"),
-                grid_1d(y.numel(), WORKGROUP),
-            ),
-        };
-        l.dispatch(kernel, &[x, y], p, grid)
+        l.run(&FORWARD, &Geometry::new(io.x(0).shape())?, io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let Some(dx) = io.dx(0) else { return Ok(()) };
         let grid = grid_1d(dx.numel().div_ceil(4), WORKGROUP);
         let kernel = kernel!("global_avg_pool/backward");
-        l.dispatch(kernel, &[io.dy(), dx], Params::new(dx.shape())?, grid)
+        l.dispatch(kernel, &[io.dy(), dx], Geometry::new(dx.shape())?, grid)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {

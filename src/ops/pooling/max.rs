@@ -1,11 +1,10 @@
 //! Max-pooling.
 
-use super::{Params, WORKGROUP, only_input, work};
+use super::{Geometry, WORKGROUP, only_input};
 use crate::error::{Error, Result};
 use crate::kernel;
-use crate::ops::select::anything;
 use crate::ops::{
-    Array, Case, Entry, Family, Fill, Io, Lowering, Op, Real, Rung, Saved, Step, grid_1d,
+    Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Saved, Step, grid_1d,
 };
 use crate::tensor::Spec;
 
@@ -26,31 +25,23 @@ pub struct MaxPool2d {
 pub(in crate::ops) const ENTRY: Entry = Entry {
     name: "max_pool2d",
     cases,
-    families: &[&FORWARD, &BACKWARD],
+    ladders: &[&FORWARD, &BACKWARD],
 };
 
-const RUNGS: &[Rung] = &[Rung {
-    name: "1_naive",
-    supports: anything,
-    rounding: 1.0,
-}];
-
 /// y and argmax from x.
-pub static FORWARD: Family = Family {
+pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "max_pool2d.forward",
-    rungs: RUNGS,
-    software: |_| &["1_naive"],
-    hardware: &["1_naive"],
-    work: |p| work(p, 1),
+    rungs: &[Rung::naive(forward)],
+    order: |_, _| Vec::new(),
+    work: |g| g.work(1),
 };
 
 /// dx from dy and argmax.
-pub static BACKWARD: Family = Family {
+pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "max_pool2d.backward",
-    rungs: RUNGS,
-    software: |_| &["1_naive"],
-    hardware: &["1_naive"],
-    work: |p| work(p, 1),
+    rungs: &[Rung::naive(backward)],
+    order: |_, _| Vec::new(),
+    work: |g| g.work(1),
 };
 
 impl Op for MaxPool2d {
@@ -60,7 +51,7 @@ impl Op for MaxPool2d {
 
     fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let x = only_input("max_pool2d", inputs)?;
-        let p = Params::new("max_pool2d", self.window, self.stride, x)?;
+        let p = Geometry::new("max_pool2d", self.window, self.stride, x)?;
         if p.window_h * p.window_w > 255 {
             return Err(Error::shape(
                 "max_pool2d",
@@ -86,25 +77,14 @@ impl Op for MaxPool2d {
     }
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        let (x, y) = (io.x(0), io.y(0));
-        let p = Params::new("max_pool2d", self.window, self.stride, x.shape())?;
-        l.choose(&FORWARD, &p.problem())?;
-        let grid = grid_1d(y.numel().div_ceil(4), WORKGROUP);
-        let kernel = kernel!("max_pool2d/forward_1_naive", "pooling");
-        l.dispatch(kernel, &[x, y, io.y(1)], p, grid)
+        let g = Geometry::new("max_pool2d", self.window, self.stride, io.x(0).shape())?;
+        l.run(&FORWARD, &g, io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let Some(dx) = io.dx(0) else { return Ok(()) };
-        let p = Params::new("max_pool2d", self.window, self.stride, dx.shape())?;
-        l.choose(&BACKWARD, &p.problem())?;
-        let kernel = kernel!("max_pool2d/backward_1_naive", "pooling");
-        l.dispatch(
-            kernel,
-            &[io.dy(), io.y(1), dx],
-            p,
-            grid_1d(dx.numel(), WORKGROUP),
-        )
+        let g = Geometry::new("max_pool2d", self.window, self.stride, dx.shape())?;
+        l.run(&BACKWARD, &g, io)
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {
@@ -139,10 +119,25 @@ impl Op for MaxPool2d {
 }
 
 impl MaxPool2d {
-    fn params<T: Real>(&self, x: &Array<T>) -> Params {
-        Params::new("max_pool2d", self.window, self.stride, &x.shape)
+    fn params<T: Real>(&self, x: &Array<T>) -> Geometry {
+        Geometry::new("max_pool2d", self.window, self.stride, &x.shape)
             .expect("shapes were checked when the op was recorded")
     }
+}
+
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let grid = grid_1d(io.y(0).numel().div_ceil(4), WORKGROUP);
+    let kernel = kernel!("max_pool2d/forward_1_naive", "pooling");
+    l.dispatch(kernel, &[io.x(0), io.y(0), io.y(1)], *g, grid)
+}
+
+fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
+    let (kernel, grid) = (
+        kernel!("max_pool2d/backward_1_naive", "pooling"),
+        grid_1d(dx.numel(), WORKGROUP),
+    );
+    l.dispatch(kernel, &[io.dy(), io.y(1), dx], *g, grid)
 }
 
 fn cases() -> Vec<Case> {

@@ -15,7 +15,7 @@ const WORKGROUP: usize = 64;
 /// Sizes of a pooling over windows; every plane (sample and channel) is pooled alike.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-struct Params {
+pub struct Geometry {
     /// Samples times channels.
     planes: u32,
     h: u32,
@@ -29,7 +29,7 @@ struct Params {
     reserved: [u32; 3],
 }
 
-impl Params {
+impl Geometry {
     /// Sizes for x `[N,C,H,W]`.
     fn new(op: &'static str, window: [usize; 2], stride: [usize; 2], x: &Shape) -> Result<Self> {
         let fail = |message: String| Err(Error::shape(op, message));
@@ -61,22 +61,20 @@ impl Params {
         })
     }
 
-    fn problem(&self) -> Problem {
-        Problem(vec![
-            ("planes", self.planes as usize),
-            ("h", self.h as usize),
-            ("w", self.w as usize),
-            ("window_h", self.window_h as usize),
-            ("window_w", self.window_w as usize),
-            ("stride_h", self.stride_h as usize),
-            ("stride_w", self.stride_w as usize),
-        ])
-    }
-
     /// Shape of y for x `[N,C,..]`.
     fn output(&self, x: &Shape) -> [usize; 4] {
         let [n, c] = [x.dims()[0], x.dims()[1]];
         [n, c, self.oh as usize, self.ow as usize]
+    }
+
+    /// Work in either direction: one operation per tap; the larger and the smaller tensor once each, and `argmax` bytes per window.
+    fn work(&self, argmax: u64) -> Work {
+        let product = |sizes: &[u32]| sizes.iter().map(|&s| u64::from(s)).product::<u64>();
+        let y = product(&[self.planes, self.oh, self.ow]);
+        Work {
+            flops: y * product(&[self.window_h, self.window_w]),
+            bytes: 4 * product(&[self.planes, self.h, self.w]) + (4 + argmax) * y,
+        }
     }
 
     /// Calls `f(output, input, tap)` for every element of every window: flat indices, and the element's number in its window.
@@ -95,16 +93,17 @@ impl Params {
     }
 }
 
-/// Work of a pooling in either direction: one operation per tap; the larger and the smaller tensor once each, and
-/// `argmax` bytes per window.
-fn work(p: &Problem, argmax: u64) -> Work {
-    let get = |name| p.get(name) as u64;
-    let windows = |size, window, stride| (get(size) - get(window)) / get(stride).max(1) + 1;
-    let y = windows("h", "window_h", "stride_h") * windows("w", "window_w", "stride_w");
-    let area = get("h") * get("w");
-    Work {
-        flops: get("planes") * y * get("window_h") * get("window_w"),
-        bytes: get("planes") * (4 * area + (4 + argmax) * y),
+impl crate::ops::Geometry for Geometry {
+    fn problem(&self) -> Problem {
+        Problem(vec![
+            ("planes", self.planes as usize),
+            ("h", self.h as usize),
+            ("w", self.w as usize),
+            ("window_h", self.window_h as usize),
+            ("window_w", self.window_w as usize),
+            ("stride_h", self.stride_h as usize),
+            ("stride_w", self.stride_w as usize),
+        ])
     }
 }
 

@@ -34,18 +34,13 @@ pub(super) struct Correlation<'a> {
 }
 
 /// y (and argmax) from x, w, b.
-pub(in super::super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+pub(super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     Correlation::forward(g, io).run(g.n, l)
 }
 
 /// dx from w and dy, read through the epilogue.
-pub(in super::super) fn backward_input(
-    g: &Geometry,
-    io: &Io,
-    dx: &Tensor,
-    l: &mut Lowering,
-) -> Result<()> {
-    Correlation::backward_input(g, io, dx).run(g.n, l)
+pub(super) fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    Correlation::backward_input(g, io).run(g.n, l)
 }
 
 impl<'a> Correlation<'a> {
@@ -72,7 +67,7 @@ impl<'a> Correlation<'a> {
 
     /// The same over dy, with every filter turned by 180° and the roles of k and c exchanged; a stride in forward means here that
     /// only every so many-th tap meets a row of dy.
-    pub(super) fn backward_input(g: &Geometry, io: &'a Io, dx: &'a Tensor) -> Self {
+    pub(super) fn backward_input(g: &Geometry, io: &'a Io) -> Self {
         Self {
             source: Source::dy(g, io),
             extent: [g.oh, g.ow],
@@ -87,7 +82,7 @@ impl<'a> Correlation<'a> {
             ],
             positions: [g.h, g.w],
             bias: None,
-            y: dx,
+            y: io.wanted(0),
             argmax: None,
             epilogue: Epilogue::None,
             channels: g.c,

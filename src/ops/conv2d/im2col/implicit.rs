@@ -9,7 +9,7 @@ use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::planes::{self, Padded};
 use crate::ops::conv2d::{Epilogue, codes};
 use crate::ops::texel_product::{self, BLOCK};
-use crate::ops::{Capabilities, Io, Lowering, Problem, Texels};
+use crate::ops::{Capabilities, Io, Lowering, Rung, Texels};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
@@ -61,23 +61,23 @@ struct Shape {
 }
 
 impl Shape {
-    fn forward(p: &Problem) -> Self {
+    fn forward(g: &Geometry) -> Self {
         Self {
-            taps: ["kh", "kw"].map(|name| p.get(name)),
-            up: ["stride_h", "stride_w"].map(|name| p.get(name)),
-            width: p.get("ow"),
-            quads: p.get("c").div_ceil(4),
-            channels: p.get("k"),
+            taps: [g.kh, g.kw],
+            up: [g.stride_h, g.stride_w],
+            width: g.ow,
+            quads: g.c.div_ceil(4),
+            channels: g.k,
         }
     }
 
-    fn backward_input(p: &Problem) -> Self {
+    fn backward_input(g: &Geometry) -> Self {
         Self {
+            taps: [g.kh, g.kw],
             up: [1, 1],
-            width: p.get("w"),
-            quads: p.get("k").div_ceil(4),
-            channels: p.get("c"),
-            ..Self::forward(p)
+            width: g.w,
+            quads: g.k.div_ceil(4),
+            channels: g.c,
         }
     }
 
@@ -107,32 +107,32 @@ impl Shape {
     }
 }
 
+/// Forward.
+pub(in super::super) const FORWARD: Rung<Geometry> =
+    Rung::cpu_driver("implicit_texels", supports, forward);
+/// The gradient of x.
+pub(in super::super) const BACKWARD_INPUT: Rung<Geometry> =
+    Rung::cpu_driver("implicit_texels", supports, backward_input);
+
 /// Whether the rung can run a problem here, forward and for the gradient of x.
-pub(in super::super) fn supports(p: &Problem, c: &Capabilities) -> std::result::Result<(), String> {
-    super::supports(p, c)?;
+fn supports(g: &Geometry, c: &Capabilities) -> std::result::Result<(), String> {
+    texel_product::supports(0, c)?;
+    super::fits_windows(g)?;
     // The least that is packed at a time: two rows of positions where pooling follows.
-    let shapes = [Shape::forward(p), Shape::backward_input(p)];
+    let shapes = [Shape::forward(g), Shape::backward_input(g)];
     if shapes.iter().any(|s| s.k4() > 2 * 65_535) {
         return Err("the sum for an output is too long for a grid".into());
     }
     let texels = shapes.map(|s| s.weight().max(s.source(2)));
-    texel_product::fits(texels.into_iter().max().unwrap_or(0), c)
+    texel_product::supports(texels.into_iter().max().unwrap_or(0), c)
 }
 
-/// y (and argmax) from x, w, b.
-pub(in super::super) fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    Correlation::forward(g, io).run_implicit(&Shape::forward(&g.problem()), g.n, l)
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    Correlation::forward(g, io).run_implicit(&Shape::forward(g), g.n, l)
 }
 
-/// dx from w and dy, read through the epilogue.
-pub(in super::super) fn backward_input(
-    g: &Geometry,
-    io: &Io,
-    dx: &Tensor,
-    l: &mut Lowering,
-) -> Result<()> {
-    let shape = Shape::backward_input(&g.problem());
-    Correlation::backward_input(g, io, dx).run_implicit(&shape, g.n, l)
+fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    Correlation::backward_input(g, io).run_implicit(&Shape::backward_input(g), g.n, l)
 }
 
 impl Correlation<'_> {

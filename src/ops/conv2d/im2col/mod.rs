@@ -9,11 +9,9 @@ pub(super) mod implicit;
 mod pack;
 mod weight;
 
-pub(super) use correlate::{backward_input, forward};
-pub(super) use weight::backward_weight;
-
+use super::geometry::Geometry;
 use crate::ops::product::{LANES, WINDOW, windows};
-use crate::ops::{Capabilities, Problem, Window};
+use crate::ops::{Capabilities, Rung, Window};
 
 /// vec4s along the contraction of one product at most, where a channel quad's taps allow it. Fewer leave wide panels, which makes
 /// few dispatches; more save additions to what earlier products left.
@@ -22,16 +20,31 @@ const RANGE: usize = 256;
 /// The longest row of which two, as pooling takes them, fit the panels of a product whatever the contraction.
 const LONGEST_ROW: usize = WINDOW / 4;
 
+/// Forward.
+pub(super) const FORWARD: Rung<Geometry> =
+    Rung::cpu_driver("im2col_windows", supports, correlate::forward);
+/// The gradient of x.
+pub(super) const BACKWARD_INPUT: Rung<Geometry> =
+    Rung::cpu_driver("im2col_windows", supports, correlate::backward_input);
+/// The gradient of w.
+pub(super) const BACKWARD_WEIGHT: Rung<Geometry> =
+    Rung::cpu_driver("im2col_windows", supports, weight::backward_weight);
+
 /// Whether the rung can run a problem here, in any direction.
-pub(super) fn supports(p: &Problem, c: &Capabilities) -> Result<(), String> {
+fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     windows(c)?;
-    let taps = p.get("kh") * p.get("kw");
+    fits_windows(g)
+}
+
+/// Whether taps and rows are few and short enough to be packed through windows.
+fn fits_windows(g: &Geometry) -> Result<(), String> {
+    let taps = g.kh * g.kw;
     if taps > WINDOW / LANES {
         return Err(format!("at most {} taps", WINDOW / LANES));
     }
-    let row = p.get("w").max(p.get("ow"));
+    let row = g.w.max(g.ow);
     // The most rows that are read for one step: two rows of outputs in forward.
-    let read = p.get("kh") + p.get("stride_h");
+    let read = g.kh + g.stride_h;
     if row > LONGEST_ROW || read * row > Window::ELEMENTS {
         return Err("rows are too long for a uniform window".into());
     }

@@ -51,12 +51,8 @@ struct GradientParams {
 }
 
 /// dw from x and dy, read through the epilogue.
-pub(in super::super) fn backward_weight(
-    g: &Geometry,
-    io: &Io,
-    dw: &Tensor,
-    l: &mut Lowering,
-) -> Result<()> {
+pub(super) fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dw = io.wanted(1);
     let (x, dy) = (Source::x(g, io), Source::dy(g, io));
     let elements = g.c * g.kh * g.kw;
     let k4 = g.k.div_ceil(4);

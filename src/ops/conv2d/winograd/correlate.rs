@@ -43,7 +43,7 @@ struct OutputParams {
 }
 
 /// y (and argmax) from x, w, b.
-pub(in super::super) fn forward(
+pub(super) fn forward(
     variant: &'static Variant,
     g: &Geometry,
     io: &Io,
@@ -63,17 +63,16 @@ pub(in super::super) fn forward(
 }
 
 /// dx: the same correlation over dy, with every filter turned by 180° and the roles of k and c exchanged.
-pub(in super::super) fn backward_input(
+pub(super) fn backward_input(
     variant: &'static Variant,
     g: &Geometry,
     io: &Io,
-    dx: &Tensor,
     l: &mut Lowering,
 ) -> Result<()> {
     let target = Target {
         weight: io.x(1),
         bias: None,
-        y: dx,
+        y: io.wanted(0),
         argmax: None,
         epilogue: Epilogue::None,
         channels: g.c,

@@ -9,9 +9,6 @@
 mod correlate;
 mod weight;
 
-pub(super) use correlate::{backward_input, forward};
-pub(super) use weight::backward_weight;
-
 use super::Epilogue;
 use super::geometry::Geometry;
 use super::planes::Padded;
@@ -19,15 +16,13 @@ use crate::error::Result;
 use crate::kernel;
 use crate::ops::product::LANES;
 use crate::ops::texel_product::{self, BLOCK, Factor};
-use crate::ops::{Capabilities, Kernel, Lowering, Problem, Texels, Window};
+use crate::ops::{Capabilities, Kernel, Lowering, Rung, Texels, Window};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// One size of tiles: its numbers and kernels.
 #[derive(Debug)]
-pub(super) struct Variant {
-    /// See [`crate::ops::Rung::rounding`].
-    pub rounding: f64,
+struct Variant {
     /// Outputs along a side of a tile.
     tile: usize,
     /// Products per tile.
@@ -41,9 +36,8 @@ pub(super) struct Variant {
     filter: fn() -> Kernel,
 }
 
-/// F(2x2,3x3): all factors are powers of two, so it rounds like direct summation of the same length.
-pub(super) static F2: Variant = Variant {
-    rounding: 1.0,
+/// F(2x2,3x3).
+static F2: Variant = Variant {
     tile: 2,
     positions: 16,
     shown: 2,
@@ -75,10 +69,8 @@ pub(super) static F2: Variant = Variant {
     filter: || kernel!("winograd/f2_filter", "winograd_filter"),
 };
 
-/// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
-/// not exact: errors 4-8 times those of direct summation were measured, up to 256 channels.
-pub(super) static F4: Variant = Variant {
-    rounding: 5.0,
+/// F(4x4,3x3).
+static F4: Variant = Variant {
     tile: 4,
     positions: 36,
     shown: 4,
@@ -123,59 +115,73 @@ const CACHE: usize = 9 << 18;
 /// Tiles of the smallest block: with fewer the dispatches become too small.
 const LEAST_TILES: usize = 64;
 
-/// Whether minimal filtering computes this convolution at all.
-fn shape(p: &Problem) -> Result<(), String> {
-    let three = p.get("kh") == 3 && p.get("kw") == 3;
-    let dense = p.get("stride_h") == 1 && p.get("stride_w") == 1;
-    let same = p.get("pad_top") == 1
-        && p.get("pad_left") == 1
-        && p.get("oh") == p.get("h")
-        && p.get("ow") == p.get("w");
-    if three && dense && same {
-        return Ok(());
-    }
-    Err("only 3x3, stride 1, one row of zeros on every side".into())
-}
-
 /// Whether F(4x4,3x3) is faster than implicit GEMM, forward and for the gradient of x.
-pub(super) fn pays(p: &Problem) -> bool {
-    p.get("c") * p.get("k") >= PAYING_CHANNELS
+pub(super) fn pays(g: &Geometry) -> bool {
+    g.c * g.k >= PAYING_CHANNELS
 }
 
-/// Whether the rung of F(2x2,3x3) can run.
-pub(super) fn supports_f2(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    supports(&F2, p, c)
+/// The rungs of one size of tiles.
+pub(super) struct Rungs {
+    pub forward: Rung<Geometry>,
+    pub backward_input: Rung<Geometry>,
+    pub backward_weight: Rung<Geometry>,
 }
 
-/// Whether the rung of F(4x4,3x3) can run.
-pub(super) fn supports_f4(p: &Problem, c: &Capabilities) -> Result<(), String> {
-    supports(&F4, p, c)
-}
+/// F(2x2,3x3): all factors are powers of two, so it rounds like direct summation of the same length.
+pub(super) const SMALL: Rungs = {
+    const NAME: &str = "winograd_small";
+    const SUPPORTS: fn(&Geometry, &Capabilities) -> Result<(), String> = |g, c| supports(&F2, g, c);
+    Rungs {
+        forward: Rung::cpu_driver(NAME, SUPPORTS, |g, io, l| correlate::forward(&F2, g, io, l)),
+        backward_input: Rung::cpu_driver(NAME, SUPPORTS, |g, io, l| {
+            correlate::backward_input(&F2, g, io, l)
+        }),
+        backward_weight: Rung::cpu_driver(NAME, SUPPORTS, |g, io, l| {
+            weight::backward_weight(&F2, g, io, l)
+        }),
+    }
+};
 
-fn supports(
-    variant: &'static Variant,
-    p: &Problem,
-    capabilities: &Capabilities,
-) -> Result<(), String> {
-    shape(p)?;
-    crate::ops::product::windows(capabilities)?;
-    if p.get("c") * p.get("k") < LEAST_CHANNELS {
+/// F(4x4,3x3) adds and subtracts numbers up to 8 times as large as what comes out (the rows of Aᵀ), and its 1/6 and 1/24 are
+/// not exact: errors 4-8 times those of direct summation were measured, up to 256 channels.
+pub(super) const LARGE: Rungs = {
+    const NAME: &str = "winograd_large";
+    const ROUNDING: f64 = 5.0;
+    const SUPPORTS: fn(&Geometry, &Capabilities) -> Result<(), String> = |g, c| supports(&F4, g, c);
+    Rungs {
+        forward: Rung::cpu_driver(NAME, SUPPORTS, |g, io, l| correlate::forward(&F4, g, io, l))
+            .rounding(ROUNDING),
+        backward_input: Rung::cpu_driver(NAME, SUPPORTS, |g, io, l| {
+            correlate::backward_input(&F4, g, io, l)
+        })
+        .rounding(ROUNDING),
+        backward_weight: Rung::cpu_driver(NAME, SUPPORTS, |g, io, l| {
+            weight::backward_weight(&F4, g, io, l)
+        })
+        .rounding(ROUNDING),
+    }
+};
+
+fn supports(v: &'static Variant, g: &Geometry, device: &Capabilities) -> Result<(), String> {
+    g.same_3x3(device)?;
+    texel_product::supports(0, device)?;
+    if g.c * g.k < LEAST_CHANNELS {
         return Err("with few channels the transforms cost more than the products save".into());
     }
-    if p.get("w") > Window::ELEMENTS {
+    if g.w > Window::ELEMENTS {
         return Err("rows are too long for a uniform window".into());
     }
-    let tiles = Tiles::of(variant, p.get("oh"), p.get("ow"));
-    let (c, k) = (p.get("c"), p.get("k"));
+    let tiles = Tiles::new(v, g);
+    let (c, k) = (g.c, g.k);
     // Samples whose codes fill whole words, or planes of both channels; the weight, and a block of tiles.
     let planes = tiles.padded().texels(c.max(k)) * 4;
     let weight_texels = |rows: usize, contracted: usize| {
-        variant.positions * rows.next_multiple_of(BLOCK) * contracted.div_ceil(4)
+        v.positions * rows.next_multiple_of(BLOCK) * contracted.div_ceil(4)
     };
-    let least = LEAST_TILES * variant.positions * (c.div_ceil(4) + k.div_ceil(4));
+    let least = LEAST_TILES * v.positions * (c.div_ceil(4) + k.div_ceil(4));
     let block = least.max(weight::FACTORS[1] / Texels::BYTES as usize);
     let factors = weight_texels(k, c).max(weight_texels(c, k)) + block;
-    texel_product::fits(planes.max(factors), capabilities)
+    texel_product::supports(planes.max(factors), device)
 }
 
 /// Tiles of a plane.
@@ -190,15 +196,11 @@ struct Tiles {
 
 impl Tiles {
     fn new(variant: &'static Variant, g: &Geometry) -> Self {
-        Self::of(variant, g.oh, g.ow)
-    }
-
-    fn of(variant: &'static Variant, rows: usize, columns: usize) -> Self {
-        let x = columns.div_ceil(variant.tile);
+        let x = g.ow.div_ceil(variant.tile);
         Self {
             variant,
             x,
-            all: x * rows.div_ceil(variant.tile),
+            all: x * g.oh.div_ceil(variant.tile),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::ops::conv2d::planes;
 use crate::ops::conv2d::source::Source;
 use crate::ops::texel_product::{self, BLOCK, Factor};
 use crate::ops::{Io, Lowering, Texels};
-use crate::tensor::{Spec, Tensor};
+use crate::tensor::Spec;
 
 /// Bytes of transformed tiles between two kernels: as many as stay in the cache, but up to the second number for [`TILES`] tiles.
 pub(super) const FACTORS: [usize; 2] = [4 << 20, 8 << 20];
@@ -16,13 +16,13 @@ pub(super) const FACTORS: [usize; 2] = [4 << 20, 8 << 20];
 const TILES: usize = 256;
 
 /// dw from x and dy: products of transformed tiles, summed over all tiles, and transformed back.
-pub(in super::super) fn backward_weight(
+pub(super) fn backward_weight(
     variant: &'static Variant,
     g: &Geometry,
     io: &Io,
-    dw: &Tensor,
     l: &mut Lowering,
 ) -> Result<()> {
+    let dw = io.wanted(1);
     let tiles = Tiles::new(variant, g);
     let padded = tiles.padded();
     let (x, dy) = (Source::x(g, io), Source::dy(g, io));

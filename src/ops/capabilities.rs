@@ -1,0 +1,56 @@
+//! What a device offers, as far as kernels and plans care.
+
+/// What kind of adapter runs the kernels; decides default rungs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceClass {
+    /// A CPU driver (lavapipe, SwiftShader, WARP).
+    Software,
+    /// A GPU, integrated or discrete.
+    Hardware,
+}
+
+/// What a device offers beyond the guaranteed limits, as far as kernels care.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capabilities {
+    /// Software or hardware.
+    pub class: DeviceClass,
+    /// Subgroup size, when subgroup operations exist and the size is fixed (min = max).
+    pub subgroup_size: Option<u32>,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Invocations per workgroup.
+    pub max_invocations: u32,
+    /// Storage buffers per shader stage.
+    pub max_storage_buffers: u32,
+    /// Largest storage binding in bytes.
+    pub max_binding_bytes: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer_bytes: u64,
+    /// Rows of the largest texture.
+    pub max_texture_rows: u32,
+    /// Alignment of storage-buffer offsets in bytes.
+    pub offset_alignment: u64,
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Matrix units that a subgroup drives: products of 16x16 fragments, f16 times f16 added up in f32.
+    pub cooperative: bool,
+}
+
+impl Capabilities {
+    /// What every WebGPU-class device guarantees: used to plan when there is no device at hand.
+    pub fn portable(class: DeviceClass) -> Self {
+        Self {
+            class,
+            subgroup_size: None,
+            max_workgroup_memory: 16_384,
+            max_invocations: 256,
+            max_storage_buffers: 8,
+            max_binding_bytes: 128 << 20,
+            max_buffer_bytes: 256 << 20,
+            max_texture_rows: 8192,
+            offset_alignment: 256,
+            f16: false,
+            cooperative: false,
+        }
+    }
+}
