@@ -49,7 +49,7 @@ pub struct Case {
 /// One op as the registry knows it.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    /// [`Op::name`].
+    /// [`Op::name`](super::op::Op::name).
     pub name: &'static str,
     /// Shapes that feed gradcheck, the GPU comparison and the benches, awkward ones included.
     pub cases: fn() -> Vec<Case>,
