@@ -2,7 +2,7 @@
 // w: [K,C,3,3]; turned: [C,K,3,3].
 // One invocation: one element of turned. One workgroup: 64 of them, no shared memory.
 // Traffic: reads and writes w once, reads strided; small beside the convolution.
-// Next rung: pack_filters does the same in the layout of the subgroup rung.
+// Next rung: subgroup/pack_weight does the same in the layout of the subgroup rung.
 
 struct Params { k: u32, c: u32, reserved0: u32, reserved1: u32 }
 

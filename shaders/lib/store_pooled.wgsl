@@ -1,5 +1,5 @@
 // Where a tile of a convolution goes under ReLU and 2x2 max-pooling: y [N,K,PH,PW], and codes [N,K,PH,PW] u32: the window index 2a+b of the
-// maximum, or 255 where y is 0 (pack_codes makes bytes of them). The convolution itself is never written. Stands on lib/tile_params.
+// maximum, or 255 where y is 0 (pack_argmax makes bytes of them). The convolution itself is never written. Stands on lib/tile_params.
 
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;

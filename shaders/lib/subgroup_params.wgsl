@@ -1,4 +1,4 @@
-// Sizes of a 3x3 convolution by strips of row pairs, as conv2d/forward_4_subgroup computes it.
+// Sizes of a 3x3 convolution by strips of row pairs, as conv2d/subgroup/forward computes it.
 struct Params {
     first: u32, n: u32,          // samples first .. first+n of the batch are in this chunk
     quads: u32,                  // ceil(C/4)

@@ -1,4 +1,4 @@
-// Where the strips of conv2d/forward_4_subgroup go when nothing is pooled: y [N,K,H,W], with bias and ReLU. Stands on lib/subgroup_params.
+// Where the strips of conv2d/subgroup/forward go when nothing is pooled: y [N,K,H,W], with bias and ReLU. Stands on lib/subgroup_params.
 
 override RELU: u32 = 0u;
 override BIAS: u32 = 1u;       // 0: the gradient of x, which has no bias (b is bound, but not added)

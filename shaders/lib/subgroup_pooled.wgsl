@@ -1,5 +1,5 @@
-// Where the strips of conv2d/forward_4_subgroup go under ReLU and 2x2 max-pooling: y [N,K,PH,PW], and codes [N,K,PH,PW] u32: the window index
-// 2a+b of the maximum, or 255 where y is 0 (pack_codes makes bytes of them). Stands on lib/subgroup_params.
+// Where the strips of conv2d/subgroup/forward go under ReLU and 2x2 max-pooling: y [N,K,PH,PW], and codes [N,K,PH,PW] u32: the window index
+// 2a+b of the maximum, or 255 where y is 0 (pack_argmax makes bytes of them). Stands on lib/subgroup_params.
 
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;

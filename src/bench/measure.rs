@@ -323,7 +323,7 @@ mod tests {
         for (_, s) in &bench.sets {
             assert_eq!(s.dispatches.len(), bench.sets[0].1.dispatches.len());
             let kernel = s.dispatches[timed.start].kernel.name;
-            assert_eq!(kernel, "conv2d/backward_bias_1_tree");
+            assert_eq!(kernel, "conv2d/tree/backward_bias");
         }
     }
 }

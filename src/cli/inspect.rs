@@ -17,8 +17,8 @@ use std::process::Stdio;
   gtzan-gpu inspect                            the kernels that this GPU runs in a training step of seed
   gtzan-gpu inspect --target gfx1100           the same for a Radeon RX 7900, which need not be there
   gtzan-gpu inspect conv2d --target navi21     every rung of an op
-  gtzan-gpu inspect forward_3 --isa --target gfx1100
-  gtzan-gpu inspect forward_3_shared --against forward_2_registers --target gfx1100")]
+  gtzan-gpu inspect workgroup/forward --isa --target gfx1100
+  gtzan-gpu inspect workgroup/forward --against registers/forward --target gfx1100")]
 pub struct InspectArgs {
     /// An op, a family such as conv2d.forward, or a part of a kernel's name: every rung of it [default: all that runs by default]
     #[arg(value_name = "OP|KERNEL")]

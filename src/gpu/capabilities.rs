@@ -28,7 +28,7 @@ pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
     }
 }
 
-/// Whether the adapter has the matrix units that `shaders/matmul/cooperative.wgsl` is written for: 16x16 fragments of f16, added up
+/// Whether the adapter has the matrix units that `shaders/dense/cooperative/product.wgsl` is written for: 16x16 fragments of f16, added up
 /// in f32, driven by a subgroup.
 fn cooperative(adapter: &wgpu::Adapter) -> bool {
     use wgpu::CooperativeScalarType::{F16, F32};

@@ -92,7 +92,7 @@ fn request(
     let experimental_features = if cooperative {
         wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
         // SAFETY: what wgpu asks for is to know that its experimental parts may have bugs that break memory safety, and to
-        // report them. One kernel touches such a part, matmul/cooperative, and it runs only where it is asked for by name.
+        // report them. One kernel touches such a part, dense/cooperative/product, and it runs only where it is asked for by name.
         unsafe { wgpu::ExperimentalFeatures::enabled() }
     } else {
         wgpu::ExperimentalFeatures::disabled()

@@ -25,10 +25,10 @@ pub struct Model {
 
 /// The built-in models, as files that users can copy and change.
 const BUILT_IN: [(&str, &str); 4] = [
-    ("seed", include_str!("models/seed.toml")),
-    ("notebook", include_str!("models/notebook.toml")),
-    ("small", include_str!("models/small.toml")),
-    ("demo", include_str!("models/demo.toml")),
+    ("seed", include_str!("../../models/seed.toml")),
+    ("notebook", include_str!("../../models/notebook.toml")),
+    ("small", include_str!("../../models/small.toml")),
+    ("demo", include_str!("../../models/demo.toml")),
 ];
 
 impl Model {

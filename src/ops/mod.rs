@@ -22,7 +22,8 @@ mod metrics;
 mod moving_average;
 mod op;
 mod pooling;
-pub(crate) mod product;
+pub(crate) mod products;
+
 pub mod random;
 mod reduce;
 mod reference;
@@ -30,7 +31,6 @@ mod registry;
 mod relu;
 mod softmax_cross_entropy;
 mod step;
-pub(crate) mod texel_product;
 pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};

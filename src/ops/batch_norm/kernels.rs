@@ -25,7 +25,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
         Rung::gpu("tree", rows, |g, io, l| {
             statistics(
                 kernel!(
-                    "batch_norm/statistics_2_tree",
+                    "batch_norm/tree/statistics",
                     "step",
                     "compensated",
                     "batch_norm"
@@ -38,7 +38,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             statistics(
                 kernel!(
-                    "batch_norm/statistics_3_blocks",
+                    "batch_norm/blocks/statistics",
                     "step",
                     "compensated",
                     "batch_norm"
@@ -61,7 +61,7 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
         Rung::gpu("tree", rows, |g, io, l| {
             sums(
                 kernel!(
-                    "batch_norm/backward_2_tree",
+                    "batch_norm/tree/backward",
                     "step",
                     "threefry",
                     "dropout",
@@ -76,7 +76,7 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             sums(
                 kernel!(
-                    "batch_norm/backward_3_blocks",
+                    "batch_norm/blocks/backward",
                     "step",
                     "threefry",
                     "dropout",
@@ -99,7 +99,7 @@ pub static NORMALISE: Ladder<Geometry> = Ladder {
     rungs: &[
         Rung::naive(|g, io, l| {
             let kernel = g.with_naive_dropout(kernel!(
-                "batch_norm/normalise_1_naive",
+                "batch_norm/naive/normalise",
                 "step",
                 "threefry",
                 "dropout",
@@ -109,7 +109,7 @@ pub static NORMALISE: Ladder<Geometry> = Ladder {
         }),
         Rung::gpu("rows", rows, |g, io, l| {
             let kernel = kernel!(
-                "batch_norm/normalise_2_rows",
+                "batch_norm/rows/normalise",
                 "step",
                 "threefry",
                 "dropout",
@@ -130,7 +130,7 @@ pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
     rungs: &[
         Rung::naive(|g, io, l| {
             let kernel = g.with_naive_dropout(kernel!(
-                "batch_norm/input_gradient_1_naive",
+                "batch_norm/naive/input_gradient",
                 "step",
                 "threefry",
                 "dropout",
@@ -140,7 +140,7 @@ pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
         }),
         Rung::gpu("rows", rows, |g, io, l| {
             let kernel = kernel!(
-                "batch_norm/input_gradient_2_rows",
+                "batch_norm/rows/input_gradient",
                 "step",
                 "threefry",
                 "dropout",
@@ -272,7 +272,7 @@ impl crate::ops::Geometry for Geometry {
 /// Mean and variance of the batch into outputs 1 and 2.
 fn statistics_naive(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let kernel = kernel!(
-        "batch_norm/statistics_1_naive",
+        "batch_norm/naive/statistics",
         "step",
         "compensated",
         "batch_norm"
@@ -345,7 +345,7 @@ fn dy(io: &Io) -> &Tensor {
 fn sums_naive(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let (mean, variance) = used_statistics(g, io);
     let kernel = g.with_naive_dropout(kernel!(
-        "batch_norm/backward_1_naive",
+        "batch_norm/naive/backward",
         "step",
         "threefry",
         "dropout",

@@ -1,8 +1,10 @@
 //! The ladders of the convolution, one per direction, and which rung runs where.
 
 use super::geometry::Geometry;
-use super::im2col::{self, implicit};
-use super::{bias, naive, patch, subgroup, tiled, weight, winograd};
+use super::rungs::cpu_driver::{
+    bias as bias_windows, few_channels, im2col, implicit, subgroup, winograd,
+};
+use super::rungs::gpu::{bias, direct, naive, weight_gradient};
 use crate::ops::{AnyLadder, DeviceClass, Ladder};
 
 /// y (and argmax) from x, w, b.
@@ -10,10 +12,10 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "conv2d.forward",
     rungs: &[
         naive::FORWARD,
-        tiled::REGISTERS,
-        tiled::WORKGROUP,
+        direct::REGISTERS,
+        direct::WORKGROUP,
         subgroup::FORWARD,
-        patch::FORWARD,
+        few_channels::FORWARD,
         im2col::FORWARD,
         implicit::FORWARD,
         winograd::SMALL.forward,
@@ -21,17 +23,17 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     ],
     order: |g, c| match c.class {
         // The one whose loads are shared by a workgroup needs the least of memory, which is what a GPU waits for.
-        DeviceClass::Hardware => vec![tiled::WORKGROUP],
+        DeviceClass::Hardware => vec![direct::WORKGROUP],
         DeviceClass::Software => {
             // With few channels there is so little arithmetic that packing anything takes longer than the sums.
-            let mut order = vec![patch::FORWARD];
+            let mut order = vec![few_channels::FORWARD];
             // Transforms pay from some thousand pairs of channels on; else the product reads every tap where it is.
             order.extend(winograd::pays(g).then_some(winograd::LARGE.forward));
             order.extend([
                 implicit::FORWARD,
                 im2col::FORWARD,
                 subgroup::FORWARD,
-                tiled::REGISTERS,
+                direct::REGISTERS,
             ]);
             order
         }
@@ -44,8 +46,8 @@ pub static BACKWARD_INPUT: Ladder<Geometry> = Ladder {
     name: "conv2d.backward_input",
     rungs: &[
         naive::BACKWARD_INPUT,
-        tiled::REGISTERS_INPUT,
-        tiled::WORKGROUP_INPUT,
+        direct::REGISTERS_INPUT,
+        direct::WORKGROUP_INPUT,
         subgroup::BACKWARD_INPUT,
         im2col::BACKWARD_INPUT,
         implicit::BACKWARD_INPUT,
@@ -54,14 +56,14 @@ pub static BACKWARD_INPUT: Ladder<Geometry> = Ladder {
     ],
     // As forward, which it is with turned filters; no rung is made for few channels of dy.
     order: |g, c| match c.class {
-        DeviceClass::Hardware => vec![tiled::WORKGROUP_INPUT],
+        DeviceClass::Hardware => vec![direct::WORKGROUP_INPUT],
         DeviceClass::Software => {
             let large = winograd::pays(g).then_some(winograd::LARGE.backward_input);
             let others = [
                 implicit::BACKWARD_INPUT,
                 im2col::BACKWARD_INPUT,
                 subgroup::BACKWARD_INPUT,
-                tiled::REGISTERS_INPUT,
+                direct::REGISTERS_INPUT,
             ];
             large.into_iter().chain(others).collect()
         }
@@ -74,23 +76,23 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
     name: "conv2d.backward_weight",
     rungs: &[
         naive::BACKWARD_WEIGHT,
-        weight::REGISTERS,
-        weight::WORKGROUP,
-        weight::SUBGROUP,
-        patch::BACKWARD_WEIGHT,
+        weight_gradient::REGISTERS,
+        weight_gradient::WORKGROUP,
+        subgroup::BACKWARD_WEIGHT,
+        few_channels::BACKWARD_WEIGHT,
         im2col::BACKWARD_WEIGHT,
         winograd::SMALL.backward_weight,
         winograd::LARGE.backward_weight,
     ],
     order: |_, c| match c.class {
-        DeviceClass::Hardware => vec![weight::WORKGROUP],
+        DeviceClass::Hardware => vec![weight_gradient::WORKGROUP],
         // There is no implicit product here, and im2col's columns cost so much that transforms always pay.
         DeviceClass::Software => vec![
-            patch::BACKWARD_WEIGHT,
+            few_channels::BACKWARD_WEIGHT,
             winograd::LARGE.backward_weight,
             im2col::BACKWARD_WEIGHT,
-            weight::SUBGROUP,
-            weight::REGISTERS,
+            subgroup::BACKWARD_WEIGHT,
+            weight_gradient::REGISTERS,
         ],
     },
     work: Geometry::gradient_work,
@@ -99,11 +101,11 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
 /// db from dy, read through the epilogue.
 pub static BACKWARD_BIAS: Ladder<Geometry> = Ladder {
     name: "conv2d.backward_bias",
-    rungs: &[naive::BIAS_TREE, naive::BIAS_QUADS, bias::BACKWARD_BIAS],
+    rungs: &[bias::TREE, bias::QUADS, bias_windows::BACKWARD_BIAS],
     // A sum is nothing but loads: vec4s on a GPU; a CPU driver's fast ones are those from uniform blocks.
     order: |_, c| match c.class {
-        DeviceClass::Hardware => vec![naive::BIAS_QUADS],
-        DeviceClass::Software => vec![bias::BACKWARD_BIAS, naive::BIAS_QUADS],
+        DeviceClass::Hardware => vec![bias::QUADS],
+        DeviceClass::Software => vec![bias_windows::BACKWARD_BIAS, bias::QUADS],
     },
     work: Geometry::bias_work,
 };

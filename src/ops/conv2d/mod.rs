@@ -1,21 +1,15 @@
 //! Two-dimensional convolution with an optional fused epilogue (ReLU; ReLU and 2x2 max-pooling).
 
-mod bias;
+mod argmax;
+mod batch_cuts;
 mod cases;
-mod codes;
+mod correlation;
 mod geometry;
-mod im2col;
+mod image;
 mod ladder;
-mod naive;
-mod patch;
-mod planes;
 mod reference;
-mod source;
-mod subgroup;
-mod tiled;
-mod tiles;
-mod weight;
-mod winograd;
+mod rungs;
+mod weight_gradient;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 
@@ -82,9 +76,6 @@ pub struct Conv2d {
     /// What is fused behind.
     pub epilogue: Epilogue,
 }
-
-/// Byte in argmax where no gradient passes.
-pub(crate) const DEAD: u8 = 255;
 
 /// Registry line.
 pub(super) const ENTRY: Entry = Entry {

@@ -1,7 +1,8 @@
 //! CPU reference: loops in the order of the formula's sums, rows innermost so that whole models stay bearable.
 
+use super::Epilogue;
+use super::argmax::DEAD;
 use super::geometry::Geometry;
-use super::{DEAD, Epilogue};
 use crate::ops::{Array, Real};
 use rayon::prelude::*;
 

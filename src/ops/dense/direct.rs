@@ -8,24 +8,30 @@ use crate::tensor::Tensor;
 
 pub(super) const FORWARD: [Rung<Geometry>; 2] = [
     Rung::naive(|g, io, l| {
-        let kernel = kernel!("dense/forward_1_naive");
+        let kernel = kernel!("dense/naive/forward");
         forward(kernel, grid_1d(g.n * g.o, WORKGROUP), g, io, l)
     }),
     Rung::gpu("registers", whole_quads, |g, io, l| {
-        forward(kernel!("dense/forward_2_tile"), tiles(g.n, g.o), g, io, l)
+        forward(
+            kernel!("dense/registers/forward"),
+            tiles(g.n, g.o),
+            g,
+            io,
+            l,
+        )
     }),
 ];
 
 pub(super) const BACKWARD_INPUT: [Rung<Geometry>; 2] = [
     Rung::naive(|g, io, l| {
         let (kernel, grid) = (
-            kernel!("dense/backward_input_1_naive", "dense_gradient"),
+            kernel!("dense/naive/backward_input", "dense_gradient"),
             grid_1d(g.n * g.i, WORKGROUP),
         );
         backward(kernel, &[io.x(1), io.wanted(0)], grid, g, io, l)
     }),
     Rung::gpu("registers", whole_quads, |g, io, l| {
-        let kernel = kernel!("dense/backward_input_2_tile", "dense_gradient");
+        let kernel = kernel!("dense/registers/backward_input", "dense_gradient");
         backward(kernel, &[io.x(1), io.wanted(0)], tiles(g.n, g.i), g, io, l)
     }),
 ];
@@ -33,20 +39,20 @@ pub(super) const BACKWARD_INPUT: [Rung<Geometry>; 2] = [
 pub(super) const BACKWARD_WEIGHT: [Rung<Geometry>; 2] = [
     Rung::naive(|g, io, l| {
         let (kernel, grid) = (
-            kernel!("dense/backward_weight_1_naive", "dense_gradient"),
+            kernel!("dense/naive/backward_weight", "dense_gradient"),
             grid_1d(g.o * g.i, WORKGROUP),
         );
         backward(kernel, &[io.x(0), io.wanted(1)], grid, g, io, l)
     }),
     Rung::gpu("registers", whole_quads, |g, io, l| {
-        let kernel = kernel!("dense/backward_weight_2_tile", "dense_gradient");
+        let kernel = kernel!("dense/registers/backward_weight", "dense_gradient");
         backward(kernel, &[io.x(0), io.wanted(1)], tiles(g.o, g.i), g, io, l)
     }),
 ];
 
 pub(super) const BACKWARD_BIAS: Rung<Geometry> = Rung::naive(|g, io, l| {
     let (kernel, grid) = (
-        kernel!("dense/backward_bias_1_naive", "dense_gradient"),
+        kernel!("dense/naive/backward_bias", "dense_gradient"),
         grid_1d(g.o, WORKGROUP),
     );
     backward(kernel, &[io.wanted(2)], grid, g, io, l)

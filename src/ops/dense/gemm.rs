@@ -197,7 +197,7 @@ fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
         b_row: b[0] as u32,
         b_k: b[1] as u32,
     };
-    let kernel = kernel!("matmul/shared")
+    let kernel = kernel!("dense/workgroup/product")
         .with("RELU", u32::from(p.relu))
         .with("BIAS", u32::from(p.bias.is_some()))
         .with("MASK", u32::from(p.a.mask.is_some()))

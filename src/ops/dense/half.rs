@@ -118,7 +118,7 @@ fn pack(view: &View, k: usize, name: &str, l: &mut Lowering) -> Result<Half> {
         quads: (row / 4) as u32,
         reserved: [0; 3],
     };
-    let kernel = kernel!("matmul/pack_f16")
+    let kernel = kernel!("dense/half/pack")
         .with("MASK", u32::from(view.mask.is_some()))
         .with("ALONG_K", u32::from(view.along_k));
     let tensors = [view.tensor, view.mask_or_self(), &tensor];
@@ -140,7 +140,7 @@ fn shared(p: &Gemm, l: &mut Lowering) -> Result<()> {
         b_quads: (b.row / 4) as u32,
         reserved_too: [0; 2],
     };
-    let kernel = kernel!("matmul/shared_f16")
+    let kernel = kernel!("dense/half/product")
         .with("RELU", u32::from(p.relu))
         .with("BIAS", u32::from(p.bias.is_some()));
     let tensors = [&a.tensor, &b.tensor, p.bias_or(p.b.tensor), p.c];
@@ -159,14 +159,19 @@ fn cooperative(p: &Gemm, l: &mut Lowering) -> Result<()> {
         reserved: 0,
     };
     let tensors = [&a.tensor, &b.tensor, &padded];
-    l.dispatch(kernel!("matmul/cooperative"), &tensors, params, p.grid())?;
+    l.dispatch(
+        kernel!("dense/cooperative/product"),
+        &tensors,
+        params,
+        p.grid(),
+    )?;
     let params = FinishParams {
         m: p.a.rows as u32,
         n: p.b.rows as u32,
         pitch: b.row as u32,
         reserved: 0,
     };
-    let kernel = kernel!("matmul/finish")
+    let kernel = kernel!("dense/cooperative/finish")
         .with("RELU", u32::from(p.relu))
         .with("BIAS", u32::from(p.bias.is_some()));
     let tensors = [&padded, p.bias_or(p.b.tensor), p.c];

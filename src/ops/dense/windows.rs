@@ -7,7 +7,7 @@ use super::gemm::{Directions, Gemm, View, directions};
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::product::{Factor, Panels, Placed, product, windows};
+use crate::ops::products::windows::{PanelFactor, PanelTarget, Panels, multiply_panels, windows};
 use crate::ops::{Capabilities, Lowering, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -80,18 +80,21 @@ fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let right = pack(&p.a, p.k, &cols, &chunks, "dense columns", l)?;
     let turned = l.workspace("dense product", Spec::f32([quads * columns * 4]));
     for chunk in 0..chunks.count {
-        let placed = Placed::new(&turned, quads, columns, columns).added(chunk > 0);
-        let (mut a, mut b) = (Factor::all(&left, &rows), Factor::all(&right, &cols));
+        let placed = PanelTarget::new(&turned, quads, columns, columns).added(chunk > 0);
+        let (mut a, mut b) = (
+            PanelFactor::all(&left, &rows),
+            PanelFactor::all(&right, &cols),
+        );
         a.first = chunk * rows.size();
         b.first = chunk * cols.size();
-        product(chunks.k4, &a, &b, &placed, l)?;
+        multiply_panels(chunks.k4, &a, &b, &placed, l)?;
     }
     let params = UnpackParams {
         rows: columns as u32,
         quads: quads as u32,
         reserved: [0; 2],
     };
-    let kernel = kernel!("matmul/unpack_quads")
+    let kernel = kernel!("dense/windows/unpack")
         .with("RELU", u32::from(p.relu))
         .with("BIAS", u32::from(p.bias.is_some()));
     let tensors = [&turned, p.bias_or(p.b.tensor), p.c];
@@ -121,7 +124,7 @@ fn pack(
         size: panels.size() as u32,
         reserved: [0; 3],
     };
-    let kernel = kernel!("matmul/pack_panels")
+    let kernel = kernel!("dense/windows/pack")
         .with("ALONG_K", u32::from(view.along_k))
         .with("MASK", u32::from(view.mask.is_some()));
     let tensors = [view.tensor, view.mask_or_self(), &packed];

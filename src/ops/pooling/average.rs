@@ -104,13 +104,13 @@ impl AvgPool2d {
 
 fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let (x, y) = (io.x(0), io.y(0));
-    let kernel = kernel!("avg_pool2d/forward_1_naive", "pooling");
+    let kernel = kernel!("avg_pool2d/naive/forward", "pooling");
     l.dispatch(kernel, &[x, y], *g, grid_1d(y.numel(), WORKGROUP))
 }
 
 fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let dx = io.wanted(0);
-    let kernel = kernel!("avg_pool2d/backward_1_naive", "pooling");
+    let kernel = kernel!("avg_pool2d/naive/backward", "pooling");
     l.dispatch(kernel, &[io.dy(), dx], *g, grid_1d(dx.numel(), WORKGROUP))
 }
 

@@ -27,12 +27,12 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     rungs: &[
         Rung::naive(|g, io, l| {
             let grid = grid_1d(io.y(0).numel(), WORKGROUP);
-            let kernel = kernel!("global_avg_pool/forward_1_naive");
+            let kernel = kernel!("global_avg_pool/naive/forward");
             l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
         }),
         Rung::gpu("tree", anything, |g, io, l| {
             let grid = grid_1d(io.y(0).numel(), 1);
-            let kernel = kernel!("global_avg_pool/forward_2_tree");
+            let kernel = kernel!("global_avg_pool/tree/forward");
             l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
         }),
     ],

@@ -127,14 +127,14 @@ impl MaxPool2d {
 
 fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let grid = grid_1d(io.y(0).numel().div_ceil(4), WORKGROUP);
-    let kernel = kernel!("max_pool2d/forward_1_naive", "pooling");
+    let kernel = kernel!("max_pool2d/naive/forward", "pooling");
     l.dispatch(kernel, &[io.x(0), io.y(0), io.y(1)], *g, grid)
 }
 
 fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let dx = io.wanted(0);
     let (kernel, grid) = (
-        kernel!("max_pool2d/backward_1_naive", "pooling"),
+        kernel!("max_pool2d/naive/backward", "pooling"),
         grid_1d(dx.numel(), WORKGROUP),
     );
     l.dispatch(kernel, &[io.dy(), io.y(1), dx], *g, grid)

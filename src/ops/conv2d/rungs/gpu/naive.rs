@@ -1,0 +1,59 @@
+//! The first rung: the formulas as they stand, one invocation per result.
+
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::conv2d::Epilogue;
+use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::{Io, Lowering, Rung, grid_1d};
+
+pub const FORWARD: Rung<Geometry> = Rung::naive(forward);
+pub const BACKWARD_INPUT: Rung<Geometry> = Rung::naive(backward_input);
+pub const BACKWARD_WEIGHT: Rung<Geometry> = Rung::naive(backward_weight);
+/// Workgroup size of these kernels.
+const WORKGROUP: usize = 64;
+
+fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (x, w, b, y) = (io.x(0), io.x(1), io.x(2), io.y(0));
+    if g.epilogue == Epilogue::ReluMaxPool2 {
+        let kernel = kernel!(
+            "conv2d/naive/forward_pooled",
+            "convolution_params",
+            "convolution"
+        );
+        let grid = grid_1d(y.numel().div_ceil(4), WORKGROUP);
+        return l.dispatch(kernel, &[x, w, b, y, io.y(1)], g.params(), grid);
+    }
+    let relu = u32::from(g.epilogue == Epilogue::Relu);
+    let kernel =
+        kernel!("conv2d/naive/forward", "convolution_params", "convolution").with("RELU", relu);
+    l.dispatch(
+        kernel,
+        &[x, w, b, y],
+        g.params(),
+        grid_1d(y.numel(), WORKGROUP),
+    )
+}
+
+fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
+    let kernel = kernel!(
+        "conv2d/naive/backward_input",
+        "convolution_params",
+        "epilogue"
+    )
+    .with("EPILOGUE", g.epilogue as u32);
+    let tensors = [io.dy(), g.mask(io), io.x(1), dx];
+    l.dispatch(kernel, &tensors, g.params(), grid_1d(dx.numel(), WORKGROUP))
+}
+
+fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dw = io.wanted(1);
+    let kernel = kernel!(
+        "conv2d/naive/backward_weight",
+        "convolution_params",
+        "epilogue"
+    )
+    .with("EPILOGUE", g.epilogue as u32);
+    let tensors = [io.dy(), g.mask(io), io.x(0), dw];
+    l.dispatch(kernel, &tensors, g.params(), grid_1d(dw.numel(), WORKGROUP))
+}

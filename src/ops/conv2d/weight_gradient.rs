@@ -1,0 +1,53 @@
+//! What rungs for the gradient of the weight share. Few results come from long sums, so the sums are split: the rows of all samples are
+//! shared out to several workgroups, whose partial sums are then added up in a fixed order.
+
+use crate::error::Result;
+use crate::kernel;
+use crate::ops::{DeviceClass, Lowering, grid_1d};
+use crate::tensor::{Spec, Tensor};
+use bytemuck::{Pod, Zeroable};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct SumParams {
+    count: u32,
+    splits: u32,
+    reserved: [u32; 2],
+}
+
+/// Into how many partial sums `rows` rows are split so that `workgroups` per split keep the device busy.
+pub fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
+    let wanted: usize = match l.capabilities().class {
+        DeviceClass::Software => 32,
+        DeviceClass::Hardware => 512,
+    };
+    let most = (rows / 4).max(1);
+    wanted.div_ceil(workgroups).clamp(1, most.min(64))
+}
+
+/// Where the kernel writes: dw itself when there is one partial sum only.
+pub fn partials(splits: usize, dw: &Tensor, l: &mut Lowering) -> Tensor {
+    if splits == 1 {
+        return dw.clone();
+    }
+    l.workspace("partial sums", Spec::f32([splits, dw.numel()]))
+}
+
+/// Add up what [`partials`] holds.
+pub fn sum(splits: usize, partials: &Tensor, dw: &Tensor, l: &mut Lowering) -> Result<()> {
+    if splits == 1 {
+        return Ok(());
+    }
+    let count = dw.numel();
+    let params = SumParams {
+        count: count as u32,
+        splits: splits as u32,
+        reserved: [0; 2],
+    };
+    l.dispatch(
+        kernel!("conv2d/sum_partials"),
+        &[partials, dw],
+        params,
+        grid_1d(count, 64),
+    )
+}
