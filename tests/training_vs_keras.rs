@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use gtzan_gpu::gradcheck::relative_error;
-use gtzan_gpu::ops::{Choices, Step, registry};
+use gtzan_gpu::ops::{Choices, DeviceClass, MadeFor, Step, registry};
 use gtzan_gpu::reference::Executor;
 use gtzan_gpu::tape::{Role, Tape};
 use gtzan_gpu::train::{Feed, Weights};
@@ -72,6 +72,31 @@ fn twenty_losses_follow_keras_form_adam_in_f64() {
         let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &choices);
         let got = losses(&mut engine, 4, 20);
         assert_follows(&got, &trace("loss_keras_form_adam_f64"), FREE_RUN, what);
+    }
+}
+
+/// What a GPU runs by default, here on whatever adapter there is; batch norm's reductions and the step sizes of kernels that ask for
+/// the kind of device included.
+#[test]
+fn a_gpu_s_defaults_follow_the_same_losses() {
+    let gpu = gpu().with_defaults_of(DeviceClass::Hardware);
+    for feed in [Feed::Resident { samples: 4 }, Feed::Streamed] {
+        let g = tiny_settings(4, 1, feed);
+        let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &Choices::default());
+        let made_for_cpu_drivers: Vec<_> = engine
+            .programs()
+            .iter()
+            .flat_map(|p| &p.schedule.chosen)
+            .filter(|c| {
+                let rung = c.posed.ladder().rung(c.rung);
+                rung.is_none_or(|r| r.class == MadeFor::CpuDriver)
+            })
+            .map(|c| (c.family, c.rung))
+            .collect();
+        assert_eq!(made_for_cpu_drivers, []);
+        let got = losses(&mut engine, 4, 20);
+        let expected = trace("loss_keras_form_adam_f64");
+        assert_follows(&got, &expected, FREE_RUN_ANY_RUNG, "a GPU's defaults");
     }
 }
 

@@ -116,7 +116,7 @@ const LONG_ENOUGH_MS: f64 = 20.0;
 /// # Errors
 /// When the device fails.
 pub fn peaks(gpu: &Gpu) -> Result<Peaks> {
-    let (invocations, copy_bytes) = match gpu.capabilities().class {
+    let (invocations, copy_bytes) = match gpu.kind() {
         DeviceClass::Software => (1 << 14, 64u64 << 20),
         // More than the largest caches, and enough invocations for every unit.
         DeviceClass::Hardware => (1 << 20, 256 << 20),

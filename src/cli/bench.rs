@@ -36,6 +36,8 @@ pub struct BenchArgs {
     readme: Option<PathBuf>,
     #[command(flatten)]
     device: super::DeviceArgs,
+    #[command(flatten)]
+    class: super::ClassArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -74,13 +76,16 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             bench::of_model(&Model::load(&args.model)?, args.batch_size)?
         }
     };
-    let gpu = args.device.open()?;
+    let gpu = args.class.open(&args.device)?;
     let peaks = bench::peaks(&gpu)?;
     let say = |text: &str| {
         if !args.json {
             console::line(text);
         }
     };
+    if let Some(note) = gpu.class_note() {
+        say(&note);
+    }
     say(&heading(gpu.name(), &gpu.driver(), &peaks));
     let mut problem = String::new();
     let rows = bench::run(

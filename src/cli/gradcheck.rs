@@ -3,6 +3,7 @@
 use super::{console, print_json};
 use crate::bench::profile;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Gpu;
 use crate::gradcheck::{FD_TOLERANCE, Row, Scope};
 use crate::nn::Model;
 use crate::ops::{Choices, registry};
@@ -15,12 +16,15 @@ use serde::Serialize;
 #[command(after_help = "Examples:
   gtzan-gpu gradcheck                          every op, every rung of its kernels
   gtzan-gpu gradcheck conv2d                   one op
+  gtzan-gpu gradcheck --class gpu --default-rungs   what a GPU runs by default, on whatever is here
   gtzan-gpu gradcheck --sync-check small       a whole training step, looked at op by op")]
 pub struct GradcheckArgs {
     /// Only ops whose name contains this
     op: Option<String>,
     #[command(flatten)]
     device: super::DeviceArgs,
+    #[command(flatten)]
+    class: super::ClassArgs,
     /// Finite differences against the CPU reference only; needs no GPU
     #[arg(long)]
     reference: bool,
@@ -66,11 +70,14 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
     let gpu = if args.reference {
         None
     } else {
-        Some(args.device.open()?)
+        Some(args.class.open(&args.device)?)
     };
     if !args.json {
         let adapter = gpu.as_ref().map_or("the CPU reference alone", |g| g.name());
         console::line(&format!("checking on {adapter}"));
+        if let Some(note) = gpu.as_ref().and_then(Gpu::class_note) {
+            console::line(&note);
+        }
         console::line(&format!(
             "{:<24}{:<34}{:<30}{:<7}{:>10}{:>10}{:>10}  verdict",
             "op", "rung", "case", "tensor", "fd error", "gpu error", "tolerance"
@@ -131,7 +138,7 @@ struct StepReport<'a> {
 fn sync_check(args: &GradcheckArgs, model: &str) -> Result<()> {
     super::batch_size(args.batch_size)?;
     let network = Model::load(model)?;
-    let gpu = args.device.open()?;
+    let gpu = args.class.open(&args.device)?;
     let choices = Choices::default();
     let mut engine = profile::random_engine(&gpu, &network, args.batch_size, &choices)?;
     let found = sync_check::training_step(&mut engine, 1e-3)?;

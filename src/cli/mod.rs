@@ -16,6 +16,7 @@ mod tune;
 
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu};
+use crate::ops::DeviceClass;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -141,6 +142,40 @@ impl DeviceArgs {
     }
 }
 
+/// Whose default kernels to run.
+#[derive(Debug, Clone, Args)]
+struct ClassArgs {
+    /// Run what this kind of adapter runs by default, whatever adapter is here; the tuner's choices are left aside then
+    #[arg(long, value_name = "KIND")]
+    class: Option<Class>,
+}
+
+/// A kind of adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Class {
+    /// A GPU
+    Gpu,
+    /// A driver that runs kernels on the CPU
+    Cpu,
+}
+
+impl ClassArgs {
+    fn class(&self) -> Option<DeviceClass> {
+        self.class.map(|class| match class {
+            Class::Gpu => DeviceClass::Hardware,
+            Class::Cpu => DeviceClass::Software,
+        })
+    }
+
+    fn open(&self, device: &DeviceArgs) -> Result<Gpu> {
+        let gpu = device.open()?;
+        Ok(match self.class() {
+            Some(class) => gpu.with_defaults_of(class),
+            None => gpu,
+        })
+    }
+}
+
 /// Where features are kept between runs.
 #[derive(Debug, Clone, Args)]
 struct CacheArgs {
@@ -182,8 +217,12 @@ fn batch_size(n: usize) -> Result<usize> {
     }
 }
 
-/// The rungs that `gtzan-gpu tune` found for this device; a note when its file can't be used.
+/// The rungs that `gtzan-gpu tune` found for this device; a note when its file can't be used. None where another kind's defaults are
+/// asked for.
 fn tuned_choices(gpu: &Gpu, cache: &CacheArgs) -> crate::ops::Choices {
+    if gpu.kind() != gpu.capabilities().class {
+        return crate::ops::Choices::default();
+    }
     let Some(folder) = cache.folder() else {
         return crate::ops::Choices::default();
     };

@@ -19,6 +19,7 @@ use std::path::PathBuf;
   gtzan-gpu plan --model seed --batch-size 32
   gtzan-gpu plan --model deep.toml --batch-size 32 --vram 512MiB --explain
   gtzan-gpu plan --model seed --vram 256MiB --fit
+  gtzan-gpu plan --model seed --class gpu      with a GPU's kernels, also where there is only a CPU driver
   gtzan-gpu plan --model seed --svg plan.svg")]
 pub struct PlanArgs {
     /// seed, notebook, small, demo, or a TOML file of layers
@@ -53,6 +54,8 @@ pub struct PlanArgs {
     svg: Option<PathBuf>,
     #[command(flatten)]
     device: super::DeviceArgs,
+    #[command(flatten)]
+    class: super::ClassArgs,
     #[command(flatten)]
     cache: super::CacheArgs,
     /// Plan for the limits that every WebGPU device guarantees, even if there is a device
@@ -126,20 +129,31 @@ pub fn run(args: &PlanArgs) -> Result<()> {
 
 /// The device to plan for: the one that training would use, else what every device guarantees.
 fn device(args: &PlanArgs) -> Result<(Capabilities, Choices, String)> {
+    let class = args.class.class().unwrap_or(DeviceClass::Hardware);
+    let for_what = match class {
+        DeviceClass::Hardware => "any WebGPU-class GPU",
+        DeviceClass::Software => "any WebGPU-class CPU driver",
+    };
     if !args.portable {
-        match args.device.open() {
+        match args.class.open(&args.device) {
             Ok(gpu) => {
                 let choices = super::tuned_choices(&gpu, &args.cache);
-                return Ok((gpu.capabilities().clone(), choices, gpu.name().to_owned()));
+                let whose = match gpu.class_note() {
+                    Some(_) if class == DeviceClass::Hardware => ", as if it were a GPU",
+                    Some(_) => ", as if it were a CPU driver",
+                    None => "",
+                };
+                let for_what = format!("{}{whose}", gpu.name());
+                return Ok((gpu.capabilities().clone(), choices, for_what));
             }
             Err(e) if args.device.device.is_some() => return Err(e),
             Err(_) => {}
         }
     }
     Ok((
-        Capabilities::portable(DeviceClass::Hardware),
+        Capabilities::portable(class),
         Choices::default(),
-        "any WebGPU-class GPU".to_owned(),
+        for_what.to_owned(),
     ))
 }
 

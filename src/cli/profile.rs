@@ -30,6 +30,8 @@ pub struct ProfileArgs {
     #[command(flatten)]
     device: super::DeviceArgs,
     #[command(flatten)]
+    class: super::ClassArgs,
+    #[command(flatten)]
     cache: super::CacheArgs,
     /// Print JSON
     #[arg(long)]
@@ -55,7 +57,7 @@ struct Report<'a> {
 pub fn run(args: &ProfileArgs) -> Result<()> {
     super::batch_size(args.batch_size)?;
     let model = Model::load(&args.model)?;
-    let gpu = args.device.open()?;
+    let gpu = args.class.open(&args.device)?;
     let choices = super::tuned_choices(&gpu, &args.cache);
     let mut engine = profile::random_engine(&gpu, &model, args.batch_size, &choices)?;
     let timings = profile::engine(&mut engine, args.repeats)?;

@@ -117,6 +117,8 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     capabilities: Capabilities,
+    /// What kind of adapter it is; `capabilities` may hold another kind's.
+    kind: DeviceClass,
     memory: Option<u64>,
     trouble: Trouble,
     /// Set once the device is lost, and for good.
@@ -186,12 +188,26 @@ impl Gpu {
             device,
             queue,
             info,
+            kind: capabilities.class,
             capabilities,
             memory: super::device_memory(adapter),
             trouble,
             lost,
             faults: Faults::default(),
         })
+    }
+
+    /// The same device with the default rungs of another kind of adapter: what a GPU runs by default, say, run by a CPU driver. It
+    /// still has only its own abilities; where a GPU's default asks for more, the next one in order is taken.
+    #[must_use]
+    pub fn with_defaults_of(mut self, class: DeviceClass) -> Self {
+        self.capabilities.class = class;
+        self
+    }
+
+    /// What kind of adapter it is, whatever its defaults are.
+    pub fn kind(&self) -> DeviceClass {
+        self.kind
     }
 
     /// Name of the adapter.
@@ -205,9 +221,18 @@ impl Gpu {
         text.trim().to_owned()
     }
 
+    /// For defaults of another kind of adapter: a line that says so.
+    pub fn class_note(&self) -> Option<String> {
+        let name = &self.info.name;
+        (self.kind != self.capabilities.class).then(|| match self.capabilities.class {
+            DeviceClass::Hardware => format!("{name} runs what a GPU would run by default"),
+            DeviceClass::Software => format!("{name} runs what a CPU driver would run by default"),
+        })
+    }
+
     /// For a CPU driver: a line that says so; none for a GPU.
     pub fn software_note(&self) -> Option<String> {
-        (self.capabilities.class == DeviceClass::Software).then(|| {
+        (self.kind == DeviceClass::Software).then(|| {
             format!(
                 "{} is a software adapter: everything works, far slower than on a GPU",
                 self.info.name
@@ -227,7 +252,7 @@ impl Gpu {
 
     /// Bytes that a run may take when the user sets no budget: see [`super::default_budget`].
     pub fn default_budget(&self) -> Option<u64> {
-        super::default_budget(self.memory, self.capabilities.class)
+        super::default_budget(self.memory, self.kind)
     }
 
     /// Whether kernels can be timed by the device's own clock.

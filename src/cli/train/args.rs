@@ -43,6 +43,8 @@ pub struct TrainArgs {
     pub cache: super::super::CacheArgs,
     #[command(flatten)]
     pub device: super::super::DeviceArgs,
+    #[command(flatten)]
+    pub class: super::super::ClassArgs,
 }
 
 impl TrainArgs {

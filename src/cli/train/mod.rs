@@ -34,7 +34,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         Some(run) => (resume_settings(run, &args)?, Some(RunFolder::hold(run)?)),
         None => (args.settings()?, None),
     };
-    let gpu = args.device.open()?;
+    let gpu = args.class.open(&args.device)?;
     show::device(&gpu);
     let model = load_model(&settings)?;
     let mut folder = match held {

@@ -20,6 +20,9 @@ pub fn device(gpu: &Gpu) {
     if let Some(note) = gpu.software_note() {
         console::line(&note);
     }
+    if let Some(note) = gpu.class_note() {
+        console::line(&note);
+    }
 }
 
 pub fn model(model: &Model, task: &Task) -> Result<()> {
