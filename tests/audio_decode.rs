@@ -107,7 +107,6 @@ fn amplitude(samples: &[f32], hz: f64) -> f64 {
     2.0 * (re * re + im * im).sqrt() / sum
 }
 
-/// soxr itself is off by some 1e-4 between rates that are not 2:1.
 #[test]
 fn sweeps_resample_as_in_librosa() {
     let mut fixture = Fixture::open("resample.npz");
@@ -121,7 +120,7 @@ fn sweeps_resample_as_in_librosa() {
         let inner = 200..want.len() - 200;
         let difference = max_difference(&got[inner.clone()], &want[inner]);
         println!("{rate} Hz: differs from soxr_hq by {difference:.1e}");
-        let tolerance = if rate == 44_100 { 1e-6 } else { 5e-4 };
+        let tolerance = if rate == 44_100 { 1e-6 } else { 1e-4 };
         assert!(
             difference < tolerance,
             "{rate} Hz: differs by {difference:e}"
@@ -131,7 +130,8 @@ fn sweeps_resample_as_in_librosa() {
     assert_eq!(compared, 7);
 }
 
-/// Flat up to 0.91 of the Nyquist frequency, as soxr_hq is, and nothing folds back from above it.
+/// Flat up to 0.91 of the Nyquist frequency, as soxr_hq is (which loses 0.006 to 0.009 dB there between rates that are not
+/// 2:1, measured by impulses), and nothing folds back from above it.
 #[test]
 fn tones_pass_or_vanish() {
     let nyquist = f64::from(SAMPLE_RATE) / 2.0;
@@ -148,10 +148,15 @@ fn tones_pass_or_vanish() {
             // A tone above the Nyquist frequency would come back mirrored at it.
             let heard = if passes { fraction } else { 2.0 - fraction };
             let db = 20.0 * (amplitude(&out, heard * nyquist) / 0.5).log10();
+            let lost = if fraction == 0.91 && rate != 44_100 {
+                0.0075
+            } else {
+                0.0
+            };
             println!("{rate} Hz: {fraction} of the Nyquist frequency: {db:.4} dB");
             assert!(
                 if passes {
-                    db.abs() < 0.001
+                    (db + lost).abs() < 0.002
                 } else {
                     db < -120.0
                 },
@@ -217,6 +222,60 @@ fn the_content_decides_before_the_extension() {
     let padded: Vec<u8> = std::iter::repeat_n(0, 500).chain(mp3).collect();
     assert!(!load(&write(&folder, "padded.mp3", &padded)).is_empty());
     assert!(audio::load(&write(&folder, "padded.bin", &padded), None).is_err());
+}
+
+/// What another program's writer makes, in every depth it knows and with up to eight channels, is read as its own reader
+/// reads it.
+#[test]
+fn wav_files_of_hound() {
+    use hound::SampleFormat::{Float, Int};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hound.wav");
+    for channels in [1u16, 2, 3, 6, 8] {
+        for (bits_per_sample, sample_format) in
+            [(8, Int), (16, Int), (24, Int), (32, Int), (32, Float)]
+        {
+            let spec = hound::WavSpec {
+                channels,
+                sample_rate: SAMPLE_RATE,
+                bits_per_sample,
+                sample_format,
+            };
+            let mut file = hound::WavWriter::create(&path, spec).unwrap();
+            let mut seed = u32::from(channels);
+            for i in 0..101 * u32::from(channels) {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // Full scale of either sign is among them.
+                let value = match i {
+                    0 => i32::MIN,
+                    1 => i32::MAX,
+                    _ => seed as i32,
+                };
+                match sample_format {
+                    Int => file.write_sample(value >> (32 - bits_per_sample)),
+                    Float => file.write_sample(value as f32 / i32::MAX as f32),
+                }
+                .unwrap();
+            }
+            file.finalize().unwrap();
+            let mut reader = hound::WavReader::open(&path).unwrap();
+            let all: Vec<f64> = match sample_format {
+                Int => {
+                    let scale = f64::from(1u32 << (bits_per_sample - 1));
+                    let samples = reader.samples::<i32>();
+                    samples.map(|s| f64::from(s.unwrap()) / scale).collect()
+                }
+                Float => reader.samples::<f32>().map(|s| s.unwrap().into()).collect(),
+            };
+            let want: Vec<f32> = all
+                .chunks(channels.into())
+                .map(|frame| (frame.iter().sum::<f64>() / f64::from(channels)) as f32)
+                .collect();
+            assert_eq!(want.len(), 101);
+            let difference = max_difference(&load(&path), &want);
+            assert!(difference <= 1e-6, "{spec:?}: {difference:e}");
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod au;
 mod compressed;
+mod filter;
 mod mono;
 mod ogg;
 mod pcm;
@@ -80,7 +81,7 @@ pub fn load(path: &Path, seconds: Option<f64>) -> Result<Vec<f32>> {
     let some = parts.iter().any(|p| !p.is_empty());
     for part in parts.into_iter().filter(|p| !some || !p.is_empty()) {
         let (rate, part) = part.finish(path)?;
-        let part = resample::resample(path, part, rate)?;
+        let part = resample::resample(part, rate);
         if samples.is_empty() {
             samples = part;
         } else {

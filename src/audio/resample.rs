@@ -1,52 +1,66 @@
-//! Sample-rate conversion to [`SAMPLE_RATE`] with rubato's windowed sinc, applied by FFT.
-
-use std::path::Path;
-
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler, WindowFunction};
+//! Sample-rate conversion to [`SAMPLE_RATE`]: one windowed sinc, evaluated where the output's samples lie.
 
 use super::SAMPLE_RATE;
-use crate::error::{Error, Result};
+use super::filter::Filter;
 
-/// Filter length in samples of the slower of the two rates. With this window it puts the -6 dB point near 0.957 of the
-/// lower Nyquist frequency and silence from there on: `librosa.load`'s soxr_hq, flat up to 0.913, has the same.
-const FILTER_LEN: u32 = 312;
-
-/// Converts mono `samples` at `rate` Hz to [`SAMPLE_RATE`]; the length is `ceil(n * SAMPLE_RATE / rate)` as librosa's.
+/// Converts mono `samples` at `rate` Hz (more than 0) to [`SAMPLE_RATE`] like `librosa.load`: features differ by less than
+/// 0.01 dB in mel and 0.1 in contrast wherever there is sound, but for the first two frames of a sound that begins at full
+/// level (soxr loses what one of its stages puts before time 0). The length is `ceil(n * SAMPLE_RATE / rate)`; when the exact length is nearer to
+/// one sample less, the last is zero, as librosa pads it.
 ///
-/// The filter is as long as an FFT block, which must hold whole periods of the ratio. Between rates that have little in
-/// common (44,101 Hz, say) it is therefore longer than wanted, and its edge only steeper.
-pub(super) fn resample(path: &Path, samples: Vec<f32>, rate: u32) -> Result<Vec<f32>> {
+/// Output k is the sum of the input around it, weighted by the filter: `y[k] = sum_j x[j] h(j - k * rate / SAMPLE_RATE)`.
+/// Outputs at equal distances from the input's grid share their weights, so each such phase is done as a whole and only one
+/// row of weights is held, whatever the two rates have in common. Sums are in f64 and in a fixed order.
+pub(super) fn resample(samples: Vec<f32>, rate: u32) -> Vec<f32> {
     if rate == SAMPLE_RATE || samples.is_empty() {
-        return Ok(samples);
+        return samples;
     }
-    let failed = |e: &dyn std::fmt::Display| {
-        Error::file(
-            path,
-            format!("can't convert it from {rate} to {SAMPLE_RATE} Hz ({e})"),
-        )
-    };
     let common = gcd(rate, SAMPLE_RATE);
-    let (period_in, period_out) = (rate / common, SAMPLE_RATE / common);
-    // An even number of periods: the filter's delay, half a block, is then a whole number of samples on both sides.
-    let shorter = period_in.min(period_out);
-    let periods = 2 * ((FILTER_LEN + shorter) / (2 * shorter)).max(1);
-    let mut resampler = Fft::<f32>::new_custom(
-        rate as usize,
-        SAMPLE_RATE as usize,
-        (periods * period_in) as usize,
-        1,
-        1,
-        WindowFunction::BlackmanHarris2,
-        FixedSync::Both,
-    )
-    .map_err(|e| failed(&e))?;
-    let n = samples.len();
-    let input = InterleavedSlice::new(&samples, 1, n).map_err(|e| failed(&e))?;
-    let output = resampler
-        .process_all(&input, n, None)
-        .map_err(|e| failed(&e))?;
-    Ok(output.take_data())
+    let (step, phases) = ((rate / common) as usize, (SAMPLE_RATE / common) as usize);
+    let filter = Filter::between(rate, SAMPLE_RATE);
+    // Samples of the lower rate per sample of the input.
+    let unit = f64::from(rate.min(SAMPLE_RATE)) / f64::from(rate);
+    let reach = (filter.reach() / unit).ceil() as usize;
+    let mut padded = vec![0.0f32; reach];
+    padded.extend_from_slice(&samples);
+    padded.resize(samples.len() + 2 * reach + 1, 0.0);
+
+    let exact = samples.len() as u64 * phases as u64;
+    let mut output = vec![0.0f32; exact.div_ceil(step as u64) as usize];
+    let rounded = ((2 * exact + step as u64) / (2 * step as u64)) as usize;
+    let wanted = rounded.min(output.len());
+    let mut row = vec![0.0f64; 2 * reach + 1];
+    for first in 0..phases.min(wanted) {
+        let (whole, part) = (first * step / phases, first * step % phases);
+        let offset = part as f64 / phases as f64 + reach as f64;
+        for (j, weight) in row.iter_mut().enumerate() {
+            *weight = unit * filter.at((j as f64 - offset) * unit);
+        }
+        let starts = (whole..).step_by(step);
+        for (y, start) in output[..wanted][first..]
+            .iter_mut()
+            .step_by(phases)
+            .zip(starts)
+        {
+            *y = dot(&row, &padded[start..start + row.len()]) as f32;
+        }
+    }
+    output
+}
+
+/// Sum of products, in eight partial sums that the compiler keeps in vector registers.
+fn dot(weights: &[f64], samples: &[f32]) -> f64 {
+    const LANES: usize = 8;
+    let mut sums = [0.0f64; LANES];
+    let (w, x) = (weights.chunks_exact(LANES), samples.chunks_exact(LANES));
+    let rest = w.remainder().iter().zip(x.remainder());
+    let rest: f64 = rest.map(|(w, x)| w * f64::from(*x)).sum();
+    for (w, x) in w.zip(x) {
+        for lane in 0..LANES {
+            sums[lane] += w[lane] * f64::from(x[lane]);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Greatest common divisor (Euclid).

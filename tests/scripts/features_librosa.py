@@ -2,7 +2,7 @@
 """Writes tests/fixtures/features/*.npz: what librosa 0.11 and soundfile make of signals that this script synthesises.
 
     pip install librosa==0.11.0 soundfile
-    python tests/scripts/features_librosa.py                  # clips.npz, decode.npz, resample.npz
+    python tests/scripts/features_librosa.py                  # clips.npz, decode.npz, resample.npz, rates.npz
     python tests/scripts/features_librosa.py --gtzan DIR      # gtzan.npz too, from DIR/<genre>/<genre>.00000.au
 
 No fixture holds recorded audio: clips, files and sweeps are synthetic, and gtzan.npz holds features of a few frames.
@@ -10,6 +10,7 @@ No fixture holds recorded audio: clips, files and sweeps are synthetic, and gtza
 clips.npz     pcm_NAME (n,) int16; segment_NAME and notebook_NAME (187, 44) f32, every third frame
 decode.npz    file_NAME (bytes,) uint8, a whole audio file; want_NAME (n,) f32, what librosa.load(sr=None, mono=True) reads
 resample.npz  sweep_RATE (n,) f32, sweep(RATE) resampled to 22,050 Hz by librosa (soxr_hq)
+rates.npz     RATE (187, 11) f32: features of full_band(RATE) resampled to 22,050 Hz by librosa (soxr_hq), every 13th frame
 gtzan.npz     columns (11,) frames kept; segment_GENRE, notebook_GENRE (187, 11) f32
 """
 import argparse, os, tempfile, warnings
@@ -17,6 +18,7 @@ import librosa
 import numpy as np
 import soundfile as sf
 
+RATES = (8000, 11025, 12000, 16000, 24000, 32000, 44100, 44101, 48000, 88200, 96000, 192000)
 SR, SEGMENT, TRACK, FRAMES = 22050, 3 * 22050, 30 * 22050, 130
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "features")
 
@@ -104,6 +106,23 @@ def resample():
             for rate in (8000, 11025, 16000, 44100, 44101, 48000, 96000)}
 
 
+def full_band(rate):
+    """Three seconds of noise up to the Nyquist frequency with beats, and a low saw: integers only, so that every language
+    makes the same samples."""
+    n, seed, out = 3 * rate, 1, np.empty(3 * rate, np.int16)
+    for i in range(n):
+        seed = (seed * 1664525 + 1013904223) % 2**32
+        noise = (seed >> 16) - 32768
+        loudness = 8 - i * 8 // rate % 8
+        out[i] = (noise * loudness // 12 + i * 220 * 65536 // rate % 65536 - 32768) // 3
+    return (out / 32768.0).astype(np.float32)
+
+
+def rates():
+    return {str(rate): features(librosa.resample(full_band(rate), orig_sr=rate, target_sr=SR), True)[:, ::13]
+            .astype(np.float32).copy(order="C") for rate in RATES}
+
+
 def gtzan(folder):
     columns = np.r_[0:FRAMES:13, FRAMES - 1]
     out = dict(columns=columns.astype(np.int32))
@@ -122,7 +141,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")  # "n_fft is too large", "empty frequency set": meant to happen here
     os.makedirs(OUT, exist_ok=True)
-    fixtures = dict(clips=clips(), decode=decode(), resample=resample())
+    fixtures = dict(clips=clips(), decode=decode(), resample=resample(), rates=rates())
     if arguments.gtzan:
         fixtures["gtzan"] = gtzan(arguments.gtzan)
     for name, arrays in fixtures.items():
