@@ -1,16 +1,55 @@
-//! Forward and the gradient of x, which is forward over dy with turned filters: one description of both, from which rungs for any window
-//! plan. (Rungs for few kinds of convolutions fill in the sizes that are left.)
+//! Forward and the gradient of x, which is forward over dy with turned filters: told here, once. All rungs but the naive one
+//! take a [`Correlation`], whichever of the two it is.
 
 use super::Epilogue;
 use super::argmax;
 use super::geometry::Geometry;
 use super::image::Image;
-use crate::ops::{Io, Window};
+use crate::ops::{Io, Rung, Window};
 use crate::tensor::Tensor;
 use std::ops::Range;
 
+/// A rung that serves both directions.
+pub struct Directions {
+    pub forward: Rung<Geometry>,
+    pub backward_input: Rung<Geometry>,
+}
+
+impl Directions {
+    /// With another rounding than 1.
+    pub const fn rounding(self, rounding: f64) -> Self {
+        Self {
+            forward: self.forward.rounding(rounding),
+            backward_input: self.backward_input.rounding(rounding),
+        }
+    }
+}
+
+/// `directions!(name, gpu or cpu_driver, supports, run)`: the rung in both directions; `run` takes the [`Correlation`].
+macro_rules! directions {
+    ($name:literal, $class:ident, $supports:expr, $run:expr) => {
+        $crate::ops::conv2d::correlation::Directions {
+            forward: $crate::ops::Rung::$class($name, $supports, |g, io, l| {
+                $run(
+                    &$crate::ops::conv2d::correlation::Correlation::forward(g, io),
+                    l,
+                )
+            }),
+            backward_input: $crate::ops::Rung::$class($name, $supports, |g, io, l| {
+                $run(
+                    &$crate::ops::conv2d::correlation::Correlation::backward_input(g, io),
+                    l,
+                )
+            }),
+        }
+    };
+}
+pub(super) use directions;
+
 /// One correlation: which pixel of the source each tap of each output reads, and where the result goes.
 pub struct Correlation<'a> {
+    /// Samples.
+    pub n: usize,
     pub source: Image<'a>,
     /// Rows and columns of the source before pooling.
     pub extent: [usize; 2],
@@ -35,6 +74,7 @@ impl<'a> Correlation<'a> {
     pub fn forward(g: &Geometry, io: &'a Io) -> Self {
         let pooled = g.epilogue == Epilogue::ReluMaxPool2;
         Self {
+            n: g.n,
             source: Image::x(g, io),
             extent: [g.h, g.w],
             weight: io.x(1),
@@ -57,6 +97,7 @@ impl<'a> Correlation<'a> {
     /// only every so many-th tap meets a row of dy.
     pub fn backward_input(g: &Geometry, io: &'a Io) -> Self {
         Self {
+            n: g.n,
             source: Image::dy(g, io),
             extent: [g.oh, g.ow],
             weight: io.x(1),
@@ -89,8 +130,8 @@ impl Correlation<'_> {
     }
 
     /// See [`argmax::samples_per_word`].
-    pub fn samples_per_word(&self, n: usize) -> usize {
-        argmax::samples_per_word(self.y.numel() / n, self.argmax.is_some())
+    pub fn samples_per_word(&self) -> usize {
+        argmax::samples_per_word(self.y.numel() / self.n, self.argmax.is_some())
     }
 
     /// Stored rows of the source that `rows` of the output read.

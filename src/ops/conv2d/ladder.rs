@@ -4,7 +4,7 @@ use super::geometry::Geometry;
 use super::rungs::cpu_driver::{
     bias as bias_windows, few_channels, im2col, implicit, subgroup, winograd,
 };
-use super::rungs::gpu::{bias, direct, naive, weight_gradient};
+use super::rungs::gpu::{bias, naive, registers, workgroup};
 use crate::ops::{AnyLadder, DeviceClass, Ladder};
 
 /// y (and argmax) from x, w, b.
@@ -12,28 +12,28 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "conv2d.forward",
     rungs: &[
         naive::FORWARD,
-        direct::REGISTERS,
-        direct::WORKGROUP,
-        subgroup::FORWARD,
+        registers::CORRELATION.forward,
+        workgroup::CORRELATION.forward,
+        subgroup::CORRELATION.forward,
         few_channels::FORWARD,
-        im2col::FORWARD,
-        implicit::FORWARD,
-        winograd::SMALL.forward,
-        winograd::LARGE.forward,
+        im2col::CORRELATION.forward,
+        implicit::CORRELATION.forward,
+        winograd::SMALL.correlation.forward,
+        winograd::LARGE.correlation.forward,
     ],
     order: |g, c| match c.class {
         // The one whose loads are shared by a workgroup needs the least of memory, which is what a GPU waits for.
-        DeviceClass::Hardware => vec![direct::WORKGROUP],
+        DeviceClass::Hardware => vec![workgroup::CORRELATION.forward],
         DeviceClass::Software => {
             // With few channels there is so little arithmetic that packing anything takes longer than the sums.
             let mut order = vec![few_channels::FORWARD];
             // Transforms pay from some thousand pairs of channels on; else the product reads every tap where it is.
-            order.extend(winograd::pays(g).then_some(winograd::LARGE.forward));
+            order.extend(winograd::pays(g).then_some(winograd::LARGE.correlation.forward));
             order.extend([
-                implicit::FORWARD,
-                im2col::FORWARD,
-                subgroup::FORWARD,
-                direct::REGISTERS,
+                implicit::CORRELATION.forward,
+                im2col::CORRELATION.forward,
+                subgroup::CORRELATION.forward,
+                registers::CORRELATION.forward,
             ]);
             order
         }
@@ -46,24 +46,24 @@ pub static BACKWARD_INPUT: Ladder<Geometry> = Ladder {
     name: "conv2d.backward_input",
     rungs: &[
         naive::BACKWARD_INPUT,
-        direct::REGISTERS_INPUT,
-        direct::WORKGROUP_INPUT,
-        subgroup::BACKWARD_INPUT,
-        im2col::BACKWARD_INPUT,
-        implicit::BACKWARD_INPUT,
-        winograd::SMALL.backward_input,
-        winograd::LARGE.backward_input,
+        registers::CORRELATION.backward_input,
+        workgroup::CORRELATION.backward_input,
+        subgroup::CORRELATION.backward_input,
+        im2col::CORRELATION.backward_input,
+        implicit::CORRELATION.backward_input,
+        winograd::SMALL.correlation.backward_input,
+        winograd::LARGE.correlation.backward_input,
     ],
     // As forward, which it is with turned filters; no rung is made for few channels of dy.
     order: |g, c| match c.class {
-        DeviceClass::Hardware => vec![direct::WORKGROUP_INPUT],
+        DeviceClass::Hardware => vec![workgroup::CORRELATION.backward_input],
         DeviceClass::Software => {
-            let large = winograd::pays(g).then_some(winograd::LARGE.backward_input);
+            let large = winograd::pays(g).then_some(winograd::LARGE.correlation.backward_input);
             let others = [
-                implicit::BACKWARD_INPUT,
-                im2col::BACKWARD_INPUT,
-                subgroup::BACKWARD_INPUT,
-                direct::REGISTERS_INPUT,
+                implicit::CORRELATION.backward_input,
+                im2col::CORRELATION.backward_input,
+                subgroup::CORRELATION.backward_input,
+                registers::CORRELATION.backward_input,
             ];
             large.into_iter().chain(others).collect()
         }
@@ -76,8 +76,8 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
     name: "conv2d.backward_weight",
     rungs: &[
         naive::BACKWARD_WEIGHT,
-        weight_gradient::REGISTERS,
-        weight_gradient::WORKGROUP,
+        registers::BACKWARD_WEIGHT,
+        workgroup::BACKWARD_WEIGHT,
         subgroup::BACKWARD_WEIGHT,
         few_channels::BACKWARD_WEIGHT,
         im2col::BACKWARD_WEIGHT,
@@ -85,14 +85,14 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
         winograd::LARGE.backward_weight,
     ],
     order: |_, c| match c.class {
-        DeviceClass::Hardware => vec![weight_gradient::WORKGROUP],
+        DeviceClass::Hardware => vec![workgroup::BACKWARD_WEIGHT],
         // There is no implicit product here, and im2col's columns cost so much that transforms always pay.
         DeviceClass::Software => vec![
             few_channels::BACKWARD_WEIGHT,
             winograd::LARGE.backward_weight,
             im2col::BACKWARD_WEIGHT,
             subgroup::BACKWARD_WEIGHT,
-            weight_gradient::REGISTERS,
+            registers::BACKWARD_WEIGHT,
         ],
     },
     work: Geometry::gradient_work,

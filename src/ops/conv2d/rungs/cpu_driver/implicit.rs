@@ -7,10 +7,10 @@ use crate::kernel;
 use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::{Chunk, chunks};
-use crate::ops::conv2d::correlation::Correlation;
+use crate::ops::conv2d::correlation::{Correlation, Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::products::texels::{self, BLOCK};
-use crate::ops::{Capabilities, Io, Lowering, Rung, Texels};
+use crate::ops::{Capabilities, Lowering, Texels};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -61,24 +61,29 @@ struct Shape {
 }
 
 impl Shape {
-    fn forward(g: &Geometry) -> Self {
+    fn of(c: &Correlation) -> Self {
         Self {
-            taps: [g.kh, g.kw],
-            up: [g.stride_h, g.stride_w],
-            width: g.ow,
-            quads: g.c.div_ceil(4),
-            channels: g.k,
+            taps: c.taps,
+            up: c.up,
+            width: c.positions[1],
+            quads: c.source.channels.div_ceil(4),
+            channels: c.channels,
         }
     }
 
-    fn backward_input(g: &Geometry) -> Self {
-        Self {
+    /// Forward, and for the gradient of x.
+    fn both(g: &Geometry) -> [Self; 2] {
+        let shape = |up, width, channels: usize, filters| Self {
             taps: [g.kh, g.kw],
-            up: [1, 1],
-            width: g.w,
-            quads: g.k.div_ceil(4),
-            channels: g.c,
-        }
+            up,
+            width,
+            quads: channels.div_ceil(4),
+            channels: filters,
+        };
+        [
+            shape([g.stride_h, g.stride_w], g.ow, g.c, g.k),
+            shape([1, 1], g.w, g.k, g.c),
+        ]
     }
 
     /// Texels along the contraction.
@@ -107,18 +112,20 @@ impl Shape {
     }
 }
 
-/// Forward.
-pub const FORWARD: Rung<Geometry> = Rung::cpu_driver("implicit_texels", supports, forward);
-/// The gradient of x.
-pub const BACKWARD_INPUT: Rung<Geometry> =
-    Rung::cpu_driver("implicit_texels", supports, backward_input);
+/// Forward, and the gradient of x.
+pub const CORRELATION: Directions = directions!(
+    "implicit_texels",
+    cpu_driver,
+    supports,
+    Correlation::in_place
+);
 
 /// Whether the rung can run a problem here, forward and for the gradient of x.
 fn supports(g: &Geometry, c: &Capabilities) -> std::result::Result<(), String> {
     texels::supports(0, c)?;
     super::im2col::fits_windows(g)?;
     // The least that is packed at a time: two rows of positions where pooling follows.
-    let shapes = [Shape::forward(g), Shape::backward_input(g)];
+    let shapes = Shape::both(g);
     if shapes.iter().any(|s| s.k4() > 2 * 65_535) {
         return Err("the sum for an output is too long for a grid".into());
     }
@@ -126,18 +133,11 @@ fn supports(g: &Geometry, c: &Capabilities) -> std::result::Result<(), String> {
     texels::supports(texels.into_iter().max().unwrap_or(0), c)
 }
 
-fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    Correlation::forward(g, io).run_implicit(&Shape::forward(g), g.n, l)
-}
-
-fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    Correlation::backward_input(g, io).run_implicit(&Shape::backward_input(g), g.n, l)
-}
-
 impl Correlation<'_> {
-    fn run_implicit(&self, shape: &Shape, n: usize, l: &mut Lowering) -> Result<()> {
+    fn in_place(&self, l: &mut Lowering) -> Result<()> {
+        let (shape, n) = (&Shape::of(self), self.n);
         let height = self.positions[0];
-        let words = self.samples_per_word(n);
+        let words = self.samples_per_word();
         let group = if words == 1 { n } else { words };
         let cap = (l.workspace_cap() as usize).min(padded::CACHE) / Texels::BYTES as usize;
         let all = chunks(n, height, self.epilogue.rows(), group, |samples, rows| {

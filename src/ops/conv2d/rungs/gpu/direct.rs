@@ -1,59 +1,27 @@
-//! The register-blocked and the shared-memory rung, which read and write NCHW: forward, and the gradient of x as a forward
-//! convolution of g (dy through the epilogue) with the weight turned by 180 degrees.
+//! Direct sums over NCHW for 3x3 windows: what the rungs of registers and of workgroup memory share. Their kernels compute a correlation
+//! of plain planes with a plain weight; so for the gradient of x the weight is turned first, and dy read through the epilogue.
 
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
+use crate::ops::conv2d::correlation::Correlation;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Io, Kernel, Lowering, Rung, grid_1d};
-use crate::tensor::Spec;
+use crate::ops::conv2d::weight_gradient::{partials, sum};
+use crate::ops::conv2d::{Epilogue, image::Image};
+use crate::ops::{Io, Kernel, Lowering, grid_1d};
+use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
-pub const REGISTERS: Rung<Geometry> = Rung::gpu("registers", Geometry::same_3x3, |g, io, l| {
-    forward(&registers(), g, io, l)
-});
-pub const WORKGROUP: Rung<Geometry> = Rung::gpu("workgroup", Geometry::same_3x3, |g, io, l| {
-    forward(&workgroup(), g, io, l)
-});
-pub const REGISTERS_INPUT: Rung<Geometry> =
-    Rung::gpu("registers", Geometry::same_3x3, |g, io, l| {
-        backward_input(&registers(), g, io, l)
-    });
-pub const WORKGROUP_INPUT: Rung<Geometry> =
-    Rung::gpu("workgroup", Geometry::same_3x3, |g, io, l| {
-        backward_input(&workgroup(), g, io, l)
-    });
-
-/// One of the two rungs: its kernels and the outputs of a workgroup.
-struct Tiling {
-    plain: Kernel,
-    pool: Kernel,
+/// The kernels of a rung, and the outputs of a workgroup.
+pub struct Tiling {
+    pub plain: Kernel,
+    pub pooled: Kernel,
     /// Workgroups that cover `h x w` outputs of one filter block.
-    tiles: fn(h: usize, w: usize) -> usize,
+    pub tiles: fn(h: usize, w: usize) -> usize,
     /// Filters of a workgroup.
-    filters: usize,
-}
-
-/// 64 tiles of 2x4 outputs, 4 filters each.
-fn registers() -> Tiling {
-    Tiling {
-        plain: kernel!("conv2d/registers/forward", "tile_params", "store_plain"),
-        pool: kernel!("conv2d/registers/forward", "tile_params", "store_pooled"),
-        tiles: |h, w| (h.div_ceil(2) * w.div_ceil(4)).div_ceil(64),
-        filters: 4,
-    }
-}
-
-/// One tile of 8x16 outputs of 64 filters.
-fn workgroup() -> Tiling {
-    Tiling {
-        plain: kernel!("conv2d/workgroup/forward", "tile_params", "store_plain"),
-        pool: kernel!("conv2d/workgroup/forward", "tile_params", "store_pooled"),
-        tiles: |h, w| h.div_ceil(8) * w.div_ceil(16),
-        filters: 64,
-    }
+    pub filters: usize,
 }
 
 #[repr(C)]
@@ -71,7 +39,7 @@ struct Params {
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct GradientParams {
+struct EpilogueParams {
     first: u32,
     n: u32,
     c: u32,
@@ -84,106 +52,132 @@ struct GradientParams {
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct TurnParams {
-    k: u32,
+struct WeightParams {
+    n: u32,
     c: u32,
-    reserved: [u32; 2],
+    h: u32,
+    w: u32,
+    k: u32,
+    ph: u32,
+    pw: u32,
+    splits: u32,
 }
 
-impl Tiling {
-    fn grid(&self, g: &Geometry, k: usize, n: usize) -> [u32; 3] {
-        [
-            (self.tiles)(g.h, g.w) as u32,
-            k.div_ceil(self.filters) as u32,
-            n as u32,
-        ]
+/// The outputs of a correlation.
+pub fn correlate(tiling: &Tiling, c: &Correlation, l: &mut Lowering) -> Result<()> {
+    if !c.turned {
+        return multiply(tiling, c, c.source.planes, c.weight, 0..c.n, l);
     }
+    let weight = turn(c, l)?;
+    let [h, w] = c.extent;
+    let sample = c.source.channels * h * w;
+    let chunks = equal_chunks(c.n, sample * 4, l.workspace_cap());
+    let name = "gradient before the epilogue";
+    let planes = l.workspace(name, Spec::f32([chunks[0].len() * sample]));
+    for samples in chunks {
+        through_epilogue(&c.source, c.extent, &samples, &planes, l)?;
+        multiply(tiling, c, &planes, &weight, samples, l)?;
+    }
+    Ok(())
 }
 
-fn forward(tiling: &Tiling, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let (x, w, b, y) = (io.x(0), io.x(1), io.x(2), io.y(0));
+/// The weight that the gradient of x is a forward convolution with.
+fn turn(c: &Correlation, l: &mut Lowering) -> Result<Tensor> {
+    let count = c.weight.numel();
+    let turned = l.workspace("turned weight", Spec::f32([count]));
+    let params = [c.source.channels as u32, c.channels as u32, 0, 0];
+    let kernel = kernel!("conv2d/turn_weight");
+    l.dispatch(kernel, &[c.weight, &turned], params, grid_1d(count, 64))?;
+    Ok(turned)
+}
+
+/// dy of some samples as the gradient of the convolution before ReLU and pooling, whose planes have `extent` rows and columns.
+fn through_epilogue(
+    dy: &Image,
+    extent: [usize; 2],
+    samples: &Range<usize>,
+    planes: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let [h, w] = extent;
+    let params = EpilogueParams {
+        first: samples.start as u32,
+        n: samples.len() as u32,
+        c: dy.channels as u32,
+        h: h as u32,
+        w: w as u32,
+        ph: dy.ph as u32,
+        pw: dy.pw as u32,
+        reserved: 0,
+    };
+    let kernel =
+        kernel!("conv2d/through_epilogue", "epilogue").with("EPILOGUE", dy.epilogue as u32);
+    let grid = grid_1d(samples.len() * dy.channels * h * w, 64);
+    l.dispatch(kernel, &[dy.planes, dy.mask, planes], params, grid)
+}
+
+/// The outputs of some samples, the first of which is the first of `planes`.
+fn multiply(
+    tiling: &Tiling,
+    c: &Correlation,
+    planes: &Tensor,
+    weight: &Tensor,
+    samples: Range<usize>,
+    l: &mut Lowering,
+) -> Result<()> {
+    let [h, w] = c.extent;
     let params = Params {
-        first: 0,
+        first: samples.start as u32,
+        c: c.source.channels as u32,
+        h: h as u32,
+        w: w as u32,
+        k: c.channels as u32,
+        ph: c.y.dims()[2] as u32,
+        pw: c.y.dims()[3] as u32,
+        reserved: 0,
+    };
+    let tiles = (tiling.tiles)(h, w);
+    let grid = [tiles, c.channels.div_ceil(tiling.filters), samples.len()].map(|v| v as u32);
+    let tensors = [planes, weight, c.bias.unwrap_or(c.weight), c.y];
+    let Some(argmax) = c.argmax else {
+        let mut kernel = tiling.plain.clone();
+        if c.bias.is_none() {
+            kernel = kernel.with("BIAS", 0u32);
+        } else {
+            kernel = kernel.with("RELU", u32::from(c.epilogue == Epilogue::Relu));
+        }
+        return l.dispatch(kernel, &tensors, params, grid);
+    };
+    let codes = Codes::whole(argmax, l);
+    let [planes, weight, bias, y] = tensors;
+    let tensors = [planes, weight, bias, y, &codes.tensor];
+    l.dispatch(tiling.pooled.clone(), &tensors, params, grid)?;
+    codes.pack_until(c.n, l)
+}
+
+/// The gradient of the weight, in `splits` partial sums.
+pub fn backward_weight(
+    kernel: Kernel,
+    g: &Geometry,
+    io: &Io,
+    splits: usize,
+    grid: [usize; 3],
+    l: &mut Lowering,
+) -> Result<()> {
+    let dw = io.wanted(1);
+    let partials = partials(splits, dw, l);
+    let params = WeightParams {
+        n: g.n as u32,
         c: g.c as u32,
         h: g.h as u32,
         w: g.w as u32,
         k: g.k as u32,
         ph: g.ph as u32,
         pw: g.pw as u32,
-        reserved: 0,
+        splits: splits as u32,
     };
-    let grid = tiling.grid(g, g.k, g.n);
-    if g.epilogue != Epilogue::ReluMaxPool2 {
-        let relu = u32::from(g.epilogue == Epilogue::Relu);
-        return l.dispatch(
-            tiling.plain.clone().with("RELU", relu),
-            &[x, w, b, y],
-            params,
-            grid,
-        );
-    }
-    let codes = Codes::whole(io.y(1), l);
-    let tensors = [x, w, b, y, &codes.tensor];
-    l.dispatch(tiling.pool.clone(), &tensors, params, grid)?;
-    codes.pack_until(g.n, l)
-}
-
-fn backward_input(tiling: &Tiling, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let dx = io.wanted(0);
-    let turned = l.workspace("turned weight", Spec::f32([g.c, g.k, 3, 3]));
-    let turn = TurnParams {
-        k: g.k as u32,
-        c: g.c as u32,
-        reserved: [0; 2],
-    };
-    let grid = grid_1d(turned.numel(), 64);
-    l.dispatch(
-        kernel!("conv2d/turn_weight"),
-        &[io.x(1), &turned],
-        turn,
-        grid,
-    )?;
-
-    let chunks = equal_chunks(g.n, g.k * g.h * g.w * 4, l.workspace_cap());
-    let gradient = l.workspace(
-        "gradient before the epilogue",
-        Spec::f32([chunks[0].len(), g.k, g.h, g.w]),
-    );
-    for chunk in chunks {
-        let (first, n) = (chunk.start as u32, chunk.len());
-        let through = GradientParams {
-            first,
-            n: n as u32,
-            c: g.k as u32,
-            h: g.h as u32,
-            w: g.w as u32,
-            ph: g.ph as u32,
-            pw: g.pw as u32,
-            reserved: 0,
-        };
-        l.dispatch(
-            kernel!("conv2d/through_epilogue", "epilogue").with("EPILOGUE", g.epilogue as u32),
-            &[io.dy(), g.mask(io), &gradient],
-            through,
-            grid_1d(n * g.k * g.h * g.w, 64),
-        )?;
-        // The roles of channels and filters are exchanged. There is no bias; w stands in for the binding.
-        let params = Params {
-            first,
-            c: g.k as u32,
-            h: g.h as u32,
-            w: g.w as u32,
-            k: g.c as u32,
-            ph: g.h as u32,
-            pw: g.w as u32,
-            reserved: 0,
-        };
-        l.dispatch(
-            tiling.plain.clone().with("BIAS", 0u32),
-            &[&gradient, &turned, io.x(1), dx],
-            params,
-            tiling.grid(g, g.c, n),
-        )?;
-    }
-    Ok(())
+    let kernel = kernel.with("EPILOGUE", g.epilogue as u32);
+    let tensors = [io.dy(), g.mask(io), io.x(0), &partials];
+    l.dispatch(kernel, &tensors, params, grid.map(|v| v as u32))?;
+    sum(splits, &partials, dw, l)
 }

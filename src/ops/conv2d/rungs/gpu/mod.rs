@@ -1,8 +1,9 @@
-//! Rungs for GPUs, in the order to read them.
+//! Rungs for GPUs, in the order to read them; then what some of them share.
 
 pub mod naive;
-
-pub mod direct;
+pub mod registers;
+pub mod workgroup;
 
 pub mod bias;
-pub mod weight_gradient;
+
+mod direct;

@@ -2,26 +2,16 @@
 
 use super::RANGE;
 use crate::error::Result;
+use crate::ops::Lowering;
 use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::chunks;
 use crate::ops::conv2d::correlation::Correlation;
-use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::products::windows::{PanelFactor, PanelTarget, Panels, WINDOW, multiply_panels};
-use crate::ops::{Io, Lowering};
 use crate::tensor::Spec;
 
-/// y (and argmax) from x, w, b.
-pub fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    Correlation::forward(g, io).run(g.n, l)
-}
-
-/// dx from w and dy, read through the epilogue.
-pub fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    Correlation::backward_input(g, io).run(g.n, l)
-}
-
 impl Correlation<'_> {
-    fn run(&self, n: usize, l: &mut Lowering) -> Result<()> {
+    pub fn by_columns(&self, l: &mut Lowering) -> Result<()> {
+        let n = self.n;
         let taps = self.taps[0] * self.taps[1];
         let quads = self.source.channels.div_ceil(4);
         // Channel quads that are packed and multiplied at a time, in equal ranges.
@@ -36,7 +26,7 @@ impl Correlation<'_> {
         let [height, width] = self.positions;
         let pool = self.epilogue.rows();
         // Samples after which the codes of argmax fill whole words: then any chunk of samples can pack its own.
-        let words = self.samples_per_word(n);
+        let words = self.samples_per_word();
         let group = if words == 1 { n } else { words };
         let cap = l.workspace_cap() as usize;
         let all = chunks(n, height, pool, group, |samples, rows| {

@@ -8,6 +8,7 @@ mod correlate;
 mod pack;
 mod weight_gradient;
 
+use crate::ops::conv2d::correlation::{Correlation, Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::products::windows::{LANES, WINDOW, windows};
 use crate::ops::{Capabilities, Rung, Window};
@@ -19,12 +20,13 @@ const RANGE: usize = 256;
 /// The longest row of which two, as pooling takes them, fit the panels of a product whatever the contraction.
 const LONGEST_ROW: usize = WINDOW / 4;
 
-/// Forward.
-pub const FORWARD: Rung<Geometry> =
-    Rung::cpu_driver("im2col_windows", supports, correlate::forward);
-/// The gradient of x.
-pub const BACKWARD_INPUT: Rung<Geometry> =
-    Rung::cpu_driver("im2col_windows", supports, correlate::backward_input);
+/// Forward, and the gradient of x.
+pub const CORRELATION: Directions = directions!(
+    "im2col_windows",
+    cpu_driver,
+    supports,
+    Correlation::by_columns
+);
 /// The gradient of w.
 pub const BACKWARD_WEIGHT: Rung<Geometry> =
     Rung::cpu_driver("im2col_windows", supports, weight_gradient::backward_weight);

@@ -11,8 +11,9 @@ use crate::kernel;
 use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
+use crate::ops::conv2d::correlation::{Correlation, Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, grid_1d};
+use crate::ops::{Capabilities, Kernel, Lowering, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -23,10 +24,8 @@ const BLOCK: usize = 16;
 /// Strip positions of a workgroup: four groups of eight pixels, in two rows.
 const POSITIONS: usize = 32;
 
-/// Forward.
-pub const FORWARD: Rung<Geometry> = Rung::cpu_driver("subgroup", supports, forward);
-/// The gradient of x.
-pub const BACKWARD_INPUT: Rung<Geometry> = Rung::cpu_driver("subgroup", supports, backward_input);
+/// Forward, and the gradient of x.
+pub const CORRELATION: Directions = directions!("subgroup", cpu_driver, supports, correlate);
 
 /// Whether the kernels can run a problem here: the width of CPU drivers' vectors is built into them.
 pub fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
@@ -40,21 +39,9 @@ pub fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     }
 }
 
-/// What is convolved: x in forward, the gradient of the convolution's output in backward.
-struct Image<'a> {
-    /// x or dy, and what it is read through.
-    tensors: [&'a Tensor; 2],
-    epilogue: Epilogue,
-    /// Channels, and rows and columns of the tensor.
-    c: usize,
-    size: [usize; 2],
-    /// Pairs of output rows that are computed: an odd last row only where it is written, not under pooling.
-    pairs: usize,
-}
-
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct PackQuads {
+struct PackPlanes {
     first: u32,
     n: u32,
     c: u32,
@@ -69,7 +56,7 @@ struct PackQuads {
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct PackFilters {
+struct PackWeight {
     k: u32,
     c: u32,
     quads: u32,
@@ -93,121 +80,85 @@ struct Params {
     reserved: u32,
 }
 
-fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let image = Image {
-        tensors: [io.x(0), io.x(0)],
-        epilogue: Epilogue::None,
-        c: g.c,
-        size: [g.h, g.w],
-        pairs: match g.epilogue {
-            Epilogue::ReluMaxPool2 => g.ph,
-            _ => g.h.div_ceil(2),
-        },
-    };
-    let packed_w = pack_filters(g.k, g.c, io.x(1), false, l)?;
-    if g.epilogue != Epilogue::ReluMaxPool2 {
+fn correlate(c: &Correlation, l: &mut Lowering) -> Result<()> {
+    let packed_w = pack_weight(c, l)?;
+    let Some(argmax) = c.argmax else {
         let kernel = kernel!(
             "conv2d/subgroup/forward",
             "subgroup_params",
             "subgroup_plain"
-        )
-        .with("RELU", u32::from(g.epilogue == Epilogue::Relu));
-        return convolve(g, &image, &packed_w, g.k, &kernel, &[io.x(2), io.y(0)], l);
-    }
-    let codes = Codes::whole(io.y(1), l);
+        );
+        let kernel = match c.bias {
+            Some(_) => kernel.with("RELU", u32::from(c.epilogue == Epilogue::Relu)),
+            None => kernel.with("BIAS", 0u32),
+        };
+        return multiply(c, &packed_w, &kernel, None, l);
+    };
+    let codes = Codes::whole(argmax, l);
     let kernel = kernel!(
         "conv2d/subgroup/forward",
         "subgroup_params",
         "subgroup_pooled"
     );
-    convolve(
-        g,
-        &image,
-        &packed_w,
-        g.k,
-        &kernel,
-        &[io.x(2), io.y(0), &codes.tensor],
-        l,
-    )?;
-    codes.pack_until(g.n, l)
+    multiply(c, &packed_w, &kernel, Some(&codes.tensor), l)?;
+    codes.pack_until(c.n, l)
 }
 
-fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let dx = io.wanted(0);
-    let image = Image {
-        tensors: [io.dy(), g.mask(io)],
-        epilogue: g.epilogue,
-        c: g.k,
-        size: [g.ph, g.pw],
-        pairs: g.h.div_ceil(2),
-    };
-    let packed_w = pack_filters(g.c, g.k, io.x(1), true, l)?;
-    // There is no bias; w stands in for the binding.
-    let kernel = kernel!(
-        "conv2d/subgroup/forward",
-        "subgroup_params",
-        "subgroup_plain"
-    )
-    .with("BIAS", 0u32);
-    convolve(g, &image, &packed_w, g.c, &kernel, &[io.x(1), dx], l)
-}
-
-/// `w` (or, turned, the weight of the gradient of x) for `k` filters over `c` channels.
-fn pack_filters(k: usize, c: usize, w: &Tensor, turned: bool, l: &mut Lowering) -> Result<Tensor> {
-    let quads = c.div_ceil(4);
-    let count = k.next_multiple_of(BLOCK) * quads * 9;
+fn pack_weight(c: &Correlation, l: &mut Lowering) -> Result<Tensor> {
+    let quads = c.source.channels.div_ceil(4);
+    let count = c.channels.next_multiple_of(BLOCK) * quads * 9;
     let packed = l.workspace("packed weight", Spec::f32([count, 4]));
     let kernel = kernel!("conv2d/subgroup/pack_weight")
         .with("BLOCK", BLOCK as u32)
-        .with("TURNED", u32::from(turned));
-    let params = PackFilters {
-        k: k as u32,
-        c: c as u32,
+        .with("TURNED", u32::from(c.turned));
+    let params = PackWeight {
+        k: c.channels as u32,
+        c: c.source.channels as u32,
         quads: quads as u32,
         count: count as u32,
     };
-    l.dispatch(kernel, &[w, &packed], params, grid_1d(count, 64))?;
+    l.dispatch(kernel, &[c.weight, &packed], params, grid_1d(count, 64))?;
     Ok(packed)
 }
 
-/// Convolve `image` with `k` filters: for each chunk, pack it and run `kernel` with the bindings x, w and `rest`.
-fn convolve(
-    g: &Geometry,
-    image: &Image,
+/// For each chunk of samples: pack its planes, and run `kernel` on them.
+fn multiply(
+    c: &Correlation,
     packed_w: &Tensor,
-    k: usize,
     kernel: &Kernel,
-    rest: &[&Tensor],
+    codes: Option<&Tensor>,
     l: &mut Lowering,
 ) -> Result<()> {
-    let quads = image.c.div_ceil(4);
-    let rows = g.h.next_multiple_of(2) + 2;
-    let pitch = (g.w + 1).next_multiple_of(2);
+    let (source, [h, w]) = (&c.source, c.extent);
+    let quads = source.channels.div_ceil(4);
+    let rows = h.next_multiple_of(2) + 2;
+    let pitch = (w + 1).next_multiple_of(2);
     let sample = rows * pitch;
-    let chunks = equal_chunks(g.n, quads * sample * 16, l.workspace_cap());
+    // Pairs of output rows: an odd last row only where it is written, not under pooling.
+    let pairs = c.positions[0].div_ceil(2);
+    let chunks = equal_chunks(c.n, quads * sample * 16, l.workspace_cap());
     let packed = l.workspace(
-        "packed image",
+        "packed planes",
         Spec::f32([quads, chunks[0].len() * sample, 4]),
     );
     for chunk in chunks {
         let (first, n) = (chunk.start as u32, chunk.len());
-        let pack = PackQuads {
+        let pack = PackPlanes {
             first,
             n: n as u32,
-            c: image.c as u32,
-            h: g.h as u32,
-            w: g.w as u32,
-            ph: image.size[0] as u32,
-            pw: image.size[1] as u32,
+            c: source.channels as u32,
+            h: h as u32,
+            w: w as u32,
+            ph: source.ph as u32,
+            pw: source.pw as u32,
             rows: rows as u32,
             pitch: pitch as u32,
             reserved: [0; 3],
         };
-        let [dy, mask] = image.tensors;
         l.dispatch(
             kernel!("conv2d/subgroup/pack_planes", "epilogue")
-                .with("EPILOGUE", image.epilogue as u32),
-            &[dy, mask, &packed],
+                .with("EPILOGUE", source.epilogue as u32),
+            &[source.planes, source.mask, &packed],
             pack,
             [(n * sample).div_ceil(64) as u32, quads as u32, 1],
         )?;
@@ -215,27 +166,21 @@ fn convolve(
             first,
             n: n as u32,
             quads: quads as u32,
-            k: k as u32,
-            h: g.h as u32,
-            w: g.w as u32,
-            ph: g.ph as u32,
-            pw: g.pw as u32,
-            pairs: image.pairs as u32,
+            k: c.channels as u32,
+            h: h as u32,
+            w: w as u32,
+            ph: c.y.dims()[2] as u32,
+            pw: c.y.dims()[3] as u32,
+            pairs: pairs as u32,
             rows: rows as u32,
             pitch: pitch as u32,
             reserved: 0,
         };
-        let tensors: Vec<&Tensor> = [&packed, packed_w]
-            .into_iter()
-            .chain(rest.iter().copied())
-            .collect();
-        let tiles = (n * image.pairs * pitch).div_ceil(POSITIONS);
-        l.dispatch(
-            kernel.clone(),
-            &tensors,
-            params,
-            [tiles as u32, k.div_ceil(BLOCK) as u32, 1],
-        )?;
+        let mut tensors = vec![&packed, packed_w, c.bias.unwrap_or(c.weight), c.y];
+        tensors.extend(codes);
+        let tiles = (n * pairs * pitch).div_ceil(POSITIONS);
+        let grid = [tiles, c.channels.div_ceil(BLOCK), 1].map(|v| v as u32);
+        l.dispatch(kernel.clone(), &tensors, params, grid)?;
     }
     Ok(())
 }

@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::whole_groups;
 use crate::ops::conv2d::correlation::Correlation;
-use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::rungs::cpu_driver::padded;
 use crate::ops::products::texels::{BLOCK, TexelFactor, TexelTarget, multiply_texels};
 use crate::ops::products::windows::{LANES, WINDOW, window};
@@ -44,21 +43,17 @@ struct OutputParams {
 }
 
 /// The outputs of a correlation of 3x3 windows.
-pub fn correlate(
-    variant: &'static Variant,
-    g: &Geometry,
-    c: &Correlation,
-    l: &mut Lowering,
-) -> Result<()> {
-    let tiles = Tiles::new(variant, g);
+pub fn correlate(variant: &'static Variant, c: &Correlation, l: &mut Lowering) -> Result<()> {
+    let (n, extent) = (c.n, c.extent);
+    let tiles = Tiles::new(variant, extent);
     let padded = tiles.padded();
     let (positions, shown) = (variant.positions, variant.shown);
     let (c4, k4) = (c.source.channels.div_ceil(4), c.channels.div_ceil(4));
-    let group = c.samples_per_word(g.n);
+    let group = c.samples_per_word();
     let sample = padded.texels(c.source.channels);
     let cap = l.workspace_cap().min(padded::CACHE as u64);
-    let chunk = whole_groups(g.n, group, sample * Texels::BYTES as usize, cap);
-    let codes = Codes::in_pieces(c.argmax, g.n, chunk, l);
+    let chunk = whole_groups(n, group, sample * Texels::BYTES as usize, cap);
+    let codes = Codes::in_pieces(c.argmax, n, chunk, l);
     // Tiles and products go through in blocks, from one kernel to the next while they are in the cache.
     let most = (WINDOW / shown).min((chunk * tiles.all).next_multiple_of(BLOCK));
     let block = CACHE / (positions * 16 * c4.max(k4)) / BLOCK * BLOCK;
@@ -68,10 +63,10 @@ pub fn correlate(
     let u = TexelFactor::new(0, c.channels, c4);
     let v = TexelFactor::new(u.end(positions), block, c4);
     transform_weight(variant, c, &u, l)?;
-    for first in (0..g.n).step_by(chunk) {
-        let samples = chunk.min(g.n - first);
+    for first in (0..n).step_by(chunk) {
+        let samples = chunk.min(n - first);
         for s in 0..samples {
-            padded::pack(&c.source, [g.oh, g.ow], &padded, first + s, s * sample, l)?;
+            padded::pack(&c.source, extent, &padded, first + s, s * sample, l)?;
         }
         let all = samples * tiles.all;
         for start in (0..all).step_by(block) {
@@ -90,8 +85,8 @@ pub fn correlate(
             };
             multiply_texels(&u, &v, &place, l)?;
             let params = OutputParams {
-                oh: g.oh as u32,
-                ow: g.ow as u32,
+                oh: extent[0] as u32,
+                ow: extent[1] as u32,
                 ph: c.y.dims()[2] as u32,
                 pw: c.y.dims()[3] as u32,
                 tiles_x: tiles.x as u32,

@@ -12,7 +12,7 @@ mod weight_gradient;
 use super::padded::Padded;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::conv2d::correlation::Correlation;
+use crate::ops::conv2d::correlation::{Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::products::texels::{self, BLOCK, TexelFactor};
 use crate::ops::products::windows::LANES;
@@ -133,30 +133,24 @@ pub fn pays(g: &Geometry) -> bool {
 
 /// The rungs of one size of tiles.
 pub struct Rungs {
-    pub forward: Rung<Geometry>,
-    pub backward_input: Rung<Geometry>,
+    pub correlation: Directions,
     pub backward_weight: Rung<Geometry>,
 }
 
 /// `rungs!(name, variant, rounding)`.
 macro_rules! rungs {
     ($name:literal, $variant:ident, $rounding:literal) => {{
-        const RUNG: Rung<Geometry> = Rung::cpu_driver(
-            $name,
-            |g, c| supports(&$variant, g, c),
-            |g, io, l| correlate(&$variant, g, &Correlation::forward(g, io), l),
-        )
-        .rounding($rounding);
+        const SUPPORTS: fn(&Geometry, &Capabilities) -> Result<(), String> =
+            |g, c| supports(&$variant, g, c);
         Rungs {
-            forward: RUNG,
-            backward_input: Rung {
-                run: |g, io, l| correlate(&$variant, g, &Correlation::backward_input(g, io), l),
-                ..RUNG
-            },
-            backward_weight: Rung {
-                run: |g, io, l| weight_gradient::backward_weight(&$variant, g, io, l),
-                ..RUNG
-            },
+            correlation: directions!($name, cpu_driver, SUPPORTS, |c, l| correlate(
+                &$variant, c, l
+            ))
+            .rounding($rounding),
+            backward_weight: Rung::cpu_driver($name, SUPPORTS, |g, io, l| {
+                weight_gradient::backward_weight(&$variant, g, io, l)
+            })
+            .rounding($rounding),
         }
     }};
 }
@@ -177,7 +171,7 @@ fn supports(v: &'static Variant, g: &Geometry, device: &Capabilities) -> Result<
     if g.w > Window::ELEMENTS {
         return Err("rows are too long for a uniform window".into());
     }
-    let tiles = Tiles::new(v, g);
+    let tiles = Tiles::new(v, [g.oh, g.ow]);
     let (c, k) = (g.c, g.k);
     // Samples whose codes fill whole words, or planes of both channels; the weight, and a block of tiles.
     let planes = tiles.padded().texels(c.max(k)) * 4;
@@ -201,12 +195,12 @@ struct Tiles {
 }
 
 impl Tiles {
-    fn new(variant: &'static Variant, g: &Geometry) -> Self {
-        let x = g.ow.div_ceil(variant.tile);
+    fn new(variant: &'static Variant, [h, w]: [usize; 2]) -> Self {
+        let x = w.div_ceil(variant.tile);
         Self {
             variant,
             x,
-            all: x * g.oh.div_ceil(variant.tile),
+            all: x * h.div_ceil(variant.tile),
         }
     }
 

@@ -24,7 +24,8 @@ pub fn backward_weight(
     l: &mut Lowering,
 ) -> Result<()> {
     let dw = io.wanted(1);
-    let tiles = Tiles::new(variant, g);
+    let extent = [g.oh, g.ow];
+    let tiles = Tiles::new(variant, extent);
     let padded = tiles.padded();
     let (x, dy) = (Image::x(g, io), Image::dy(g, io));
     let positions = variant.positions;
@@ -45,7 +46,6 @@ pub fn backward_weight(
         let samples = chunk.min(g.n - first);
         let dy_first = samples * x_texels;
         for s in 0..samples {
-            let extent = [g.oh, g.ow];
             padded::pack(&x, extent, &padded, first + s, s * x_texels, l)?;
             let at = dy_first + s * dy_texels;
             padded::pack(&dy, extent, &padded, first + s, at, l)?;

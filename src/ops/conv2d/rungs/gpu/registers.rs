@@ -1,0 +1,39 @@
+//! Tiles of outputs in registers.
+
+use super::direct::{self, Tiling, correlate};
+use crate::kernel;
+use crate::ops::Rung;
+use crate::ops::conv2d::correlation::{Directions, directions};
+use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::conv2d::weight_gradient::splits;
+
+/// Forward, and the gradient of x.
+pub const CORRELATION: Directions =
+    directions!("registers", gpu, Geometry::same_3x3, |c, l| correlate(
+        &tiling(),
+        c,
+        l
+    ));
+
+/// 64 tiles of 2x4 outputs, 4 filters each.
+fn tiling() -> Tiling {
+    Tiling {
+        plain: kernel!("conv2d/registers/forward", "tile_params", "store_plain"),
+        pooled: kernel!("conv2d/registers/forward", "tile_params", "store_pooled"),
+        tiles: |h, w| (h.div_ceil(2) * w.div_ceil(4)).div_ceil(64),
+        filters: 4,
+    }
+}
+
+/// The gradient of w: invocations of 4 filters and one channel.
+pub const BACKWARD_WEIGHT: Rung<Geometry> =
+    Rung::gpu("registers", Geometry::same_3x3, |g, io, l| {
+        let groups = (g.k.div_ceil(4) * g.c).div_ceil(64);
+        let splits = splits(g.n * g.h, groups, l);
+        let kernel = kernel!(
+            "conv2d/registers/backward_weight",
+            "epilogue",
+            "weight_tiles"
+        );
+        direct::backward_weight(kernel, g, io, splits, [groups, splits, 1], l)
+    });

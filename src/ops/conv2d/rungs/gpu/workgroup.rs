@@ -1,0 +1,39 @@
+//! Tiles of x and w in workgroup memory.
+
+use super::direct::{self, Tiling, correlate};
+use crate::kernel;
+use crate::ops::Rung;
+use crate::ops::conv2d::correlation::{Directions, directions};
+use crate::ops::conv2d::geometry::Geometry;
+use crate::ops::conv2d::weight_gradient::splits;
+
+/// Forward, and the gradient of x.
+pub const CORRELATION: Directions =
+    directions!("workgroup", gpu, Geometry::same_3x3, |c, l| correlate(
+        &tiling(),
+        c,
+        l
+    ));
+
+/// One tile of 8x16 outputs of 64 filters.
+fn tiling() -> Tiling {
+    Tiling {
+        plain: kernel!("conv2d/workgroup/forward", "tile_params", "store_plain"),
+        pooled: kernel!("conv2d/workgroup/forward", "tile_params", "store_pooled"),
+        tiles: |h, w| h.div_ceil(8) * w.div_ceil(16),
+        filters: 64,
+    }
+}
+
+/// The gradient of w: workgroups of 32 filters and 16 channels.
+pub const BACKWARD_WEIGHT: Rung<Geometry> =
+    Rung::gpu("workgroup", Geometry::same_3x3, |g, io, l| {
+        let [across, down] = [g.c.div_ceil(16), g.k.div_ceil(32)];
+        let splits = splits(g.n * g.h, across * down, l);
+        let kernel = kernel!(
+            "conv2d/workgroup/backward_weight",
+            "epilogue",
+            "weight_tiles"
+        );
+        direct::backward_weight(kernel, g, io, splits, [across, down, splits], l)
+    });
