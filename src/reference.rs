@@ -1,7 +1,7 @@
 //! The CPU executor: runs a whole tape with the ops' references, in f32 or f64. Slow and obvious, it is what the GPU is
 //! checked against.
 
-use crate::ops::{Array, Pass, Real, Step};
+use crate::ops::{Array, Pass, Reference, Step};
 use crate::tape::{ALIGNMENT, Flat, Node, Phase, Role, Tape};
 use crate::tensor::{Tensor, TensorId};
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ pub struct Executor<'t, T> {
     moments: HashMap<Flat, Array<T>>,
 }
 
-impl<'t, T: Real> Executor<'t, T> {
+impl<'t, T: Reference> Executor<'t, T> {
     /// An executor with zeros everywhere.
     pub fn new(tape: &'t Tape) -> Self {
         let values = tape

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::{Session, StepInputs, Written};
 use crate::ops::Step;
-use crate::plan::{Category, MemoryPlan, Placement, Schedule};
+use crate::plan::{BufferPlan, Category, MemoryPlan, Placement, Purpose, Schedule};
 use crate::train::Engine;
 use serde::Serialize;
 
@@ -83,8 +83,8 @@ fn check(
     schedule: &Schedule,
     inputs: &[StepInputs],
 ) -> Result<Report> {
-    let lasting = |b: &&crate::plan::BufferPlan| {
-        !matches!(b.category, Category::Arenas | Category::Staging) && !b.name.ends_with(" params")
+    let lasting = |b: &&BufferPlan| {
+        matches!(b.purpose, Purpose::Lasting | Purpose::Scratch) && b.category != Category::Arenas
     };
     let names: Vec<String> = (apart.plan().buffers.iter())
         .filter(lasting)

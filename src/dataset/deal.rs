@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::split::{Split, finish};
+use super::sides::{Split, finish};
 use super::{Dataset, Groups};
 use crate::error::{Error, Result};
 

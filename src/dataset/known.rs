@@ -5,27 +5,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentId, Dataset, Split};
+use super::sides::{Side, Split};
+use super::{ContentId, Dataset};
 use crate::error::{Error, Result};
-
-/// A side of a split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Side {
-    Train,
-    Validation,
-    Test,
-}
-
-impl Side {
-    /// As [`Split::to_text`] writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}
 
 /// Which side each track was on, by its content.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

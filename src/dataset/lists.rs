@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::split::Split;
-use super::{ContentId, Dataset, Side};
+use super::sides::{Side, Split};
+use super::{ContentId, Dataset};
 use crate::error::{Error, Result};
 
 /// One track of a list, and where it stands.

@@ -26,6 +26,7 @@ mod known;
 mod lists;
 mod normalise;
 mod scan;
+mod sides;
 mod split;
 
 use std::fmt;
@@ -37,16 +38,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::features::{Definition, FRAMES, ROWS};
 
+pub use crate::synth::Progress;
 pub use batches::{class_weights_balanced, epoch_order};
 pub use content::ContentId;
 pub use files::segments_of;
 pub use groups::{GroupBy, Groups};
-pub use known::{KnownSplit, Side};
+pub use known::KnownSplit;
 pub use normalise::Normaliser;
-pub use split::{Split, SplitRule, split, split_grouped};
-
-/// Called after each file with (files done, files in all); may be called from several threads.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+pub use sides::{Side, Split};
+pub use split::{SplitRule, split, split_grouped};
 
 /// Which parts of a track become samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

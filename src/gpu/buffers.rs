@@ -3,7 +3,7 @@
 use super::Gpu;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Texels;
-use crate::plan::{Category, MemoryPlan};
+use crate::plan::{MemoryPlan, Purpose};
 
 /// The buffers of a plan, created once.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Buffers {
         };
         let cap = plan.total_bytes();
         for b in &plan.buffers {
-            let usage = usage(&b.name, b.category);
+            let usage = usage(b.purpose);
             buffers.allocate(gpu, &b.name, b.bytes, usage, cap)?;
         }
         for texels in Texels::ALL {
@@ -135,14 +135,14 @@ impl Buffers {
     }
 }
 
-fn usage(name: &str, category: Category) -> wgpu::BufferUsages {
+fn usage(purpose: Purpose) -> wgpu::BufferUsages {
     use wgpu::BufferUsages as U;
-    match category {
-        Category::Staging if name == "readback" => U::MAP_READ | U::COPY_DST,
-        Category::Staging => U::MAP_WRITE | U::COPY_SRC,
-        Category::Control if name.ends_with(" params") => U::UNIFORM | U::COPY_DST,
+    match purpose {
+        Purpose::Readback => U::MAP_READ | U::COPY_DST,
+        Purpose::Upload => U::MAP_WRITE | U::COPY_SRC,
+        Purpose::Params => U::UNIFORM | U::COPY_DST,
         // Uniform too: kernels may read windows of any tensor.
-        _ => U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC,
+        Purpose::Lasting | Purpose::Scratch => U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC,
     }
 }
 
@@ -150,7 +150,7 @@ fn usage(name: &str, category: Category) -> wgpu::BufferUsages {
 mod tests {
     use super::*;
     use crate::gpu::AdapterChoice;
-    use crate::plan::BufferPlan;
+    use crate::plan::{BufferPlan, Category};
 
     /// One byte beyond the plan is refused before the driver hears of it.
     #[test]
@@ -160,6 +160,7 @@ mod tests {
             name: name.to_owned(),
             bytes,
             category: Category::Arenas,
+            purpose: Purpose::Scratch,
         };
         let plan = MemoryPlan {
             buffers: vec![planned("arena 0", 4096), planned("arena 1", 256)],
@@ -169,7 +170,7 @@ mod tests {
         };
         let mut buffers = Buffers::create(&gpu, &plan).expect("creates");
         assert_eq!(buffers.bytes(), plan.total_bytes());
-        let more = buffers.allocate(&gpu, "one more", 16, usage("", Category::Arenas), 4352);
+        let more = buffers.allocate(&gpu, "one more", 16, usage(Purpose::Scratch), 4352);
         assert_eq!(more.expect_err("over the cap").kind(), ErrorKind::Budget);
         assert_eq!(buffers.count(), 2);
     }

@@ -52,6 +52,17 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// Whether it is the ReLU that convolutions and dense layers do themselves. Every activation has its line here, so that a new one
+    /// can't be recorded as none.
+    pub fn relu(self) -> bool {
+        match self {
+            Self::Linear => false,
+            Self::Relu => true,
+        }
+    }
+}
+
 /// How a convolution treats borders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,8 +5,8 @@ mod record;
 mod summary;
 
 pub use layer::{Activation, Border, Classes, Layer, Pair, Units};
-pub use record::{Mode, Recorded};
-pub use summary::{Summary, SummaryRow};
+pub use record::{Mode, Recorded, SummaryRow};
+pub use summary::Summary;
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -2,14 +2,13 @@
 
 use super::Model;
 use super::layer::{Activation, Border, Layer, Pair, Units};
-use super::summary::SummaryRow;
 use crate::error::{Error, Result};
 use crate::ops::{
     AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Epilogue, GlobalAvgPool, L2Penalty, MaxPool2d,
     Padding, Relu, UpdateRunning,
 };
 use crate::tape::{Init, Tape};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
 
 /// What the recording is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +54,21 @@ impl Model {
         }
         Ok(Recorded { logits, penalties })
     }
+}
+
+/// What is said of one layer in a summary of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SummaryRow {
+    /// Name, e.g. `conv1`.
+    pub name: String,
+    /// Kind, e.g. `conv2d`.
+    pub kind: String,
+    /// Output shape for a batch of 1.
+    pub output: Shape,
+    /// Trained numbers.
+    pub trainable: usize,
+    /// Numbers kept but not trained: running statistics.
+    pub fixed: usize,
 }
 
 /// Walks the layers; counts names and dropout streams.
@@ -246,7 +260,7 @@ impl<'t> Recorder<'t> {
         let b = self
             .tape
             .parameter(&format!("{name}.bias"), [*filters], Init::Constant(0.0));
-        let relu = *activation == Activation::Relu;
+        let relu = activation.relu();
         let pools_by_two = matches!(next, Some(Layer::MaxPool2d { window, stride })
             if window.get() == [2, 2] && stride.unwrap_or(Pair::Both(2)).get() == [2, 2]);
         let fused = relu && pools_by_two;
@@ -354,7 +368,7 @@ impl<'t> Recorder<'t> {
             .tape
             .parameter(&format!("{name}.bias"), [outputs], Init::Constant(0.0));
         let op = Dense {
-            relu: activation == Activation::Relu,
+            relu: activation.relu(),
         };
         let y = self
             .tape

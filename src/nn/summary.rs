@@ -1,26 +1,11 @@
 //! The table that Keras prints: layer, output shape, parameters.
 
 use super::Model;
-use super::record::{Mode, Recorder};
+use super::record::{Mode, Recorder, SummaryRow};
 use crate::error::Result;
 use crate::tape::Tape;
-use crate::tensor::{Shape, Spec};
+use crate::tensor::Spec;
 use std::fmt;
-
-/// One layer of a summary.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SummaryRow {
-    /// Name, e.g. `conv1`.
-    pub name: String,
-    /// Kind, e.g. `conv2d`.
-    pub kind: String,
-    /// Output shape for a batch of 1.
-    pub output: Shape,
-    /// Trained numbers.
-    pub trainable: usize,
-    /// Numbers kept but not trained: running statistics.
-    pub fixed: usize,
-}
 
 /// Layers with shapes and parameters; displays as a table.
 #[derive(Debug, Clone, PartialEq)]

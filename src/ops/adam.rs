@@ -39,10 +39,21 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// `1 - beta`, exact for the decimal that was meant: `1 - 0.999_f32` is 1.0000467e-3.
+    /// The decimal that was meant: `1 - 0.999_f32` is 1.0000467e-3.
+    fn decimal(beta: f32) -> f64 {
+        beta.to_string().parse().unwrap_or(f64::from(beta))
+    }
+
+    /// `1 - beta`.
     fn rate(beta: f32) -> f32 {
-        let decimal: f64 = beta.to_string().parse().unwrap_or(f64::from(beta));
-        (1.0 - decimal) as f32
+        (1.0 - Self::decimal(beta)) as f32
+    }
+
+    /// The learning rate of step `t`, counted from 1, with the bias correction of both moments; Keras computes it like this:
+    /// `alpha = lr * sqrt(1 - beta2^t) / (1 - beta1^t)`. It goes to the device as [`Step::alpha`].
+    pub fn alpha(&self, lr: f64, t: u64) -> f64 {
+        let power = |beta: f32| 1.0 - Self::decimal(beta).powf(t as f64);
+        lr * power(self.beta2).sqrt() / power(self.beta1)
     }
 }
 

@@ -50,7 +50,7 @@ pub use ladder::{Geometry, Ladder, Rung, anything};
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use moving_average::MovingAverage;
-pub use op::{AnyOp, Op, Pass, Saved};
+pub use op::{AnyOp, Op, Pass, Reference, Saved};
 pub use pooling::average::AvgPool2d;
 pub use pooling::global_average::GlobalAvgPool;
 pub use pooling::max::MaxPool2d;

@@ -71,6 +71,12 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// True when outputs depend on statistics of all samples of a micro-batch, so that another cut of the batch is another
+    /// computation, and a single sample may have none.
+    fn batch_statistics(&self) -> bool {
+        false
+    }
+
     /// True when computing the output again costs memory traffic but little arithmetic, so that a plan short of memory
     /// may drop it (batch norm, ReLU, dropout, pooling).
     fn cheap_to_recompute(&self) -> bool {
@@ -130,6 +136,50 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         Self: Sized,
     {
         Vec::new()
+    }
+}
+
+/// The float types whose reference runs through the trait object.
+pub trait Reference: Real {
+    /// [`Op::forward_reference`].
+    fn forward(op: &dyn AnyOp, x: &[&Array<Self>], step: &Step) -> Vec<Array<Self>>;
+    /// [`Op::backward_reference`].
+    fn backward(
+        op: &dyn AnyOp,
+        x: &[&Array<Self>],
+        y: &[&Array<Self>],
+        dy: &Array<Self>,
+        step: &Step,
+    ) -> Vec<Array<Self>>;
+}
+
+impl Reference for f32 {
+    fn forward(op: &dyn AnyOp, x: &[&Array<f32>], step: &Step) -> Vec<Array<f32>> {
+        op.forward_f32(x, step)
+    }
+    fn backward(
+        op: &dyn AnyOp,
+        x: &[&Array<f32>],
+        y: &[&Array<f32>],
+        dy: &Array<f32>,
+        step: &Step,
+    ) -> Vec<Array<f32>> {
+        op.backward_f32(x, y, dy, step)
+    }
+}
+
+impl Reference for f64 {
+    fn forward(op: &dyn AnyOp, x: &[&Array<f64>], step: &Step) -> Vec<Array<f64>> {
+        op.forward_f64(x, step)
+    }
+    fn backward(
+        op: &dyn AnyOp,
+        x: &[&Array<f64>],
+        y: &[&Array<f64>],
+        dy: &Array<f64>,
+        step: &Step,
+    ) -> Vec<Array<f64>> {
+        op.backward_f64(x, y, dy, step)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Arrays of the CPU reference: plain row-major vectors, generic over f32 and f64.
 
-use super::{AnyOp, Step};
 use crate::tensor::Shape;
 use num_traits::Float;
 use std::iter::Sum;
@@ -11,16 +10,6 @@ pub trait Real: Float + Sum + Send + Sync + std::fmt::Debug + 'static {
     fn lit(x: f64) -> Self;
     /// To f64, for comparisons.
     fn f64(self) -> f64;
-    /// [`super::Op::forward_reference`] through the trait object.
-    fn forward(op: &dyn AnyOp, x: &[&Array<Self>], step: &Step) -> Vec<Array<Self>>;
-    /// [`super::Op::backward_reference`] through the trait object.
-    fn backward(
-        op: &dyn AnyOp,
-        x: &[&Array<Self>],
-        y: &[&Array<Self>],
-        dy: &Array<Self>,
-        step: &Step,
-    ) -> Vec<Array<Self>>;
 }
 
 impl Real for f32 {
@@ -30,18 +19,6 @@ impl Real for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
-    fn forward(op: &dyn AnyOp, x: &[&Array<f32>], step: &Step) -> Vec<Array<f32>> {
-        op.forward_f32(x, step)
-    }
-    fn backward(
-        op: &dyn AnyOp,
-        x: &[&Array<f32>],
-        y: &[&Array<f32>],
-        dy: &Array<f32>,
-        step: &Step,
-    ) -> Vec<Array<f32>> {
-        op.backward_f32(x, y, dy, step)
-    }
 }
 
 impl Real for f64 {
@@ -50,18 +27,6 @@ impl Real for f64 {
     }
     fn f64(self) -> f64 {
         self
-    }
-    fn forward(op: &dyn AnyOp, x: &[&Array<f64>], step: &Step) -> Vec<Array<f64>> {
-        op.forward_f64(x, step)
-    }
-    fn backward(
-        op: &dyn AnyOp,
-        x: &[&Array<f64>],
-        y: &[&Array<f64>],
-        dy: &Array<f64>,
-        step: &Step,
-    ) -> Vec<Array<f64>> {
-        op.backward_f64(x, y, dy, step)
     }
 }
 

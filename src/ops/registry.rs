@@ -1,31 +1,28 @@
 //! Every op, above them all.
 
-use super::{
-    Entry, adam, add, augment, batch_norm, conv2d, dense, dropout, gather_batch, l2_penalty,
-    metrics, moving_average, pooling, relu, softmax_cross_entropy,
-};
+use super::{self as ops, Entry};
 
 /// Every op. Tests, gradient checks, benches and docs iterate this list.
 pub fn registry() -> Vec<Entry> {
     vec![
-        metrics::ACCUMULATE_ENTRY,
-        adam::ENTRY,
-        add::ENTRY,
-        augment::ENTRY,
-        pooling::average::ENTRY,
-        batch_norm::ENTRY,
-        conv2d::ENTRY,
-        dense::ENTRY,
-        dropout::ENTRY,
-        gather_batch::ENTRY,
-        adam::CLIP_ENTRY,
-        pooling::global_average::ENTRY,
-        l2_penalty::ENTRY,
-        moving_average::ENTRY,
-        pooling::max::ENTRY,
-        relu::ENTRY,
-        softmax_cross_entropy::ENTRY,
-        metrics::STORE_ENTRY,
-        batch_norm::UPDATE_RUNNING_ENTRY,
+        ops::metrics::ACCUMULATE_ENTRY,
+        ops::adam::ENTRY,
+        ops::add::ENTRY,
+        ops::augment::ENTRY,
+        ops::pooling::average::ENTRY,
+        ops::batch_norm::ENTRY,
+        ops::conv2d::ENTRY,
+        ops::dense::ENTRY,
+        ops::dropout::ENTRY,
+        ops::gather_batch::ENTRY,
+        ops::adam::CLIP_ENTRY,
+        ops::pooling::global_average::ENTRY,
+        ops::l2_penalty::ENTRY,
+        ops::moving_average::ENTRY,
+        ops::pooling::max::ENTRY,
+        ops::relu::ENTRY,
+        ops::softmax_cross_entropy::ENTRY,
+        ops::metrics::STORE_ENTRY,
+        ops::batch_norm::UPDATE_RUNNING_ENTRY,
     ]
 }

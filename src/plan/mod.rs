@@ -10,7 +10,7 @@ pub mod recompute;
 mod schedule;
 pub mod summary;
 
-pub use parts::{BufferPlan, Category, Place, Placement, ProgramPlan};
+pub use parts::{BufferPlan, Category, Place, Placement, ProgramPlan, Purpose};
 pub use schedule::{Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 
@@ -80,9 +80,19 @@ impl MemoryPlan {
         let streamed = plan.streamed_bytes(programs);
         plan.upload_bytes = (steps + streamed).max(STAGING_CHUNK).next_multiple_of(16);
         for i in 0..UPLOAD_RING {
-            plan.buffer(&format!("upload {i}"), plan.upload_bytes, Category::Staging)?;
+            plan.buffer(
+                &format!("upload {i}"),
+                plan.upload_bytes,
+                Category::Staging,
+                Purpose::Upload,
+            )?;
         }
-        plan.buffer("readback", STAGING_CHUNK, Category::Staging)?;
+        plan.buffer(
+            "readback",
+            STAGING_CHUNK,
+            Category::Staging,
+            Purpose::Readback,
+        )?;
         plan.texel_rows = Texels::ALL.map(|t| {
             let most = programs.iter().map(|(_, s)| s.texels[t as usize]).max();
             Texels::rows(most.unwrap_or(0))
@@ -105,7 +115,13 @@ impl MemoryPlan {
         programs.iter().map(|(_, s)| bytes(s)).max().unwrap_or(0)
     }
 
-    fn buffer(&mut self, name: &str, bytes: u64, category: Category) -> Result<usize> {
+    fn buffer(
+        &mut self,
+        name: &str,
+        bytes: u64,
+        category: Category,
+        purpose: Purpose,
+    ) -> Result<usize> {
         if let Some(i) = self.buffers.iter().position(|b| b.name == name) {
             if self.buffers[i].bytes != bytes {
                 return Err(Error::model(format!(
@@ -119,6 +135,7 @@ impl MemoryPlan {
             name: name.to_owned(),
             bytes,
             category,
+            purpose,
         });
         Ok(self.buffers.len() - 1)
     }
@@ -152,7 +169,12 @@ impl MemoryPlan {
             params.push(offset);
         }
         let size = end.max(UNIFORM_ALIGNMENT);
-        let uniforms = self.buffer(&format!("{name} params"), size, Category::Control)?;
+        let uniforms = self.buffer(
+            &format!("{name} params"),
+            size,
+            Category::Control,
+            Purpose::Params,
+        )?;
         let live_bytes = arena::live_bytes(&found.blocks);
         let peak = (0..live_bytes.len())
             .max_by_key(|&d| live_bytes[d])
@@ -184,7 +206,11 @@ impl MemoryPlan {
     ) -> Result<Option<Place>> {
         let flat = |plan: &mut Self, which: Flat| {
             let (name, category) = flat_buffer(which);
-            plan.buffer(name, s.flat_bytes.max(16), category)
+            let purpose = match which {
+                Flat::Gradients => Purpose::Scratch,
+                _ => Purpose::Lasting,
+            };
+            plan.buffer(name, s.flat_bytes.max(16), category, purpose)
         };
         let bytes = item.spec.bytes();
         let offset = s.offsets.get(&id).copied().unwrap_or(0);
@@ -193,13 +219,18 @@ impl MemoryPlan {
             Role::Parameter => flat(self, Flat::Parameters)?,
             Role::Gradient => flat(self, Flat::Gradients)?,
             Role::Flat(which) => flat(self, which)?,
-            Role::State => self.buffer("state", s.state_bytes.max(16), Category::Weights)?,
-            Role::Control => self.buffer("control", bytes, Category::Control)?,
+            Role::State => {
+                let bytes = s.state_bytes.max(16);
+                self.buffer("state", bytes, Category::Weights, Purpose::Lasting)?
+            }
+            Role::Control => self.buffer("control", bytes, Category::Control, Purpose::Lasting)?,
             Role::Input => {
-                self.buffer(&format!("input {}", item.name), bytes, Category::Dataset)?
+                let name = format!("input {}", item.name);
+                self.buffer(&name, bytes, Category::Dataset, Purpose::Lasting)?
             }
             Role::Output => {
-                self.buffer(&format!("output {}", item.name), bytes, Category::Control)?
+                let name = format!("output {}", item.name);
+                self.buffer(&name, bytes, Category::Control, Purpose::Scratch)?
             }
         };
         check_binding(item, bytes, capabilities)?;
@@ -220,7 +251,12 @@ impl MemoryPlan {
     ) -> Result<()> {
         let first = self.buffers.len();
         for (i, &bytes) in sizes.iter().enumerate() {
-            self.buffer(&format!("arena {i}"), bytes, Category::Arenas)?;
+            self.buffer(
+                &format!("arena {i}"),
+                bytes,
+                Category::Arenas,
+                Purpose::Scratch,
+            )?;
         }
         for (p, (ids, packing)) in packings.iter().enumerate() {
             for (id, spot) in ids.iter().zip(&packing.spots) {

@@ -19,6 +19,21 @@ pub enum Category {
     Dataset,
 }
 
+/// What is done with a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Tensors that last from step to step, or that the host writes.
+    Lasting,
+    /// Tensors that a step writes before it reads them.
+    Scratch,
+    /// Kernels' params, written once.
+    Params,
+    /// Written by the host, copied from.
+    Upload,
+    /// Copied to, read by the host.
+    Readback,
+}
+
 /// A buffer to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BufferPlan {
@@ -28,6 +43,8 @@ pub struct BufferPlan {
     pub bytes: u64,
     /// What it counts as.
     pub category: Category,
+    /// What is done with it.
+    pub purpose: Purpose,
 }
 
 /// Where a tensor lies.

@@ -24,11 +24,13 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::audio::{SAMPLE_RATE, au};
-use crate::dataset::Progress;
 use crate::error::{Error, Result};
 use crate::fsutil::{atomic_write, create_dir};
 use dice::Dice;
 use stage::Stage;
+
+/// Called after each file with (files done, files in all); may be called from several threads.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The genres, sorted, named like GTZAN's.
 pub const GENRES: [&str; 10] = [

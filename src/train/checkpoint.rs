@@ -1,7 +1,6 @@
 //! `checkpoint.safetensors`: everything that a run needs to go on to the same bits.
 
 use super::callbacks::Callbacks;
-use super::divergence::all_finite;
 use super::engine::Weights;
 use super::tensor_file;
 use crate::error::{Error, Result};
@@ -50,6 +49,11 @@ pub struct Checkpoint {
 
 const FORMAT: &str = "gtzan-gpu checkpoint 1";
 const PARTS: [&str; 2] = ["moment1", "moment2"];
+
+/// No NaN, no infinity.
+pub(super) fn all_finite(values: &[f32]) -> bool {
+    values.iter().all(|v| v.is_finite())
+}
 
 impl Checkpoint {
     /// Whether a run can go on from it: all its values are numbers.

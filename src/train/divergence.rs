@@ -4,15 +4,10 @@
 //! nothing for this. A sum that is not finite stays so. To name the step, the epoch is repeated from its checkpoint,
 //! which gives the same bits, with the sum read after every step.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, all_finite};
 use super::trainer::{CHECKPOINT, Trainer};
 use crate::error::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
-
-/// No NaN, no infinity.
-pub(super) fn all_finite(values: &[f32]) -> bool {
-    values.iter().all(|v| v.is_finite())
-}
 
 impl Trainer<'_, '_> {
     /// The error that ends a run whose numbers are not finite. The trainer stands where the last checkpoint does, and

@@ -1,6 +1,6 @@
 //! A saved model on the GPU, for predicting.
 
-use super::divergence::all_finite;
+use super::checkpoint::all_finite;
 use super::engine::{Engine, Samples, compile};
 use super::model_file::ModelFile;
 use crate::dataset::Normaliser;

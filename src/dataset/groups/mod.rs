@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Split};
+use super::Dataset;
+use super::sides::Split;
 
 /// What a split keeps together. Tracks of the same content stay together always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::pipelines::Pipelines;
 use super::program::Program;
 use crate::error::{Error, Result};
 use crate::ops::Step;
-use crate::plan::{MemoryPlan, Place, Schedule, UPLOAD_RING};
+use crate::plan::{MemoryPlan, Place, Purpose, Schedule, UPLOAD_RING};
 use crate::tensor::Tensor;
 use transfer::Upload;
 
@@ -223,17 +223,14 @@ impl<'g> Session<'g> {
         self.submit(encoder, Some(slot))
     }
 
-    /// Fill every arena with NaN, so that a kernel which reads what it should have written is caught.
+    /// Fill all scratch with NaN, so that a kernel which reads what it should have written is caught.
     ///
     /// # Errors
     /// When the device fails.
     pub fn poison(&mut self) -> Result<()> {
         for index in 0..self.plan.buffers.len() {
             let b = &self.plan.buffers[index];
-            if b.category == crate::plan::Category::Arenas
-                || b.name.starts_with("output ")
-                || b.name == "gradients"
-            {
+            if b.purpose == Purpose::Scratch {
                 let nan = vec![0xff; b.bytes as usize];
                 self.write_bytes(index, 0, &nan)?;
             }

@@ -106,6 +106,10 @@ impl Op for BatchNorm {
         })
     }
 
+    fn batch_statistics(&self) -> bool {
+        self.training
+    }
+
     fn differentiable(&self) -> &'static [usize] {
         &[0, 1, 2]
     }

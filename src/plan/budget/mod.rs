@@ -149,7 +149,7 @@ pub fn fit(
                 resident,
             };
             let tapes = record(&cut)?;
-            if has_batch_norm(&tapes) {
+            if has_batch_statistics(&tapes) {
                 least = 2;
             }
             if let Some(found) = search.cut(cut, &tapes)? {
@@ -177,9 +177,9 @@ fn cuts(request: &Request) -> Vec<(usize, usize)> {
     all
 }
 
-fn has_batch_norm(tapes: &[(String, Tape)]) -> bool {
+fn has_batch_statistics(tapes: &[(String, Tape)]) -> bool {
     let nodes = tapes.first().map_or(&[][..], |(_, t)| t.nodes());
-    nodes.iter().any(|n| n.op.name() == "update_running")
+    nodes.iter().any(|n| n.op.batch_statistics())
 }
 
 /// The largest batch that fits without being split, and its plan; `None` when not even one sample does. `request.batch` is

@@ -1,6 +1,6 @@
 //! The search for a plan within the budget: one cut after the other, each from its fastest plan down.
 
-use super::{Considered, Cut, Fitted, Program, Request, has_batch_norm};
+use super::{Considered, Cut, Fitted, Program, Request, has_batch_statistics};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{Capabilities, Choices, Texels};
 use crate::plan::recompute::{Stage, stages};
@@ -136,7 +136,7 @@ impl Search<'_, '_> {
                 return Ok(Attempt::Fits(Box::new(Fitted {
                     cut,
                     workspace_cap,
-                    split_statistics: cut.micro_batches > 1 && has_batch_norm(tapes),
+                    split_statistics: cut.micro_batches > 1 && has_batch_statistics(tapes),
                     programs,
                     plan,
                     recomputed: stage.map_or(Vec::new(), |s| s.dropped.clone()),

@@ -11,10 +11,11 @@ pub use weights::{Weights, check_weights};
 use super::graph::{Feed, GraphSettings};
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::Step;
+use crate::ops::{Adam, Step};
+use crate::plan::budget::balanced;
 use crate::plan::{MemoryPlan, Schedule};
 use samples::fill;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// Mean loss and accuracy, and, for an evaluation, every sample's probabilities.
@@ -193,13 +194,9 @@ impl<'g> Engine<'g> {
         let start = index * self.batch_size;
         let batch = self.batch_size.min(order.len() - start);
         let parts = self.g.micro_batches.min(batch);
-        // Adam's bias correction, in f64 on the host (Keras: alpha = lr * sqrt(1 - beta2^t) / (1 - beta1^t)).
-        let (beta1, beta2) = (0.9f64, 0.999f64);
-        let power = |beta: f64| 1.0 - beta.powf(t as f64);
-        let alpha = lr * power(beta2).sqrt() / power(beta1);
+        let alpha = Adam::default().alpha(lr, t);
         let mut steps = Vec::with_capacity(parts);
-        for part in 0..parts {
-            let (begin, end) = (part * batch / parts, (part + 1) * batch / parts);
+        for Range { start: begin, end } in balanced(batch, parts) {
             steps.push(Step {
                 seed: self.seed,
                 step: t as u32,
