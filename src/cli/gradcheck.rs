@@ -48,6 +48,15 @@ struct OpReport<'a> {
     ok: bool,
     adapter: Option<&'a str>,
     results: &'a [Row],
+    /// Rungs that ran no case.
+    skipped: Vec<Skipped>,
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    op: &'static str,
+    rung: &'static str,
+    skipped: String,
 }
 
 /// Check, print a table, fail when a row fails.
@@ -88,19 +97,32 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
     } else {
         Scope::Every
     };
-    let rows = crate::gradcheck::run(args.op.as_deref(), gpu.as_ref(), scope, |row| {
+    let checked = crate::gradcheck::run(args.op.as_deref(), gpu.as_ref(), scope, |row| {
         if !args.json {
             console::line(&table_row(row));
         }
     })?;
+    let rows = &checked.rows;
+    let mut skipped = Vec::new();
+    if gpu.is_some() && scope == Scope::Every {
+        let never = checked.never_ran().into_iter();
+        skipped.extend(never.map(|(op, rung, skipped)| Skipped { op, rung, skipped }));
+    }
     let failed: Vec<&Row> = rows.iter().filter(|r| !r.ok).collect();
     if args.json {
         print_json(&OpReport {
             ok: failed.is_empty(),
             adapter: gpu.as_ref().map(|g| g.name()),
-            results: &rows,
+            results: rows,
+            skipped,
         })?;
     } else {
+        for s in &skipped {
+            console::line(&format!(
+                "{} {} was not checked: {}",
+                s.op, s.rung, s.skipped
+            ));
+        }
         console::line(&format!(
             "{} tensors checked, {} failed (finite differences within {FD_TOLERANCE:.0e} of the tensor's maximum)",
             rows.len(),
