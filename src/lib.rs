@@ -66,6 +66,7 @@ pub mod fsutil;
 pub mod gpu;
 pub mod gradcheck;
 pub mod inspect;
+pub mod kernels;
 pub mod nn;
 pub mod ops;
 pub mod plan;

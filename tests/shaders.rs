@@ -229,3 +229,47 @@ fn every_file_is_part_of_a_kernel() {
         assert!(used, "{} is used nowhere", path.display());
     }
 }
+
+/// `gtzan-gpu kernel` knows every file, and what it prints is a whole module.
+#[test]
+fn every_kernel_is_listed_and_printed_whole() {
+    let all = gtzan_gpu::kernels::all().expect("every case can be lowered");
+    let titles: Vec<String> = all.iter().map(|w| w.title()).collect();
+    assert!(titles.is_sorted_by(|a, b| a < b), "{titles:?}");
+    for kernel in kernels() {
+        let title = kernel.join(" + ");
+        assert!(titles.contains(&title), "{title} is not listed");
+    }
+    for whole in &all {
+        let title = whole.title();
+        let text = whole.text();
+        module(Path::new(&title), &text);
+        for file in whole.kernel.files {
+            assert!(text.contains(file.text), "{title} lacks {}", file.name);
+        }
+        for (constant, values) in &whole.constants {
+            assert!(
+                text.contains(&format!("override {constant}")),
+                "{title}: {constant}"
+            );
+            assert!(!values.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_kernel_is_found_by_any_part_of_its_name_that_tells_it_from_others() {
+    let titles = |name: &str| {
+        let found = gtzan_gpu::kernels::named(name).expect("some");
+        found.iter().map(|w| w.title()).collect::<Vec<_>>()
+    };
+    assert_eq!(titles("relu/forward"), ["relu/forward"]);
+    let both = titles("registers/forward");
+    assert!(
+        both.len() >= 2 && both.iter().all(|t| t.contains("registers/forward")),
+        "{both:?}"
+    );
+    assert_eq!(titles("sum_of_sq"), ["reduce/sum_of_squares"]);
+    let error = gtzan_gpu::kernels::named("conv9d").expect_err("none");
+    assert_eq!(error.exit_code(), 2);
+}

@@ -8,7 +8,7 @@ mod readme;
 mod subject;
 pub mod tuning;
 
-pub use peaks::{Peaks, peaks};
+pub use peaks::{Peaks, kernel as peak_kernel, peaks};
 pub use readme::{rewrite, table};
 pub(crate) use subject::graph;
 pub use subject::{Subject, of_model, of_shape};

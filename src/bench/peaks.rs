@@ -4,7 +4,9 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Session, Stopwatch};
 use crate::kernel;
 use crate::ops::util::Copy;
-use crate::ops::{AnyOp, Array, Choices, DeviceClass, Io, Lowering, Op, Real, Step, grid_1d};
+use crate::ops::{
+    AnyOp, Array, Choices, DeviceClass, Io, Kernel, Lowering, Op, Real, Step, grid_1d,
+};
 use crate::plan::{MemoryPlan, Placement, schedule};
 use crate::tape::Tape;
 use crate::tensor::Spec;
@@ -46,6 +48,11 @@ impl PeakFma {
     }
 }
 
+/// The kernel that measures arithmetic.
+pub fn kernel() -> Kernel {
+    kernel!("bench/peak_fma")
+}
+
 impl Op for PeakFma {
     fn name(&self) -> &'static str {
         "peak_fma"
@@ -64,7 +71,7 @@ impl Op for PeakFma {
             c: SUMMAND,
         };
         let grid = grid_1d(self.invocations, 64);
-        l.dispatch(kernel!("bench/peak_fma"), &[io.y(0)], params, grid)
+        l.dispatch(kernel(), &[io.y(0)], params, grid)
     }
     fn forward_reference<T: Real>(&self, _: &[&Array<T>], _: &Step) -> Vec<Array<T>> {
         let (m, c) = (T::lit(f64::from(FACTOR)), T::lit(f64::from(SUMMAND)));

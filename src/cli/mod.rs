@@ -7,6 +7,7 @@ mod evaluate;
 mod features;
 mod gradcheck;
 mod inspect;
+mod kernel;
 mod plan;
 mod predict;
 mod profile;
@@ -56,6 +57,8 @@ enum Command {
     Profile(profile::ProfileArgs),
     /// What a GPU's compiler makes of each kernel: registers, spills, occupancy, the hot loop, its assembly
     Inspect(inspect::InspectArgs),
+    /// A kernel printed whole, or the list of all
+    Kernel(kernel::KernelArgs),
     /// Adapters, limits, features; which one would be used and why
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
@@ -114,6 +117,7 @@ impl Cli {
             Command::Tune(args) => tune::run(&args),
             Command::Profile(args) => profile::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Kernel(args) => kernel::run(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Features(args) => features::run(&args),
             Command::Synth(args) => synth::run(&args),
