@@ -1,8 +1,9 @@
-//! The ladder table as Markdown, and its place in the README.
+//! Ladder tables as Markdown, and their places in documents.
 
 use super::{Peaks, Row};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
+use crate::ops::MadeFor;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -10,39 +11,92 @@ use std::path::Path;
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
-/// Rows as a Markdown table, with the adapter and its peaks above it.
+/// Rows as a Markdown table, with the adapter and its peaks above it. Rows of one ladder at one problem are a short one, with the problem
+/// above it too.
 pub fn table(rows: &[Row], adapter: &str, driver: &str, peaks: &Peaks) -> String {
     let mut text = format!(
         "{adapter}, {driver}: {:.0} GFLOP/s of multiply-adds, {:.1} GB/s of copying (read + written).\n\n",
         peaks.gflops, peaks.copy_gbs
     );
+    match rows {
+        [first, rest @ ..]
+            if rest
+                .iter()
+                .all(|r| (r.op, &r.shape) == (first.op, &first.shape)) =>
+        {
+            short(rows, first, &mut text);
+        }
+        _ => long(rows, &mut text),
+    }
+    text
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".into(), |v| format!("{v:.digits$}"))
+}
+
+fn share(r: &Row) -> String {
+    let percent = |f: f64| format!("{:.0} %", 100.0 * f);
+    r.fraction_of_peak.map_or("-".into(), percent)
+}
+
+fn error(r: &Row) -> String {
+    r.max_error.map_or("-".into(), |e| format!("{e:.0e}"))
+}
+
+/// The rung's name, and whether it runs when nothing is tuned or forced.
+fn name(r: &Row) -> String {
+    format!("{}{}", r.rung, if r.default { " (default)" } else { "" })
+}
+
+/// Why it was skipped, behind which a table's row has `more` empty cells; a cell ends at a bar.
+fn skipped(why: &str, more: usize) -> String {
+    format!("skipped: {}{}", why.replace('|', "/"), " |".repeat(more))
+}
+
+// Writing to a String can't fail.
+
+fn short(rows: &[Row], first: &Row, text: &mut String) {
+    let _ = writeln!(text, "{} at {}:\n", first.op, first.shape);
+    text.push_str("| rung | made for | ms | GFLOP/s | of peak | max error |\n");
+    text.push_str("|---|---|--:|--:|--:|--:|\n");
+    for r in rows {
+        let class = match r.made_for {
+            MadeFor::Any => "any device",
+            MadeFor::Gpu => "GPUs",
+            MadeFor::CpuDriver => "CPU drivers",
+        };
+        let figures = match &r.skipped {
+            Some(why) => skipped(why, 3),
+            None => format!(
+                "{} | {} | {} | {}",
+                number(r.ms, 2),
+                number(r.gflops, 1),
+                share(r),
+                error(r)
+            ),
+        };
+        let _ = writeln!(text, "| {} | {class} | {figures} |", name(r));
+    }
+}
+
+fn long(rows: &[Row], text: &mut String) {
     text.push_str("| kernel | rung | problem | ms | GFLOP/s | GB/s | of peak | max error |\n");
     text.push_str("|---|---|---|--:|--:|--:|--:|--:|\n");
     for r in rows {
-        let mark = if r.default { " (default)" } else { "" };
-        let cell =
-            |v: Option<f64>, digits: usize| v.map_or("-".into(), |v| format!("{v:.digits$}"));
         let figures = match &r.skipped {
-            // A table's cell ends at a bar.
-            Some(why) => format!("skipped: {} | | | | ", why.replace('|', "/")),
+            Some(why) => skipped(why, 4),
             None => format!(
                 "{} | {} | {} | {} | {}",
-                cell(r.ms, 2),
-                cell(r.gflops, 1),
-                cell(r.gbs, 1),
-                r.fraction_of_peak
-                    .map_or("-".into(), |f| format!("{:.0} %", 100.0 * f)),
-                r.max_error.map_or("-".into(), |e| format!("{e:.0e}")),
+                number(r.ms, 2),
+                number(r.gflops, 1),
+                number(r.gbs, 1),
+                share(r),
+                error(r)
             ),
         };
-        // Writing to a String can't fail.
-        let _ = writeln!(
-            text,
-            "| {} | {}{mark} | {} | {figures} |",
-            r.op, r.rung, r.shape
-        );
+        let _ = writeln!(text, "| {} | {} | {} | {figures} |", r.op, name(r), r.shape);
     }
-    text
 }
 
 /// Replace what stands between the markers in the file at `path`.

@@ -15,7 +15,7 @@ use std::path::PathBuf;
   gtzan-gpu bench                                          every ladder at the shapes of seed
   gtzan-gpu bench conv2d.forward --model small             one of them
   gtzan-gpu bench conv2d --shape n=8,c=64,k=128,h=93,w=65  at a shape of your own
-  gtzan-gpu bench --readme                                 rewrite the table in README.md")]
+  gtzan-gpu bench --readme=docs/bench/lavapipe.md          rewrite the table in this file")]
 pub struct BenchArgs {
     /// Only kernel families whose name contains this, e.g. conv2d or conv2d.forward
     op: Option<String>,
