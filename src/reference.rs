@@ -95,7 +95,7 @@ impl<'t, T: Reference> Executor<'t, T> {
         match node.pass {
             Pass::Backward => {
                 for (&i, gradient) in node.op.differentiable().iter().zip(outputs) {
-                    if let Some(dx) = &node.io.dx[i] {
+                    if let Some(Some(dx)) = node.io.dx.get(i) {
                         self.store(&dx.clone(), gradient);
                     }
                 }

@@ -78,7 +78,7 @@ pub enum Border {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
-    /// 2-d convolution with bias; Glorot-uniform weight, zero bias.
+    /// 2-d convolution; Glorot-uniform weight, zero bias.
     Conv2d {
         /// Output channels.
         filters: usize,
@@ -96,6 +96,9 @@ pub enum Layer {
         /// L2 penalty on the weight: `l2 * sum(w^2)` is added to the loss.
         #[serde(default)]
         l2: f32,
+        /// Add a bias; pointless in front of batch norm, which takes it away again.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        bias: bool,
     },
     /// ReLU alone.
     Relu {},
@@ -155,6 +158,12 @@ pub enum Layer {
     },
 }
 
+fn yes() -> bool {
+    true
+}
+fn is_yes(value: &bool) -> bool {
+    *value
+}
 fn one() -> Pair {
     Pair::Both(1)
 }

@@ -237,6 +237,7 @@ impl<'t> Recorder<'t> {
             padding,
             activation,
             l2,
+            bias,
         } = layer
         else {
             unreachable!("called for conv2d only");
@@ -257,9 +258,11 @@ impl<'t> Recorder<'t> {
             fan_out: filters * kh * kw,
         };
         let w = self.tape.parameter(&format!("{name}.weight"), shape, init);
-        let b = self
-            .tape
-            .parameter(&format!("{name}.bias"), [*filters], Init::Constant(0.0));
+        let b = bias.then(|| {
+            let name = format!("{name}.bias");
+            self.tape
+                .parameter(&name, [*filters], Init::Constant(0.0))
+        });
         let relu = activation.relu();
         let pools_by_two = matches!(next, Some(Layer::MaxPool2d { window, stride })
             if window.get() == [2, 2] && stride.unwrap_or(Pair::Both(2)).get() == [2, 2]);
@@ -277,11 +280,13 @@ impl<'t> Recorder<'t> {
             },
             epilogue,
         };
+        let inputs: Vec<&Tensor> = [x, &w].into_iter().chain(&b).collect();
         let y = self
             .tape
-            .apply(op, &[x, &w, &b])
+            .apply(op, &inputs)
             .map_err(|e| e.context(&name))?;
-        self.row("conv2d", &name, &y, w.numel() + b.numel(), 0);
+        let trained = w.numel() + b.as_ref().map_or(0, Tensor::numel);
+        self.row("conv2d", &name, &y, trained, 0);
         self.penalty(*l2, &w)?;
         Ok((y, fused))
     }

@@ -46,7 +46,8 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
     /// Says op, shapes and expectation when the inputs don't fit.
     fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>>;
 
-    /// Inputs that have a gradient (labels, class weights and running statistics have none).
+    /// Inputs that have a gradient (labels, class weights and running statistics have none), optional ones included: those that a
+    /// node was not given are passed over.
     fn differentiable(&self) -> &'static [usize];
 
     /// What backward reads.

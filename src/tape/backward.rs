@@ -89,6 +89,7 @@ impl Tape {
             .differentiable()
             .iter()
             .copied()
+            .filter(|&i| i < node.io.x.len())
             .filter(|&i| self.values[node.io.x(i).id.index()].requires_grad)
             .collect();
         if wanted.is_empty() {

@@ -239,7 +239,8 @@ impl Tape {
         let requires_grad = op
             .differentiable()
             .iter()
-            .any(|&i| self.values[inputs[i].id.index()].requires_grad);
+            .filter_map(|&i| inputs.get(i))
+            .any(|x| self.values[x.id.index()].requires_grad);
         let name = op.name();
         let y: Vec<Tensor> = outputs
             .into_iter()

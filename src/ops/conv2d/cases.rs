@@ -26,6 +26,13 @@ fn ties(name: &'static str, op: Conv2d, x: [usize; 4], k: usize, window: [usize;
     case
 }
 
+/// The same without a bias.
+fn bare(name: &'static str, op: Conv2d, x: [usize; 4], k: usize, window: [usize; 2]) -> Case {
+    let mut case = case(name, op, x, k, window);
+    case.inputs.truncate(2);
+    case
+}
+
 /// Every output is exactly the bias of its filter: ties and dead windows that survive any transform.
 fn flat(name: &'static str, op: Conv2d, x: [usize; 4], k: usize) -> Case {
     let mut case = case(name, op, x, k, [3, 3]).kinks();
@@ -111,6 +118,21 @@ pub(super) fn cases() -> Vec<Case> {
             same(Relu),
             [1, 70, 9, 6],
             41,
+            [3, 3],
+        )
+        .kinks(),
+        bare(
+            "no bias, stride 2",
+            conv([2, 2], Padding::Same, None),
+            [2, 3, 7, 6],
+            4,
+            [3, 3],
+        ),
+        bare(
+            "no bias, relu, pool",
+            same(ReluMaxPool2),
+            [2, 17, 9, 11],
+            19,
             [3, 3],
         )
         .kinks(),

@@ -13,8 +13,10 @@ mod weight_gradient;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
 
+use super::util::Elementwise;
 use super::{Array, Entry, Io, Lowering, Op, Pass, Real, Saved, Step};
 use crate::error::{Error, Result};
+use crate::kernel;
 use crate::tensor::{DType, Spec};
 use geometry::Geometry;
 
@@ -61,10 +63,10 @@ impl Epilogue {
     }
 }
 
-/// Cross-correlation with zero padding and bias (what every framework calls convolution):
+/// Cross-correlation with zero padding and an optional bias (what every framework calls convolution):
 /// `y[n,k,i,j] = b[k] + Σ w[k,c,u,v] · x[n, c, i·stride + u − top, j·stride + v − left]`.
 ///
-/// Inputs: x `[N,C,H,W]`, w `[K,C,KH,KW]`, b `[K]`. Outputs: y `[N,K,OH,OW]`; under [`Epilogue::ReluMaxPool2`] y is
+/// Inputs: x `[N,C,H,W]`, w `[K,C,KH,KW]`, and b `[K]` unless the convolution has none. Outputs: y `[N,K,OH,OW]`; under [`Epilogue::ReluMaxPool2`] y is
 /// `[N,K,OH/2,OW/2]`, and output 1 is argmax (u8, same shape): the window index of the maximum, `2·row + column`, the
 /// first one in a tie, or 255 where y is 0 because ReLU cut it off (so no gradient passes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,17 +92,26 @@ impl Op for Conv2d {
     }
 
     fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
-        let [x, w, b] = inputs else {
-            return Err(Error::shape(
-                "conv2d",
-                format!("takes x, weight and bias, got {} inputs", inputs.len()),
-            ));
+        let (x, w, b) = match inputs {
+            [x, w] => (x, w, None),
+            [x, w, b] => (x, w, Some(b)),
+            _ => {
+                return Err(Error::shape(
+                    "conv2d",
+                    format!(
+                        "takes x, weight and perhaps a bias, got {} inputs",
+                        inputs.len()
+                    ),
+                ));
+            }
         };
         if inputs.iter().any(|s| s.dtype != DType::F32) {
             return Err(Error::shape("conv2d", "x, weight and bias must be f32"));
         }
         let g = Geometry::new(self, &x.shape, &w.shape)?;
-        if b.shape.dims() != [g.k] {
+        if let Some(b) = b
+            && b.shape.dims() != [g.k]
+        {
             return Err(Error::shape(
                 "conv2d",
                 format!("bias is {}, weight has {} filters", b.shape, g.k),
@@ -136,7 +147,17 @@ impl Op for Conv2d {
     }
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
-        l.run(&FORWARD, &Geometry::of(self, io)?, io)
+        let g = Geometry::of(self, io)?;
+        if io.x.len() > 2 {
+            return l.run(&FORWARD, &g, io);
+        }
+        // Zeros of a few hundred bytes for as long as the node runs: no rung needs a second kernel, and nothing is kept.
+        let zeros = l.workspace("no bias", Spec::f32([g.k]));
+        let fill = Elementwise::new(g.k, 0.0);
+        l.dispatch(kernel!("util/fill"), &[&zeros], fill, fill.grid())?;
+        let mut io = io.clone();
+        io.x.push(Some(zeros));
+        l.run(&FORWARD, &g, &io)
     }
 
     fn backward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
@@ -146,7 +167,7 @@ impl Op for Conv2d {
             (1, &BACKWARD_WEIGHT),
             (0, &BACKWARD_INPUT),
         ] {
-            if io.dx(input).is_some() {
+            if io.dx.get(input).is_some_and(Option::is_some) {
                 l.run(ladder, &g, io)?;
             }
         }
@@ -154,7 +175,9 @@ impl Op for Conv2d {
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], _: &Step) -> Vec<Array<T>> {
-        reference::forward(&self.geometry(x), x[0], x[1], x[2])
+        let g = self.geometry(x);
+        let zeros = Array::zeros([g.k]);
+        reference::forward(&g, x[0], x[1], x.get(2).copied().unwrap_or(&zeros))
     }
 
     fn backward_reference<T: Real>(
