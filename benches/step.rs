@@ -115,10 +115,16 @@ fn measure(args: &Args, started: f64) -> Result<()> {
     let order: Vec<u32> = (0..args.batch_size as u32).collect();
     let mut step = |t: u64| -> Result<f64> {
         let start = Instant::now();
-        engine.train(&order, 0, t, 1e-3, |engine, _| {
-            engine.session().wait()?;
-            Ok(ControlFlow::Continue(()))
-        })?;
+        engine.train(
+            &order,
+            0,
+            t,
+            |_| 1e-3,
+            |engine, _| {
+                engine.session().wait()?;
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
     step(0)?;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use gtzan_gpu::ops::Choices;
+use gtzan_gpu::ops::{Augment, Choices};
 use gtzan_gpu::train::{Feed, Weights};
 
 fn after_fifty_steps(seed_model: f32, feed: Feed) -> Weights {
@@ -12,6 +12,86 @@ fn after_fifty_steps(seed_model: f32, feed: Feed) -> Weights {
     let mut engine = tiny_engine(&gpu, &g, &tiny_model(seed_model), &Choices::default());
     losses(&mut engine, 4, 50);
     engine.weights().expect("weights")
+}
+
+/// Everything that a recipe can ask for; in halves the resident batch and the streamed one must be the same too.
+#[test]
+fn augmented_steps_give_the_same_bits_twice_and_streamed() {
+    let gpu = gpu();
+    let augment = Augment {
+        shift: 7,
+        gain: 0.2,
+        offset: 0.1,
+        row_masks: 2,
+        row_mask: 4,
+        frame_masks: 2,
+        frame_mask: 3,
+        mixup: 0.4,
+    };
+    let after = |feed, micro_batches: usize, augment, average| {
+        let g = gtzan_gpu::train::GraphSettings {
+            label_smoothing: 0.1,
+            weight_decay: 0.05,
+            augment,
+            average,
+            ..tiny_settings(4 / micro_batches, micro_batches, feed)
+        };
+        let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.5), &Choices::default());
+        let losses = losses(&mut engine, 4, 20);
+        let averaged = engine.averaged(|e| e.weights()).expect("weights");
+        (losses, engine.weights().expect("weights"), averaged)
+    };
+    let resident = Feed::Resident { samples: 4 };
+    let first = after(resident, 1, augment, Some(0.9));
+    assert!(
+        first
+            .1
+            .iter()
+            .all(|(_, _, d)| d.iter().all(|v| v.is_finite()))
+    );
+    assert_ne!(bits(&first.1), bits(&first.2), "the average does nothing");
+    for feed in [resident, Feed::Streamed] {
+        let again = after(feed, 1, augment, Some(0.9));
+        assert_eq!(bits(&first.1), bits(&again.1), "{feed:?}");
+        assert_eq!(bits(&first.2), bits(&again.2), "{feed:?}");
+    }
+    let halves = after(resident, 2, augment, None);
+    let streamed = after(Feed::Streamed, 2, augment, None);
+    assert_eq!(
+        bits(&halves.1),
+        bits(&streamed.1),
+        "streaming halves differs"
+    );
+    // One setting less is another run.
+    for less in [
+        Augment {
+            shift: 0,
+            ..augment
+        },
+        Augment {
+            gain: 0.0,
+            ..augment
+        },
+        Augment {
+            offset: 0.0,
+            ..augment
+        },
+        Augment {
+            row_masks: 0,
+            ..augment
+        },
+        Augment {
+            frame_masks: 0,
+            ..augment
+        },
+        Augment {
+            mixup: 0.0,
+            ..augment
+        },
+    ] {
+        let other = after(resident, 1, less, None);
+        assert_ne!(bits(&first.1), bits(&other.1), "{less:?}");
+    }
 }
 
 fn bits(weights: &Weights) -> Vec<u32> {

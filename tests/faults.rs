@@ -60,6 +60,8 @@ impl Run {
                 label_smoothing: 0.0,
                 weight_decay: 0.0,
                 clip_norm: None,
+                augment: Default::default(),
+                average: None,
             },
             samples: self.task.samples.len(),
             entries: self.task.train.len(),

@@ -59,6 +59,8 @@ pub(crate) fn graph(batch_size: usize) -> GraphSettings {
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        augment: Default::default(),
+        average: None,
     }
 }
 

@@ -86,6 +86,8 @@ pub fn run(args: &PlanArgs) -> Result<()> {
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            augment: Default::default(),
+            average: None,
         },
         samples,
         entries: (samples - samples / 5).max(1),

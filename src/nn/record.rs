@@ -260,8 +260,7 @@ impl<'t> Recorder<'t> {
         let w = self.tape.parameter(&format!("{name}.weight"), shape, init);
         let b = bias.then(|| {
             let name = format!("{name}.bias");
-            self.tape
-                .parameter(&name, [*filters], Init::Constant(0.0))
+            self.tape.parameter(&name, [*filters], Init::Constant(0.0))
         });
         let relu = activation.relu();
         let pools_by_two = matches!(next, Some(Layer::MaxPool2d { window, stride })
@@ -281,10 +280,7 @@ impl<'t> Recorder<'t> {
             epilogue,
         };
         let inputs: Vec<&Tensor> = [x, &w].into_iter().chain(&b).collect();
-        let y = self
-            .tape
-            .apply(op, &inputs)
-            .map_err(|e| e.context(&name))?;
+        let y = self.tape.apply(op, &inputs).map_err(|e| e.context(&name))?;
         let trained = w.numel() + b.as_ref().map_or(0, Tensor::numel);
         self.row("conv2d", &name, &y, trained, 0);
         self.penalty(*l2, &w)?;

@@ -35,7 +35,7 @@ pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
-pub use augment::Augment;
+pub use augment::{Augment, partner};
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use capabilities::{Capabilities, DeviceClass};
 pub use case::{Case, Entry, Fill, Input};

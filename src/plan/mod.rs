@@ -375,6 +375,7 @@ pub fn flat_buffer(which: Flat) -> (&'static str, Category) {
         Flat::GradientSum => ("gradient sum", Category::Gradients),
         Flat::Moment1 => ("moment 1", Category::Optimizer),
         Flat::Moment2 => ("moment 2", Category::Optimizer),
+        Flat::Average => ("average", Category::Optimizer),
     }
 }
 

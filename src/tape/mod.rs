@@ -51,6 +51,8 @@ pub enum Flat {
     Moment1,
     /// Adam's second moments.
     Moment2,
+    /// Moving averages of the parameters.
+    Average,
 }
 
 /// When a node runs.

@@ -41,6 +41,8 @@ pub struct Checkpoint {
     pub weights: Weights,
     /// Adam's moments, flat.
     pub moments: [Vec<f32>; 2],
+    /// Moving average of the weights, flat; empty for a run that keeps none.
+    pub average: Vec<f32>,
     /// The best epoch's weights; empty before the first validation.
     pub best: Weights,
     /// The device's totals of the unfinished epoch.
@@ -49,6 +51,7 @@ pub struct Checkpoint {
 
 const FORMAT: &str = "gtzan-gpu checkpoint 1";
 const PARTS: [&str; 2] = ["moment1", "moment2"];
+const AVERAGE: &str = "average";
 
 /// No NaN, no infinity.
 pub(super) fn all_finite(values: &[f32]) -> bool {
@@ -65,7 +68,7 @@ impl Checkpoint {
             .map(|(_, _, data)| data);
         weights
             .chain(&self.moments)
-            .chain([&self.totals])
+            .chain([&self.totals, &self.average])
             .all(|data| all_finite(data))
     }
 
@@ -85,6 +88,7 @@ impl Checkpoint {
             .map(|m| Shape::from([m.len()]))
             .collect();
         let totals = Shape::from([self.totals.len()]);
+        let average = Shape::from([self.average.len()]);
         let best: Vec<String> = self
             .best
             .iter()
@@ -96,6 +100,9 @@ impl Checkpoint {
         }
         for ((name, shape), data) in PARTS.iter().zip(&flat).zip(&self.moments) {
             tensors.push((name, shape, data));
+        }
+        if !self.average.is_empty() {
+            tensors.push((AVERAGE, &average, &self.average));
         }
         for (name, (_, shape, data)) in best.iter().zip(&self.best) {
             tensors.push((name, shape, data));
@@ -125,12 +132,15 @@ impl Checkpoint {
             progress,
             weights: Vec::new(),
             moments: Default::default(),
+            average: Vec::new(),
             best: Vec::new(),
             totals: Vec::new(),
         };
         for (name, shape, data) in tensors {
             if let Some(i) = PARTS.iter().position(|p| *p == name) {
                 checkpoint.moments[i] = data;
+            } else if name == AVERAGE {
+                checkpoint.average = data;
             } else if name == "totals" {
                 checkpoint.totals = data;
             } else if let Some(best) = name.strip_prefix("best/") {

@@ -36,6 +36,7 @@ impl Trainer<'_, '_> {
         let checkpoint = Checkpoint::load(&self.run.join(CHECKPOINT))?;
         self.engine.set_weights(&checkpoint.weights)?;
         self.engine.set_moments(&checkpoint.moments)?;
+        self.engine.set_average(&checkpoint.average)?;
         self.engine.set_totals(&checkpoint.totals)?;
         self.progress = checkpoint.progress.clone();
         self.best = checkpoint.best.clone();
@@ -47,12 +48,13 @@ impl Trainer<'_, '_> {
         let epoch = p.epoch + 1;
         let order = self.order(epoch);
         let steps = self.engine.steps(order.len());
+        let rates = self.rates();
         let mut bad = None;
         self.engine.train(
             &order,
             p.step_in_epoch,
             p.optimizer_step,
-            p.learning_rate,
+            |step| rates.at(step, p.learning_rate),
             |engine, done| {
                 if all_finite(&engine.totals()?) {
                     return Ok(ControlFlow::Continue(()));

@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::nn::{Mode, Model, Recorded};
 use crate::ops::util::AddAssign;
 use crate::ops::{
-    AccumulateMetrics, Adam, Add, GatherBatch, GlobalNormScale, SoftmaxCrossEntropy, StoreRows,
+    AccumulateMetrics, Adam, Add, Augment, GatherBatch, GlobalNormScale, MovingAverage,
+    SoftmaxCrossEntropy, StoreRows,
 };
 use crate::tape::{Flat, Tape};
 use crate::tensor::{Spec, Tensor};
@@ -43,11 +44,31 @@ pub struct GraphSettings {
     pub weight_decay: f32,
     /// Global-norm clipping.
     pub clip_norm: Option<f32>,
+    /// What happens to the training batch before the model sees it.
+    pub augment: Augment,
+    /// Decay of a moving average of the weights, which is kept beside them.
+    pub average: Option<f32>,
+}
+
+/// Samples (N x 1 x rows x frames) with their labels (N).
+type Batch = (Tensor, Tensor);
+
+/// Training batch after augmentation, and under mixup the second labels with the shares λ.
+struct Augmented {
+    x: Tensor,
+    labels: Tensor,
+    second: Option<(Tensor, Tensor)>,
 }
 
 impl GraphSettings {
-    /// The batch (N x 1 x rows x frames) and its labels (N).
-    fn batch(&self, tape: &mut Tape, order: &str, entries: usize) -> Result<(Tensor, Tensor)> {
+    /// The batch; under mixup its partners too.
+    fn batch(
+        &self,
+        tape: &mut Tape,
+        order: &str,
+        entries: usize,
+        mixes: bool,
+    ) -> Result<(Batch, Option<Batch>)> {
         let (n, rows, frames) = (self.micro_batch, self.rows, self.frames);
         tape.set_scope("input");
         match self.feed {
@@ -55,35 +76,70 @@ impl GraphSettings {
                 let set = tape.input("dataset", Spec::f32([samples, rows, frames]));
                 let labels = tape.input("dataset labels", Spec::u32([samples]));
                 let order = tape.input(order, Spec::u32([entries]));
-                let gathered = tape.apply_all(
-                    Arc::new(GatherBatch { n, partners: false }),
-                    &[&set, &labels, &order],
-                )?;
-                Ok((gathered[0].clone(), gathered[1].clone()))
+                let mut gather = |partners| -> Result<Batch> {
+                    let op = Arc::new(GatherBatch { n, partners });
+                    let gathered = tape.apply_all(op, &[&set, &labels, &order])?;
+                    Ok((gathered[0].clone(), gathered[1].clone()))
+                };
+                let own = gather(false)?;
+                let partners = mixes.then(|| gather(true)).transpose()?;
+                Ok((own, partners))
             }
             Feed::Streamed => {
-                let x = tape.input("batch x", Spec::f32([n, 1, rows, frames]));
-                let labels = tape.input("batch labels", Spec::u32([n]));
-                Ok((x, labels))
+                let mut input = |[x, labels]: [&str; 2]| -> Batch {
+                    let x = tape.input(x, Spec::f32([n, 1, rows, frames]));
+                    (x, tape.input(labels, Spec::u32([n])))
+                };
+                let own = input(BATCH);
+                Ok((own, mixes.then(|| input(PARTNERS))))
             }
         }
     }
+
+    /// The training batch, augmented.
+    fn augmented(&self, tape: &mut Tape, entries: usize) -> Result<Augmented> {
+        let mixes = self.augment.mixes();
+        let ((x, labels), partners) = self.batch(tape, "order", entries, mixes)?;
+        if self.augment == Augment::default() {
+            return Ok(Augmented {
+                x,
+                labels,
+                second: None,
+            });
+        }
+        let mut inputs = vec![&x];
+        inputs.extend(partners.as_ref().map(|(x, _)| x));
+        let outputs = tape.apply_all(Arc::new(self.augment), &inputs)?;
+        Ok(Augmented {
+            x: outputs[0].clone(),
+            labels,
+            second: partners.map(|(_, labels)| (labels, outputs[1].clone())),
+        })
+    }
 }
+
+/// Names of what the host sends: samples and labels.
+pub(super) const BATCH: [&str; 2] = ["batch x", "batch labels"];
+/// The same of mixup's partners.
+pub(super) const PARTNERS: [&str; 2] = ["batch partners", "batch partners' labels"];
 
 /// Loss of a recorded model: cross-entropy plus penalties; returns (loss, probabilities).
 fn loss(
     tape: &mut Tape,
     recorded: &Recorded,
     labels: &Tensor,
+    second: Option<&(Tensor, Tensor)>,
     weights: &Tensor,
     label_smoothing: f32,
 ) -> Result<(Tensor, Tensor)> {
     tape.set_scope("loss");
     let op = SoftmaxCrossEntropy {
         label_smoothing,
-        mixed: false,
+        mixed: second.is_some(),
     };
-    let outputs = tape.apply_all(Arc::new(op), &[&recorded.logits, labels, weights])?;
+    let mut inputs = vec![&recorded.logits, labels, weights];
+    inputs.extend(second.iter().flat_map(|(labels, share)| [labels, share]));
+    let outputs = tape.apply_all(Arc::new(op), &inputs)?;
     let mut total = outputs[0].clone();
     for penalty in &recorded.penalties {
         total = tape.apply(Add, &[&total, penalty])?;
@@ -91,8 +147,9 @@ fn loss(
     Ok((total, outputs[1].clone()))
 }
 
-/// The tape of one training step. Inputs: `dataset`, `dataset labels`, `order` (or `batch x`, `batch labels`), and
-/// `class weights`; output `totals`.
+/// The tape of one training step. Inputs: `dataset`, `dataset labels`, `order` (or `batch x`, `batch labels`, and under mixup
+/// `batch partners`, `batch partners' labels`), and `class weights`; output `totals`. Under mixup the accuracy counts the label
+/// with the larger share.
 ///
 /// `entries`: length of the epoch's order.
 ///
@@ -100,10 +157,17 @@ fn loss(
 /// When the model does not fit the data's shape.
 pub fn training_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result<Tape> {
     let mut tape = Tape::new();
-    let (x, labels) = g.batch(&mut tape, "order", entries)?;
+    let Augmented { x, labels, second } = g.augmented(&mut tape, entries)?;
     let recorded = model.record(&mut tape, &x, g.classes, Mode::Training)?;
     let weights = tape.input("class weights", Spec::f32([g.classes]));
-    let (total, probabilities) = loss(&mut tape, &recorded, &labels, &weights, g.label_smoothing)?;
+    let (total, probabilities) = loss(
+        &mut tape,
+        &recorded,
+        &labels,
+        second.as_ref(),
+        &weights,
+        g.label_smoothing,
+    )?;
     let totals = tape.output("totals", Spec::f32([4]));
     tape.set_scope("metrics");
     tape.apply_all(
@@ -133,6 +197,10 @@ pub fn training_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result
         inputs.push(&scale);
     }
     tape.apply_all(Arc::new(adam), &inputs)?;
+    if let Some(decay) = g.average {
+        let average = tape.flat(Flat::Average);
+        tape.apply_all(Arc::new(MovingAverage { decay }), &[&average, &parameters])?;
+    }
     Ok(tape)
 }
 
@@ -143,10 +211,10 @@ pub fn training_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result
 /// When the model does not fit the data's shape.
 pub fn evaluation_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result<Tape> {
     let mut tape = Tape::new();
-    let (x, labels) = g.batch(&mut tape, "eval order", entries)?;
+    let ((x, labels), _) = g.batch(&mut tape, "eval order", entries, false)?;
     let recorded = model.record(&mut tape, &x, g.classes, Mode::Evaluation)?;
     let weights = tape.input("unit weights", Spec::f32([g.classes]));
-    let (total, probabilities) = loss(&mut tape, &recorded, &labels, &weights, 0.0)?;
+    let (total, probabilities) = loss(&mut tape, &recorded, &labels, None, &weights, 0.0)?;
     let totals = tape.output("eval totals", Spec::f32([4]));
     let table = tape.output("predictions", Spec::f32([entries, g.classes]));
     tape.set_scope("metrics");

@@ -139,6 +139,8 @@ impl ModelFile {
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            augment: Default::default(),
+            average: None,
         }
     }
 }

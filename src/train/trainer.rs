@@ -3,12 +3,12 @@
 use super::callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
 use super::checkpoint::{Checkpoint, Progress};
 use super::engine::{Engine, Weights, means};
-use super::model_file::ModelFile;
+use super::schedule::{LearningRate, Schedule};
 use super::settings::Settings;
 use super::task::Task;
 use crate::dataset::epoch_order;
 use crate::error::{Error, Result};
-use crate::fsutil::{atomic_write, remove_leftovers};
+use crate::fsutil::remove_leftovers;
 use crate::nn::Model;
 use crate::report::{EpochRow, History};
 use std::ops::ControlFlow;
@@ -62,12 +62,12 @@ pub struct Trainer<'a, 'g> {
     pub(super) engine: Engine<'g>,
     pub(super) task: &'a Task,
     pub(super) settings: &'a Settings,
-    model: &'a Model,
+    pub(super) model: &'a Model,
     pub(super) run: PathBuf,
     pub(super) progress: Progress,
     pub(super) best: Weights,
     /// Epochs in the checkpoint on disk.
-    saved: u32,
+    pub(super) saved: u32,
 }
 
 impl<'a, 'g> Trainer<'a, 'g> {
@@ -91,10 +91,15 @@ impl<'a, 'g> Trainer<'a, 'g> {
                     Some(path) => e.context(path.display()),
                     None => e,
                 })?;
+            engine.start_average()?;
         }
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&[0.0; 4])?;
         let s = settings;
+        let patience = match s.schedule {
+            Schedule::Plateau => s.plateau_patience,
+            Schedule::Constant | Schedule::Cosine => 0,
+        };
         let progress = Progress {
             epoch: 0,
             step_in_epoch: 0,
@@ -102,7 +107,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             learning_rate: s.learning_rate,
             callbacks: Callbacks {
                 early_stopping: EarlyStopping::new(s.early_stopping),
-                plateau: ReduceLrOnPlateau::new(s.plateau_patience, s.plateau_factor, s.min_lr),
+                plateau: ReduceLrOnPlateau::new(patience, s.plateau_factor, s.min_lr),
             },
             history: Vec::new(),
             seconds: 0.0,
@@ -146,6 +151,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
         engine
             .set_weights(&checkpoint.weights)
             .and_then(|()| engine.set_moments(&checkpoint.moments))
+            .and_then(|()| engine.set_average(&checkpoint.average))
             .map_err(|e| e.context(path.display()))?;
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&checkpoint.totals)?;
@@ -213,7 +219,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             None => format!("all {} epochs done", self.settings.epochs),
         };
         if self.best.is_empty() {
-            self.best = self.engine.weights()?;
+            self.best = self.engine.averaged(|engine| engine.weights())?;
         }
         self.engine.set_weights(&self.best)?;
         self.model_file(self.best.clone())
@@ -234,6 +240,18 @@ impl<'a, 'g> Trainer<'a, 'g> {
             .collect()
     }
 
+    /// The learning rate of every step.
+    pub(super) fn rates(&self) -> LearningRate {
+        let s = self.settings;
+        let steps = self.engine.steps(self.task.train.len()) as f64;
+        LearningRate {
+            schedule: s.schedule,
+            warm_up: (s.warm_up * steps).round() as u64,
+            steps: u64::from(s.epochs) * steps as u64,
+            floor: s.min_lr,
+        }
+    }
+
     /// One epoch, or the rest of one; false when interrupted.
     fn epoch(&mut self, interrupted: &AtomicBool, on: &mut dyn FnMut(EpochEvent)) -> Result<bool> {
         let epoch = self.progress.epoch + 1;
@@ -241,13 +259,14 @@ impl<'a, 'g> Trainer<'a, 'g> {
         let n = order.len();
         let from = self.progress.step_in_epoch;
         let steps = self.engine.steps(n);
+        let (rates, peak) = (self.rates(), self.progress.learning_rate);
         let began = Instant::now();
         let mut read = began;
         let done = self.engine.train(
             &order,
             from,
             self.progress.optimizer_step,
-            self.progress.learning_rate,
+            |step| rates.at(step, peak),
             |engine, done| {
                 let due = read.elapsed() >= READ_EVERY;
                 let so_far = if due {
@@ -283,7 +302,8 @@ impl<'a, 'g> Trainer<'a, 'g> {
         let validation = if self.task.validation.is_empty() {
             None
         } else {
-            Some(self.engine.evaluate(&self.task.validation)?)
+            let order = &self.task.validation;
+            Some(self.engine.averaged(|engine| engine.evaluate(order))?)
         };
         if !loss.is_finite() || validation.as_ref().is_some_and(|v| !v.loss.is_finite()) {
             return Err(self.diverged());
@@ -294,7 +314,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             accuracy,
             val_loss: validation.as_ref().map(|v| v.loss),
             val_accuracy: validation.as_ref().map(|v| v.accuracy),
-            lr: self.progress.learning_rate,
+            lr: rates.at(self.progress.optimizer_step, peak),
             seconds: self.progress.seconds + began.elapsed().as_secs_f64(),
             ms_per_step: training * 1e3 / (done - from).max(1) as f64,
             vram_bytes: self.engine.session().created_bytes(),
@@ -335,7 +355,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
         self.progress.seconds = 0.0;
         self.progress.history.push(row.clone());
         if best {
-            self.best = self.engine.weights()?;
+            self.best = self.engine.averaged(|engine| engine.weights())?;
         }
         self.engine.set_totals(&[0.0; 4])?;
         self.save_checkpoint()?;
@@ -351,49 +371,10 @@ impl<'a, 'g> Trainer<'a, 'g> {
         Ok(())
     }
 
-    fn save_checkpoint(&mut self) -> Result<()> {
-        let checkpoint = Checkpoint {
-            progress: self.progress.clone(),
-            weights: self.engine.weights()?,
-            moments: self.engine.moments()?,
-            best: self.best.clone(),
-            totals: self.engine.totals()?,
-        };
-        if !checkpoint.is_finite() {
-            return Err(self.diverged());
-        }
-        checkpoint.save(&self.run.join(CHECKPOINT))?;
-        self.saved = self.progress.epoch;
-        Ok(())
-    }
-
     /// The history so far.
     pub fn history(&self) -> History {
         History {
             rows: self.progress.history.clone(),
-        }
-    }
-
-    fn save_split(&self) -> Result<()> {
-        atomic_write(self.run.join("split.txt"), self.task.split_text.as_bytes())
-    }
-
-    fn save_history(&self) -> Result<()> {
-        atomic_write(
-            self.run.join("history.csv"),
-            self.history().to_csv().as_bytes(),
-        )
-    }
-
-    pub(super) fn model_file(&self, weights: Weights) -> ModelFile {
-        ModelFile {
-            labels: self.task.genres.clone(),
-            model: self.model.clone(),
-            features: self.task.features.clone(),
-            normaliser: self.task.normaliser.clone(),
-            synthetic: self.task.synthetic,
-            split: Some(self.task.split.clone()),
-            weights,
         }
     }
 }

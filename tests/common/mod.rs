@@ -63,6 +63,8 @@ pub fn tiny_settings(micro_batch: usize, micro_batches: usize, feed: Feed) -> Gr
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        augment: Default::default(),
+        average: None,
     }
 }
 
@@ -108,9 +110,13 @@ pub fn losses(engine: &mut Engine, n: u32, steps: u64) -> Vec<f64> {
         .map(|t| {
             engine.set_totals(&[0.0; 4]).expect("totals");
             engine
-                .train(&order, 0, t, 1e-3, |_, _| {
-                    Ok(std::ops::ControlFlow::Continue(()))
-                })
+                .train(
+                    &order,
+                    0,
+                    t,
+                    |_| 1e-3,
+                    |_, _| Ok(std::ops::ControlFlow::Continue(())),
+                )
                 .expect("a step");
             gtzan_gpu::train::means(&engine.totals().expect("totals")).0
         })

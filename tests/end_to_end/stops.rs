@@ -19,19 +19,42 @@ fn resuming_gives_the_same_bits() {
     }
 }
 
+/// What a recipe may ask for, all of it.
+const EVERYTHING: &str = "--schedule cosine --warm-up 1.5 --min-lr 1e-5 --weight-decay 0.05 --label-smoothing 0.1 --average 0.9 \
+    --time-shift 7 --gain 0.2 --offset 0.1 --frequency-masks 2 --frequency-mask 4 --time-masks 2 --time-mask 3 --mixup 0.3";
+
+#[test]
+fn a_killed_run_with_everything_on_goes_on_to_the_same_bits() {
+    let everything: Vec<&str> = EVERYTHING.split_whitespace().collect();
+    kill_and_compare(&everything, 4);
+}
+
 /// Killed at moments all over a run, also before it began and while files are written, it goes on to the same bits.
 /// `KILLS=30 cargo test` kills more often.
 #[test]
 fn a_killed_run_goes_on_to_the_same_bits() {
+    let wanted = match std::env::var("KILLS") {
+        Ok(text) => text.parse().expect("KILLS is a number"),
+        Err(_) => 7,
+    };
+    kill_and_compare(&[], wanted);
+}
+
+/// Kill a run with these options so often, let it go on each time, and compare it with one that nobody killed.
+fn kill_and_compare(options: &[&str], wanted: usize) {
     let place = Place::new();
-    place.ok(&train(&["--epochs", "30", "--run", "whole"]));
+    let args = |run| {
+        let all = [&["--epochs", "30", "--run", run], options].concat();
+        train(&all)
+    };
+    place.ok(&args("whole"));
     let epochs = || {
         let history = std::fs::read_to_string(place.path("killed/history.csv"));
         history.map_or(0, |h| h.lines().count().saturating_sub(1))
     };
     let start = || {
         let begun = place.path("killed/config.toml").exists();
-        let first = train(&["--epochs", "30", "--run", "killed"]);
+        let first = args("killed");
         let args = if begun {
             vec!["train", "--resume", "killed"]
         } else {
@@ -42,10 +65,6 @@ fn a_killed_run_goes_on_to_the_same_bits() {
             .stdout(Stdio::null())
             .spawn()
             .expect("starts")
-    };
-    let wanted: usize = match std::env::var("KILLS") {
-        Ok(text) => text.parse().expect("KILLS is a number"),
-        Err(_) => 7,
     };
     let mut kills = 0;
     let mut state = 12345u32;

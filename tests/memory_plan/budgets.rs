@@ -29,6 +29,8 @@ fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            augment: Default::default(),
+            average: None,
         },
         samples,
         entries: samples,

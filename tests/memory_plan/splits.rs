@@ -2,7 +2,7 @@
 
 use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::nn::Model;
-use gtzan_gpu::ops::{Choices, Fill, Step};
+use gtzan_gpu::ops::{Augment, Choices, Fill, Step, partner};
 use gtzan_gpu::plan::budget::{Request, balanced, fit};
 use gtzan_gpu::tape::initial_values;
 use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
@@ -40,7 +40,13 @@ const FRAMES: usize = 9;
 const CLASSES: usize = 4;
 
 /// Gradients of one step over `samples` real samples of a batch of `batch`, cut into `micro_batches`.
-fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> Vec<f32> {
+fn gradients(
+    gpu: &Gpu,
+    batch: usize,
+    samples: usize,
+    micro_batches: usize,
+    augment: Augment,
+) -> Vec<f32> {
     let model = Model::from_toml(MODEL, "test").expect("parses");
     let choices = Choices::default();
     let request = Request {
@@ -64,6 +70,8 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            augment,
+            average: None,
         },
         samples: 1,
         entries: 1,
@@ -91,29 +99,40 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
     let labels: Vec<u32> = (0..samples as u32).map(|i| i % CLASSES as u32).collect();
     let mut data = Vec::new();
     for part in balanced(samples, fitted.cut.micro_batches) {
+        let step = Step {
+            seed: 9,
+            step: 1,
+            valid: part.len() as u32,
+            batch: samples as u32,
+            sample_offset: part.start as u32,
+            cursor: part.start as u32,
+            share: part.len() as f32 / samples as f32,
+            ..Step::full(samples)
+        };
         let size = ROWS * FRAMES;
-        let mut px = x[part.start * size..part.end * size].to_vec();
-        let mut pl = labels[part.clone()].to_vec();
-        px.resize(fitted.cut.micro_batch * size, 0.5);
-        pl.resize(fitted.cut.micro_batch, 0);
-        data.push((part, px, pl));
+        let n = fitted.cut.micro_batch;
+        let of = |chosen: Vec<usize>| {
+            let sample = |&i: &usize| &x[i * size..(i + 1) * size];
+            let mut px: Vec<f32> = chosen.iter().flat_map(sample).copied().collect();
+            let mut pl: Vec<u32> = chosen.iter().map(|&i| labels[i]).collect();
+            px.resize(n * size, 0.5);
+            pl.resize(n, 0);
+            (px, pl)
+        };
+        let partners = part.clone().map(|i| partner(i as u32, &step) as usize);
+        data.push((step, of(part.clone().collect()), of(partners.collect())));
     }
     let inputs: Vec<StepInputs> = (data.iter())
-        .map(|(part, x, labels)| StepInputs {
-            step: Step {
-                seed: 9,
-                step: 1,
-                valid: part.len() as u32,
-                batch: samples as u32,
-                sample_offset: part.start as u32,
-                cursor: part.start as u32,
-                share: part.len() as f32 / samples as f32,
-                ..Step::full(samples)
-            },
-            data: vec![
+        .map(|(step, (x, labels), (partners, their_labels))| {
+            let mut data: Vec<(&str, &[u8])> = vec![
                 ("batch x", bytemuck::cast_slice(x)),
                 ("batch labels", bytemuck::cast_slice(labels)),
-            ],
+            ];
+            if augment.mixes() {
+                data.push(("batch partners", bytemuck::cast_slice(partners)));
+                data.push(("batch partners' labels", bytemuck::cast_slice(their_labels)));
+            }
+            StepInputs { step: *step, data }
         })
         .collect();
     // The second step tells whether the sum starts anew.
@@ -131,12 +150,27 @@ fn gradients(gpu: &Gpu, batch: usize, samples: usize, micro_batches: usize) -> V
 #[test]
 fn micro_batches_give_the_gradients_of_the_batch() {
     let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
-    for samples in [7, 5] {
-        let whole = gradients(&gpu, 7, samples, 1);
+    let augmented = Augment {
+        shift: 3,
+        gain: 0.3,
+        offset: 0.2,
+        row_masks: 2,
+        row_mask: 3,
+        frame_masks: 1,
+        frame_mask: 2,
+        mixup: 1.0,
+    };
+    for (samples, augment) in [
+        (7, Augment::default()),
+        (5, Augment::default()),
+        (7, augmented),
+        (5, augmented),
+    ] {
+        let whole = gradients(&gpu, 7, samples, 1, augment);
         let scale = whole.iter().fold(0f32, |m, v| m.max(v.abs()));
         assert!(scale > 0.01);
         for k in [2, 3, 7] {
-            let split = gradients(&gpu, 7, samples, k);
+            let split = gradients(&gpu, 7, samples, k, augment);
             let worst = (whole.iter().zip(&split)).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
             assert!(
                 worst <= 1e-5 * scale,

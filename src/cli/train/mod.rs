@@ -259,6 +259,8 @@ fn open_engine<'g>(
             label_smoothing: s.label_smoothing,
             weight_decay: s.weight_decay,
             clip_norm: s.clip_norm,
+            augment: s.augment(),
+            average: s.average,
         },
         samples: task.samples.len(),
         entries: task.train.len(),

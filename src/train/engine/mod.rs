@@ -8,10 +8,10 @@ pub use compile::compile;
 pub use samples::Samples;
 pub use weights::{Weights, check_weights};
 
-use super::graph::{Feed, GraphSettings};
+use super::graph::{BATCH, Feed, GraphSettings, PARTNERS};
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::{Adam, Step};
+use crate::ops::{Adam, Step, partner};
 use crate::plan::budget::balanced;
 use crate::plan::{MemoryPlan, Schedule};
 use samples::fill;
@@ -43,7 +43,7 @@ pub struct Engine<'g> {
     samples: Arc<Samples>,
     batch_size: usize,
     seed: u32,
-    scratch: Vec<(Vec<u8>, Vec<u8>)>,
+    scratch: Vec<[Vec<u8>; 4]>,
 }
 
 impl<'g> Engine<'g> {
@@ -112,6 +112,11 @@ impl<'g> Engine<'g> {
         self.programs.len() - 1
     }
 
+    /// Whether the first program trains.
+    fn training(&self) -> bool {
+        self.programs.len() > 1
+    }
+
     /// Replace the samples that a streamed engine takes its batches from.
     pub fn set_samples(&mut self, samples: Arc<Samples>) {
         self.samples = samples;
@@ -149,7 +154,8 @@ impl<'g> Engine<'g> {
         entries.div_ceil(self.batch_size)
     }
 
-    /// Train on `order`, from step `from` of the epoch. `optimizer_step` counts all steps of the run so far. `each` is
+    /// Train on `order`, from step `from` of the epoch. `optimizer_step` counts all steps of the run so far, and
+    /// `learning_rate` gives the rate of a step, counted from 1. `each` is
     /// called after every submitted step with the number of steps done; it may stop the epoch early.
     /// Returns the number of steps done in all.
     ///
@@ -160,13 +166,13 @@ impl<'g> Engine<'g> {
         order: &[u32],
         from: usize,
         optimizer_step: u64,
-        learning_rate: f64,
+        learning_rate: impl Fn(u64) -> f64,
         mut each: impl FnMut(&mut Self, usize) -> Result<ControlFlow<()>>,
     ) -> Result<usize> {
         self.set_order("input order", order)?;
         for index in from..self.steps(order.len()) {
             let t = optimizer_step + (index - from) as u64 + 1;
-            self.submit(TRAIN, order, index, t, learning_rate)?;
+            self.submit(TRAIN, order, index, t, learning_rate(t))?;
             if each(self, index + 1)?.is_break() {
                 return Ok(index + 1);
             }
@@ -211,23 +217,36 @@ impl<'g> Engine<'g> {
             });
         }
         let streamed = self.g.feed == Feed::Streamed;
+        let mixes = streamed && program == TRAIN && self.training() && self.g.augment.mixes();
         if streamed {
-            for (step, (x, labels)) in steps.iter().zip(&mut self.scratch) {
-                let at = step.cursor as usize;
-                let entries = &order[at..at + step.valid as usize];
-                fill(&self.samples, entries, &self.g, x, labels);
+            let whole = &order[start..start + batch];
+            for (step, [x, labels, partners, their_labels]) in steps.iter().zip(&mut self.scratch) {
+                let from = step.sample_offset as usize;
+                let own = from..from + step.valid as usize;
+                fill(&self.samples, &whole[own.clone()], &self.g, x, labels);
+                if mixes {
+                    let mixed_in = |position| whole[partner(position as u32, step) as usize];
+                    let entries: Vec<u32> = own.map(mixed_in).collect();
+                    fill(&self.samples, &entries, &self.g, partners, their_labels);
+                }
             }
         }
+        let names = BATCH.into_iter().chain(PARTNERS);
+        let sent = match (streamed, mixes) {
+            (false, _) => 0,
+            (true, false) => BATCH.len(),
+            (true, true) => BATCH.len() + PARTNERS.len(),
+        };
         let inputs: Vec<StepInputs> = steps
             .into_iter()
             .zip(&self.scratch)
-            .map(|(step, (x, labels))| StepInputs {
+            .map(|(step, data)| StepInputs {
                 step,
-                data: if streamed {
-                    vec![("batch x", x), ("batch labels", labels)]
-                } else {
-                    Vec::new()
-                },
+                data: names
+                    .clone()
+                    .zip(data.iter().map(Vec::as_slice))
+                    .take(sent)
+                    .collect(),
             })
             .collect();
         self.session.run(program, &inputs)

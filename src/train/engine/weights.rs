@@ -7,6 +7,9 @@ use crate::tape::{Flat, Role, Tape, initial_values};
 use crate::tensor::{Shape, TensorId};
 use std::collections::HashMap;
 
+/// The buffer of the weights' moving average.
+const AVERAGE: &str = "average";
+
 /// Named tensors: parameters and running statistics under PyTorch's names.
 pub type Weights = Vec<(String, Shape, Vec<f32>)>;
 
@@ -26,7 +29,38 @@ impl Engine<'_> {
         for name in ["moment 1", "moment 2"] {
             self.zero(name)?;
         }
-        Ok(())
+        self.start_average()
+    }
+
+    /// Let the moving average of the weights, where there is one, begin with the weights as they are.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn start_average(&mut self) -> Result<()> {
+        if !self.session.has_buffer(AVERAGE) {
+            return Ok(());
+        }
+        // Kernels may look beyond the end of the parameters, so their buffer may be the longer one.
+        let bytes = self.empty(AVERAGE).len();
+        let parameters = self.session.read_buffer("parameters")?;
+        self.session.write_buffer(AVERAGE, &parameters[..bytes])
+    }
+
+    /// Do something with the averaged weights in place of the trained ones, where there is an average. Batch norm's running
+    /// statistics stay as they are: they are averages themselves.
+    ///
+    /// # Errors
+    /// Those of `what`, and when the device fails.
+    pub fn averaged<T>(&mut self, what: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if !self.session.has_buffer(AVERAGE) {
+            return what(self);
+        }
+        let trained = self.session.read_buffer("parameters")?;
+        let average = self.session.read_buffer(AVERAGE)?;
+        self.session.write_buffer("parameters", &average)?;
+        let done = what(self);
+        self.session.write_buffer("parameters", &trained)?;
+        done
     }
 
     fn zero(&mut self, buffer: &str) -> Result<()> {
@@ -110,6 +144,37 @@ impl Engine<'_> {
             *into = bytemuck::pod_collect_to_vec(&bytes);
         }
         Ok(all)
+    }
+
+    /// The moving average of the weights, flat; empty where there is none.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn average(&mut self) -> Result<Vec<f32>> {
+        if !self.session.has_buffer(AVERAGE) {
+            return Ok(Vec::new());
+        }
+        let bytes = self.session.read_buffer(AVERAGE)?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Set the moving average of the weights.
+    ///
+    /// # Errors
+    /// When its size is not the model's, or the device fails.
+    pub fn set_average(&mut self, average: &[f32]) -> Result<()> {
+        let expected = self.empty(AVERAGE).len() / 4;
+        if expected != average.len() {
+            return Err(Error::model(format!(
+                "the checkpoint's average of the weights has {} numbers, the run needs {expected}",
+                average.len()
+            )));
+        }
+        if average.is_empty() {
+            return Ok(());
+        }
+        self.session
+            .write_buffer(AVERAGE, bytemuck::cast_slice(average))
     }
 
     /// Set Adam's moments.

@@ -20,9 +20,11 @@ pub use declare::{Declared, Kind};
 
 use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;
+use crate::ops::Augment;
+use crate::train::Schedule;
 use declare::options;
 use std::path::PathBuf;
-use value::{above, anything, at_least, between, bytes, share};
+use value::{above, anything, at_least, at_most, between, bytes, share};
 
 options! {
     /// Folder of genres, or a file of arrays (.safetensors, .npz, .npy)
@@ -33,14 +35,37 @@ options! {
     value epochs: u32 = 50, at_least(1), may_change: true;
     /// Samples per optimizer step
     value batch_size: usize = 8, at_least(1);
-    /// Adam's learning rate
+    /// Adam's learning rate, the highest of the schedule
     value learning_rate: f64 = 1e-3, above(0.0);
+    /// How the learning rate goes on: constant, plateau (falls when validation stops getting better) or cosine (falls to the last
+    /// epoch)
+    value schedule: Schedule = Schedule::Plateau, anything();
+    /// Epochs over which the learning rate rises from 0
+    value warm_up: f64 = 0.0, at_least(0.0);
     /// Decoupled weight decay
     value weight_decay: f32 = 0.0, at_least(0.0);
     /// Clip the gradients' global norm to this
     optional clip_norm: f32, above(0.0), unset: "no clipping";
     /// Label smoothing of the training loss
     value label_smoothing: f32 = 0.0, share();
+    /// Keep a moving average of the weights with this decay; it is what validates and what is saved
+    optional average: f32, share(), unset: "no average";
+    /// Augmentation: shift each sample in time, circularly, by up to this many frames to either side
+    value time_shift: usize = 0, anything(), placeholder: "FRAMES";
+    /// Augmentation: multiply each sample by a factor within 1 plus or minus this
+    value gain: f32 = 0.0, share();
+    /// Augmentation: add a number of up to plus or minus this, in deviations of the features
+    value offset: f32 = 0.0, at_least(0.0);
+    /// Augmentation: bands of rows set to the mean, up to 4
+    value frequency_masks: usize = 0, at_most(Augment::MASKS), placeholder: "N";
+    /// Rows of the widest band
+    value frequency_mask: usize = 24, at_least(1), placeholder: "ROWS";
+    /// Augmentation: stretches of frames set to the mean, up to 4
+    value time_masks: usize = 0, at_most(Augment::MASKS), placeholder: "N";
+    /// Frames of the longest stretch
+    value time_mask: usize = 16, at_least(1), placeholder: "FRAMES";
+    /// Augmentation: mix each sample with another of its batch, shares drawn from Beta(ALPHA, ALPHA), 0 for no mixing
+    value mixup: f32 = 0.0, at_least(0.0), placeholder: "ALPHA";
     /// Weigh classes inversely to their frequency
     switch class_weights: bool = true, anything();
     /// Rate of every dropout layer
@@ -79,7 +104,7 @@ options! {
     value plateau_patience: u32 = 5, anything();
     /// By this factor
     value plateau_factor: f64 = 0.2, between(0.0, 1.0);
-    /// But not below
+    /// But not below; where the cosine ends
     value min_lr: f64 = 0.0, at_least(0.0);
     /// Start from the weights in this file (a model.safetensors); its running statistics need no warm-up
     optional init: PathBuf, anything(), placeholder: "FILE", unset: "fresh weights";
@@ -87,4 +112,28 @@ options! {
     optional vram: String, bytes(), placeholder: "BYTES", unset: "as much as the plan needs", may_change: true;
     /// CPU threads for features
     optional threads: usize, at_least(1), unset: "all cores", may_change: true;
+}
+
+impl Settings {
+    /// What happens to a training batch.
+    pub fn augment(&self) -> Augment {
+        Augment {
+            shift: self.time_shift,
+            gain: self.gain,
+            offset: self.offset,
+            row_masks: self.frequency_masks,
+            row_mask: if self.frequency_masks > 0 {
+                self.frequency_mask
+            } else {
+                0
+            },
+            frame_masks: self.time_masks,
+            frame_mask: if self.time_masks > 0 {
+                self.time_mask
+            } else {
+                0
+            },
+            mixup: self.mixup,
+        }
+    }
 }

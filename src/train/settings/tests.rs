@@ -21,12 +21,17 @@ fn a_saved_run_reads_back_whole() {
             ("group_by", _) => "folder".into(),
             ("features", _) => "notebook".into(),
             ("vram", _) => "3MiB".into(),
+            ("schedule", _) => "cosine".into(),
             ("model" | "split" | "data" | "init", _) => format!("some \"{}\"", o.name),
             ("epochs" | "folds" | "batch_size" | "limit" | "threads" | "synthetic_tracks", _) => {
                 "7".into()
             }
             ("seed", _) => i64::MAX.to_string(),
-            ("fold" | "early_stopping" | "plateau_patience", _) => "3".into(),
+            (
+                "fold" | "early_stopping" | "plateau_patience" | "time_shift" | "frequency_masks"
+                | "frequency_mask" | "time_masks" | "time_mask",
+                _,
+            ) => "3".into(),
             _ => "0.125".into(),
         };
         o.give(&mut given, OsStr::new(&text)).expect("a value");
@@ -72,6 +77,8 @@ fn wrong_values_are_told_with_their_place() {
         ("weight_decay = 1e300", "weight_decay"),
         ("min_lr = -1e-3", "min_lr = -0.001: it must be at least 0"),
         ("strict = 1", "give true or false"),
+        ("time_masks = 5", "it must be at most 4"),
+        ("schedule = \"cosinus\"", "give constant, plateau or cosine"),
         ("segments = \"some\"", "give first or all"),
         ("vram = \"lots\"", "256MiB"),
         ("model = 5", "give a word"),
@@ -156,6 +163,23 @@ fn no_option_is_dropped_without_a_word() {
         ("", &[("fold", "0")], "--fold "),
         ("fold = 2", &[], "--fold "),
         ("plateau_patience = 0", &[("min_lr", "1e-5")], "--min-lr"),
+        ("schedule = \"constant\"", &[("min_lr", "1e-5")], "--min-lr"),
+        (
+            "schedule = \"cosine\"",
+            &[("plateau_patience", "5")],
+            "--plateau-patience",
+        ),
+        (
+            "schedule = \"cosine\"",
+            &[("plateau_factor", "0.5")],
+            "--plateau-factor",
+        ),
+        ("", &[("time_mask", "9")], "--time-mask "),
+        (
+            "time_masks = 2",
+            &[("frequency_mask", "9")],
+            "--frequency-mask ",
+        ),
         (
             "plateau_patience = 0\nplateau_factor = 0.5",
             &[],

@@ -2,6 +2,7 @@
 
 use super::{Declared, Given, Settings};
 use crate::error::{Error, Result};
+use crate::train::Schedule;
 use std::path::Path;
 
 impl Settings {
@@ -16,6 +17,7 @@ impl Settings {
         let on_command = command.names();
         let said = |name: &str| changed.contains(&name) || on_command.contains(&name);
         let lists = self.split != default.split;
+        let no_plateau = self.schedule == Schedule::Plateau && self.plateau_patience == 0;
         let file = self.data.as_deref().is_some_and(Path::is_file);
         let ineffective = [
             (
@@ -39,14 +41,39 @@ impl Settings {
                 "is without effect on --split, whose lists say what validates",
             ),
             (
+                "plateau_patience",
+                self.schedule != Schedule::Plateau,
+                "is without effect on another --schedule than plateau",
+            ),
+            (
                 "plateau_factor",
-                self.plateau_patience == 0,
+                self.schedule != Schedule::Plateau,
+                "is without effect on another --schedule than plateau",
+            ),
+            (
+                "min_lr",
+                self.schedule == Schedule::Constant,
+                "is without effect on --schedule constant",
+            ),
+            (
+                "plateau_factor",
+                no_plateau,
                 "is without effect with --plateau-patience 0",
             ),
             (
                 "min_lr",
-                self.plateau_patience == 0,
+                no_plateau,
                 "is without effect with --plateau-patience 0",
+            ),
+            (
+                "frequency_mask",
+                self.frequency_masks == 0,
+                "is without effect without --frequency-masks",
+            ),
+            (
+                "time_mask",
+                self.time_masks == 0,
+                "is without effect without --time-masks",
             ),
             (
                 "synthetic_tracks",

@@ -2,6 +2,7 @@
 
 use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;
+use crate::train::Schedule;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -58,6 +59,7 @@ values! {
     Segments: "give first or all", |_| true;
     GroupBy: "give recording, folder or file", |_| true;
     Definition: "give segment or notebook", |_| true;
+    Schedule: "give constant, plateau or cosine", |_| true;
 }
 
 impl Value for PathBuf {
@@ -94,6 +96,13 @@ fn rule<T>(wanted: String, fits: impl Fn(&T) -> bool + Send + Sync + 'static) ->
 pub fn at_least<T: PartialOrd + Display + Send + Sync + 'static>(low: T) -> Rule<T> {
     rule(format!("it must be at least {low}"), move |value| {
         *value >= low
+    })
+}
+
+/// `high` or less.
+pub fn at_most<T: PartialOrd + Display + Send + Sync + 'static>(high: T) -> Rule<T> {
+    rule(format!("it must be at most {high}"), move |value| {
+        *value <= high
     })
 }
 
