@@ -61,6 +61,7 @@ pub mod bench;
 pub mod cli;
 pub mod dataset;
 pub mod error;
+pub mod exercise;
 pub mod features;
 pub mod fsutil;
 pub mod gpu;

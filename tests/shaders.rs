@@ -96,6 +96,15 @@ fn module(path: &Path, text: &str) -> (naga::Module, naga::valid::ModuleInfo) {
 }
 
 #[test]
+fn every_invocation_reaches_every_barrier() {
+    for (path, text) in shaders() {
+        let (module, _) = module(&path, &text);
+        let place = gtzan_gpu::ops::barrier_of_some(&module).map(|span| span.location(&text));
+        assert!(place.is_none(), "{}: {place:?}", path.display());
+    }
+}
+
+#[test]
 fn naga_translates_every_shader_to_spirv_msl_and_hlsl() {
     for (path, text) in shaders() {
         let (module, info) = module(&path, &text);

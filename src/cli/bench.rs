@@ -35,6 +35,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "README.md")]
     readme: Option<PathBuf>,
     #[command(flatten)]
+    shaders: super::shaders::WatchArgs,
+    #[command(flatten)]
     device: super::DeviceArgs,
     #[command(flatten)]
     class: super::ClassArgs,
@@ -57,6 +59,9 @@ struct Report<'a> {
 /// # Errors
 /// When the op or shape is unknown, or the device fails; a rung that fails is a row of the table.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    if args.shaders.apply()? {
+        return Ok(());
+    }
     let families: Vec<&str> = registry()
         .iter()
         .flat_map(|e| e.ladders.iter().map(|l| l.name()))

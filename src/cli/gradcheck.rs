@@ -22,6 +22,8 @@ pub struct GradcheckArgs {
     /// Only ops whose name contains this
     op: Option<String>,
     #[command(flatten)]
+    shaders: super::shaders::WatchArgs,
+    #[command(flatten)]
     device: super::DeviceArgs,
     #[command(flatten)]
     class: super::ClassArgs,
@@ -31,6 +33,9 @@ pub struct GradcheckArgs {
     /// Only the rungs that a run takes on its own, not every rung
     #[arg(long, conflicts_with_all = ["reference", "sync_check"])]
     default_rungs: bool,
+    /// Only this rung, e.g. dense.forward:naive, and no finite differences
+    #[arg(long, value_name = "LADDER:RUNG", conflicts_with_all = ["reference", "sync_check", "default_rungs"])]
+    rung: Option<String>,
     /// Instead of single ops, run a training step of a model op by op, in the planned memory and with every tensor in a
     /// buffer of its own: names the first tensor that differs, and the first NaN or infinity
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["op", "reference"])]
@@ -64,6 +69,9 @@ struct Skipped {
 /// # Errors
 /// When an op's name is unknown, the device fails, or a check fails.
 pub fn run(args: &GradcheckArgs) -> Result<()> {
+    if args.shaders.apply()? {
+        return Ok(());
+    }
     if let Some(model) = &args.sync_check {
         return sync_check(args, model);
     }
@@ -92,10 +100,10 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
             "op", "rung", "case", "tensor", "fd error", "gpu error", "tolerance"
         ));
     }
-    let scope = if args.default_rungs {
-        Scope::Default
-    } else {
-        Scope::Every
+    let scope = match &args.rung {
+        Some(name) => Scope::only(name)?,
+        None if args.default_rungs => Scope::Default,
+        None => Scope::Every,
     };
     let checked = crate::gradcheck::run(args.op.as_deref(), gpu.as_ref(), scope, |row| {
         if !args.json {

@@ -50,6 +50,8 @@ pub struct InspectArgs {
     )]
     against: Option<String>,
     #[command(flatten)]
+    shaders: super::shaders::WatchArgs,
+    #[command(flatten)]
     device: super::DeviceArgs,
     /// Print JSON
     #[arg(long)]
@@ -79,6 +81,9 @@ struct Report<'a> {
 /// # Errors
 /// When there is no compiler to ask, an unknown name, or a kernel that does not compile.
 pub fn run(args: &InspectArgs) -> Result<()> {
+    if args.shaders.apply()? {
+        return Ok(());
+    }
     super::batch_size(args.batch_size)?;
     let inspector = open(args)?;
     let found = collect(args, &inspector)?;

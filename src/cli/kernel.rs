@@ -2,21 +2,28 @@
 
 use super::console;
 use crate::error::{Error, Result};
+use crate::fsutil::{atomic_write, create_dir};
 use crate::kernels::{Whole, all, named};
+use crate::ops::built_in_files;
 use clap::Args;
+use std::path::{Path, PathBuf};
 
 /// Options of `kernel`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gtzan-gpu kernel                             every kernel, with the shared pieces that it stands on
   gtzan-gpu kernel conv2d/naive/forward        one, whole: ready to paste into a WGSL playground
-  gtzan-gpu kernel registers/forward --piece store_pooled")]
+  gtzan-gpu kernel registers/forward --piece store_pooled
+  gtzan-gpu kernel --export mine               every file, to change and use with --shaders mine")]
 pub struct KernelArgs {
     /// A kernel's path under shaders/, or a part of it that fits one [default: list all]
     name: Option<String>,
     /// Of several kernels in one file, the one that stands on this piece of shaders/lib/
     #[arg(long, value_name = "PIECE", requires = "name")]
     piece: Option<String>,
+    /// Write every WGSL file into this folder, as --shaders reads them; what is there already is left alone
+    #[arg(long, value_name = "DIR", conflicts_with = "name")]
+    export: Option<PathBuf>,
 }
 
 /// Print a kernel whole, or list all.
@@ -24,6 +31,9 @@ pub struct KernelArgs {
 /// # Errors
 /// When no kernel, or more than one, is meant.
 pub fn run(args: &KernelArgs) -> Result<()> {
+    if let Some(dir) = &args.export {
+        return export(dir);
+    }
     let Some(name) = &args.name else {
         for kernel in all()? {
             console::line(&kernel.title());
@@ -58,4 +68,27 @@ pub fn run(args: &KernelArgs) -> Result<()> {
             )))
         }
     }
+}
+
+/// Write the built-in files where they are not yet.
+fn export(dir: &Path) -> Result<()> {
+    let (mut written, mut kept) = (0, 0);
+    for (name, text) in built_in_files() {
+        let path = dir.join(format!("{name}.wgsl"));
+        if path.exists() {
+            kept += 1;
+            continue;
+        }
+        create_dir(path.parent().unwrap_or(dir))?;
+        atomic_write(&path, text.as_bytes())?;
+        written += 1;
+    }
+    console::line(&match kept {
+        0 => format!("{}: {written} files", dir.display()),
+        _ => format!(
+            "{}: {written} files written, {kept} that were there left as they are",
+            dir.display()
+        ),
+    });
+    Ok(())
 }

@@ -4,6 +4,7 @@ mod bench;
 mod console;
 mod devices;
 mod evaluate;
+mod exercise;
 mod features;
 mod gradcheck;
 mod inspect;
@@ -11,6 +12,7 @@ mod kernel;
 mod plan;
 mod predict;
 mod profile;
+mod shaders;
 mod synth;
 mod train;
 mod tune;
@@ -59,6 +61,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// A kernel printed whole, or the list of all
     Kernel(kernel::KernelArgs),
+    /// Exercises for those who learn to write kernels: what is solved, a task, a check of your kernel
+    Exercise(exercise::ExerciseArgs),
     /// Adapters, limits, features; which one would be used and why
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
@@ -118,6 +122,7 @@ impl Cli {
             Command::Profile(args) => profile::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Kernel(args) => kernel::run(&args),
+            Command::Exercise(args) => exercise::run(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Features(args) => features::run(&args),
             Command::Synth(args) => synth::run(&args),

@@ -28,6 +28,8 @@ pub struct ProfileArgs {
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     #[command(flatten)]
+    shaders: super::shaders::ShaderArgs,
+    #[command(flatten)]
     device: super::DeviceArgs,
     #[command(flatten)]
     class: super::ClassArgs,
@@ -55,6 +57,7 @@ struct Report<'a> {
 /// # Errors
 /// When the model is unknown, the device fails, or the trace can't be written.
 pub fn run(args: &ProfileArgs) -> Result<()> {
+    args.shaders.apply()?;
     super::batch_size(args.batch_size)?;
     let model = Model::load(&args.model)?;
     let gpu = args.class.open(&args.device)?;

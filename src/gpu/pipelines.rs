@@ -44,7 +44,7 @@ impl Pipelines {
 
 fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
     let reflection = kernel.reflect()?;
-    let file = format!("shaders/{}.wgsl", kernel.name);
+    let file = kernel.path();
     // wgpu does not check workgroup memory against the device's limit.
     let limit = gpu.capabilities().max_workgroup_memory;
     if reflection.workgroup_bytes > limit {

@@ -2,9 +2,11 @@
 //! every kernel, on every rung, with a random upstream gradient and memory that starts as NaN.
 
 mod record;
+mod scope;
 mod values;
 
 pub(crate) use record::tape;
+pub use scope::Scope;
 pub use values::{from_bytes, relative_error, to_bytes};
 
 use crate::error::Result;
@@ -85,15 +87,6 @@ impl Checked {
 /// by parts in ten or more.
 pub const FD_TOLERANCE: f64 = 1e-6;
 
-/// Which rungs of a kernel are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// All that can run the case's problem.
-    Every,
-    /// Only what a run without choices takes.
-    Default,
-}
-
 /// Check all ops (or those whose name contains `filter`): finite differences always, kernels when there is a device.
 ///
 /// # Errors
@@ -107,6 +100,11 @@ pub fn run(
     let mut checked = Checked::default();
     for entry in registry() {
         if filter.is_some_and(|f| !entry.name.contains(f)) {
+            continue;
+        }
+        if let Scope::Only(family, _) = scope
+            && entry.ladders.iter().all(|l| l.name() != family)
+        {
             continue;
         }
         for case in (entry.cases)() {
@@ -137,7 +135,7 @@ fn check(
         .iter()
         .map(|(_, t)| reference.get(t).clone())
         .collect();
-    let fd = if case.smooth {
+    let fd = if case.smooth && !matches!(scope, Scope::Only(..)) {
         finite_differences(&setup, &expected)
     } else {
         vec![None; expected.len()]
@@ -163,9 +161,11 @@ fn check(
         checked.rows.extend(rows);
         return Ok(());
     };
-    let mut runs = rungs(entry, case, &setup, gpu, checked)?;
-    if scope == Scope::Default {
-        runs.truncate(1);
+    let mut runs = rungs(entry, case, &setup, gpu, checked, scope)?;
+    match scope {
+        Scope::Every => {}
+        Scope::Default => runs.truncate(1),
+        Scope::Only(family, rung) => runs.retain(|r| r.name == format!("{family}:{rung}")),
     }
     for Run {
         name,
@@ -241,6 +241,7 @@ fn rungs(
     setup: &Setup,
     gpu: &Gpu,
     checked: &mut Checked,
+    scope: Scope,
 ) -> Result<Vec<Run>> {
     let ties = case.inputs.iter().any(|i| i.fill == Fill::Ties);
     let allowed = |r: &RungView| !ties || r.rounding <= 1.0;
@@ -269,7 +270,10 @@ fn rungs(
         let used = default.chosen.iter().find(|c| c.family == family);
         for rung in ladder.rungs() {
             let verdict = match used {
-                Some(used) if used.rung == rung.name => continue,
+                // The default run is this one, unless it is the one that is asked for.
+                Some(used) if used.rung == rung.name && scope != Scope::Only(family, rung.name) => {
+                    continue;
+                }
                 Some(used) => runs(used, &rung),
                 None => Err("the case poses no such problem".to_owned()),
             };

@@ -197,8 +197,9 @@ impl Device {
         let d = &self.device;
         let fail = |e: vk::Result| {
             Error::device(format!(
-                "shaders/{}.wgsl: {} can't compile it: {e}",
-                kernel.name, self.name
+                "{}: {} can't compile it: {e}",
+                kernel.path(),
+                self.name
             ))
         };
         // SAFETY: every object is used only while it lives, and destroyed once, whatever fails in between.

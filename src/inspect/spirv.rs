@@ -22,10 +22,10 @@ pub(super) struct Features {
 /// # Errors
 /// When naga rejects the kernel, or a constant.
 pub(super) fn compile(kernel: &Kernel, features: Features) -> Result<Vec<u32>> {
-    let file = format!("shaders/{}.wgsl", kernel.name);
+    let file = kernel.path();
     let fail = |what: &dyn std::fmt::Display| Error::device(format!("{file}: {what}"));
-    let module = naga::front::wgsl::parse_str(kernel.source)
-        .map_err(|e| Error::device(e.emit_to_string_with_path(kernel.source, &file)))?;
+    kernel.reflect()?; // for its messages, file by file
+    let module = naga::front::wgsl::parse_str(kernel.source).map_err(|e| fail(&e))?;
     let all = naga::valid::Capabilities::all();
     let info = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), all)
         .validate(&module)

@@ -202,8 +202,8 @@ impl Lowering<'_> {
         let reflection = kernel.reflect()?;
         if (reflection.storage.len(), reflection.windows) != (tensors.len(), windows.len()) {
             return Err(Error::device(format!(
-                "shaders/{}.wgsl: declares {} storage buffers and {} windows, the op binds {} and {}",
-                kernel.name,
+                "{}: declares {} storage buffers and {} windows, the op binds {} and {}",
+                kernel.path(),
                 reflection.storage.len(),
                 reflection.windows,
                 tensors.len(),

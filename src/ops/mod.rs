@@ -44,7 +44,10 @@ pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use gather_batch::GatherBatch;
-pub use kernel::{Access, Kernel, Reflection, ShaderFile, TexelAccess};
+pub use kernel::{
+    Access, Kernel, Reflection, ShaderFile, TexelAccess, barrier_of_some, built_in_files,
+    substitute,
+};
 pub use l2_penalty::L2Penalty;
 pub use ladder::{Geometry, Ladder, Rung, anything};
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};

@@ -42,6 +42,8 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub cache: super::super::CacheArgs,
     #[command(flatten)]
+    pub shaders: super::super::shaders::ShaderArgs,
+    #[command(flatten)]
     pub device: super::super::DeviceArgs,
     #[command(flatten)]
     pub class: super::super::ClassArgs,

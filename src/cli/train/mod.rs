@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What went wrong, in one sentence; whatever was saved stays.
 pub fn run(args: TrainArgs) -> Result<()> {
     console::be_patient();
+    args.shaders.apply()?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
     let (settings, held) = match &args.resume {
         Some(run) => (resume_settings(run, &args)?, Some(RunFolder::hold(run)?)),

@@ -55,7 +55,7 @@ impl Kernel {
     }
 }
 
-fn render(
+pub(super) fn render(
     kernel: &Kernel,
     message: &str,
     labels: Vec<(Span, String)>,
@@ -63,23 +63,29 @@ fn render(
 ) -> Error {
     let mut files = SimpleFiles::new();
     for file in kernel.files {
-        files.add(format!("shaders/{}.wgsl", file.name), file.text);
+        files.add(file.path(), file.text);
     }
     if kernel.files.is_empty() {
-        files.add(format!("shaders/{}.wgsl", kernel.name), kernel.source);
+        files.add(kernel.path(), kernel.source);
     }
     let labels = labels.into_iter().filter_map(|(span, text)| {
         let (file, range) = kernel.locate(span.to_range()?);
         Some(Label::primary(file, range).with_message(text))
     });
+    let labels: Vec<_> = labels.collect();
+    // A message about something that is not there has no place in it.
+    let message = match labels.as_slice() {
+        [] => format!("{}: {message}", kernel.path()),
+        _ => message.to_owned(),
+    };
     let diagnostic = Diagnostic::error()
-        .with_message(message)
-        .with_labels(labels.collect())
+        .with_message(&message)
+        .with_labels(labels)
         .with_notes(notes);
     let mut text = String::new();
     // Writing to a string fails for a span outside its file only; the message is then better than nothing.
     if term::emit_to_string(&mut text, &term::Config::default(), &files, &diagnostic).is_err() {
-        text = format!("shaders/{}.wgsl: {message}", kernel.name);
+        text = message;
     }
     Error::device(text)
 }

@@ -2,8 +2,12 @@
 
 mod diagnostics;
 mod reflection;
+mod substitutes;
+mod uniformity;
 
 pub use reflection::{Access, Reflection, TexelAccess};
+pub use substitutes::{built_in_files, substitute};
+pub use uniformity::barrier_of_some;
 
 /// A kernel: a WGSL file, the pieces of `shaders/lib/` that it uses, and the values of its `override` constants. The entry point is
 /// `main`.
@@ -29,11 +33,38 @@ pub struct ShaderFile {
     pub text: &'static str,
 }
 
+impl ShaderFile {
+    /// Where the text was read, for messages.
+    pub fn path(&self) -> String {
+        substitutes::path(self)
+    }
+}
+
 impl Kernel {
     /// What tells this kernel from others: its files and its constants.
     pub fn key(&self) -> String {
         let files: Vec<&str> = self.files.iter().map(|f| f.name).collect();
         format!("{} {:?}", files.join(" "), self.constants)
+    }
+
+    /// A kernel of this program, or what a folder has in its place (see [`substitute`]). `files[0]` is the kernel's own.
+    #[doc(hidden)]
+    pub fn built_in(source: &'static str, files: &'static [ShaderFile]) -> Self {
+        let (source, files) = substitutes::resolve(source, files);
+        Self {
+            name: files[0].name,
+            source,
+            files,
+            constants: Vec::new(),
+        }
+    }
+
+    /// Where the kernel's own file was read, for messages.
+    pub fn path(&self) -> String {
+        match self.files.first() {
+            Some(file) => file.path(),
+            None => format!("shaders/{}.wgsl", self.name),
+        }
     }
 
     /// The kernel with one more `override` constant set.
@@ -47,21 +78,19 @@ impl Kernel {
 #[macro_export]
 macro_rules! kernel {
     ($name:literal $(, $piece:literal)* $(,)?) => {
-        $crate::ops::Kernel {
-            name: $name,
-            source: concat!(
+        $crate::ops::Kernel::built_in(
+            concat!(
                 $crate::shader_text!($name),
                 $("\n", $crate::shader_text!(concat!("lib/", $piece)),)*
             ),
-            files: &[
+            &[
                 $crate::ops::ShaderFile { name: $name, text: $crate::shader_text!($name) },
                 $($crate::ops::ShaderFile {
                     name: concat!("lib/", $piece),
                     text: $crate::shader_text!(concat!("lib/", $piece)),
                 },)*
             ],
-            constants: Vec::new(),
-        }
+        )
     };
 }
 

@@ -1,6 +1,6 @@
 //! What a kernel's source says of itself: bindings and workgroup memory.
 
-use super::{Kernel, diagnostics};
+use super::{Kernel, diagnostics, substitutes};
 use crate::error::{Error, Result};
 use crate::ops::Texels;
 use std::collections::HashMap;
@@ -67,9 +67,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn reflect(kernel: &Kernel) -> Result<Reflection> {
-    let name = kernel.name;
     let module = naga::front::wgsl::parse_str(kernel.source)
         .map_err(|e| diagnostics::unparsable(kernel, &e))?;
+    let found = declarations(kernel, &module)?;
+    substitutes::check(kernel, &module, &found)?;
+    Ok(found)
+}
+
+/// What a parsed kernel declares.
+pub(super) fn declarations(kernel: &Kernel, module: &naga::Module) -> Result<Reflection> {
+    let file = kernel.path();
     let mut storage = Vec::new();
     let mut uniform = None;
     let mut windows = Vec::new();
@@ -105,9 +112,9 @@ fn reflect(kernel: &Kernel) -> Result<Reflection> {
                 let pool = Texels::ALL
                     .into_iter()
                     .find(|t| Some(t.name()) == var.name.as_deref());
-                let (Some(pool), Some(access)) = (pool, texel_access(&module, var.ty)) else {
+                let (Some(pool), Some(access)) = (pool, texel_access(module, var.ty)) else {
                     return Err(Error::device(format!(
-                        "shaders/{name}.wgsl: a texture must be called planes or factors, and be a texture_storage_2d<rgba32float, read> or one to write"
+                        "{file}: a texture must be called planes or factors, and be a texture_storage_2d<rgba32float, read> or one to write"
                     )));
                 };
                 texels.push((binding.binding, pool, access));
@@ -123,7 +130,7 @@ fn reflect(kernel: &Kernel) -> Result<Reflection> {
     let used: Vec<u32> = used.chain(texels.iter().map(|t| t.0)).collect();
     if used.iter().enumerate().any(|(i, &b)| b as usize != i) {
         return Err(Error::device(format!(
-            "shaders/{name}.wgsl: storage buffers must be bindings 0, 1, …, then params, then uniform windows, then textures"
+            "{file}: storage buffers must be bindings 0, 1, …, then params, then uniform windows, then textures"
         )));
     }
     Ok(Reflection {
