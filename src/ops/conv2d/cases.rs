@@ -84,6 +84,21 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case("window larger than x", same(Relu), [1, 2, 2, 3], 3, [5, 5]),
         case(
+            "window beyond a word of bits",
+            conv([1, 2], Padding::Same, Relu),
+            [1, 2, 5, 21],
+            3,
+            [17, 16],
+        )
+        .kinks(),
+        case(
+            "strides beyond the window",
+            conv([3, 4], uneven, None),
+            [2, 3, 7, 9],
+            5,
+            [2, 3],
+        ),
+        case(
             "padding only",
             conv([4, 4], uneven, None),
             [1, 1, 2, 2],

@@ -92,7 +92,7 @@ fn turn(c: &Correlation, l: &mut Lowering) -> Result<Tensor> {
 }
 
 /// dy of some samples as the gradient of the convolution before ReLU and pooling, whose planes have `extent` rows and columns.
-fn through_epilogue(
+pub fn through_epilogue(
     dy: &Image,
     extent: [usize; 2],
     samples: &Range<usize>,

@@ -4,6 +4,8 @@ pub mod naive;
 pub mod registers;
 pub mod workgroup;
 
+pub mod implicit_gemm;
+
 pub mod bias;
 
 mod direct;

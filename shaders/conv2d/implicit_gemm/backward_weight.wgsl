@@ -1,0 +1,142 @@
+// Convolution, gradient of w, as a matrix product that is never laid out: dw[k,c,u,v] = sum over n,i,j of g[n,k,i,j] *
+// x[n,c,i*stride_h+u-pad_top,j*stride_w+v-pad_left]; g is dy seen through the epilogue. Any window, stride and padding.
+// source: x [N,C,H,W], zero outside; dy: [N,K,outputs]; mask: y (ReLU) or argmax (pooling); places: [4][positions] from places; dw: [SPLITS,K,C,KH,KW]
+// partial sums (sum_partials adds them up, always in the same order).
+// One invocation: 8 weights of each of 8 filters, 64 sums in registers. One workgroup: 128 of them, 128 of the C*KH*KW weights of 64 filters, over one
+// split of the positions of all samples, in stages of 8 positions.
+// Traffic: 128 x 8 floats of x and 64 x 8 of g (6 KiB) per 65,536 multiply-adds of a stage: 21 FLOP per byte, asked of the caches: eight lanes read
+// 32 bytes in a row, the next stages the rest of the line. Inside, four vec4s per 64 multiply-adds, and a table's four per 512.
+// What belongs to a weight (its tap, its offset) is looked up in workgroup memory, what belongs to a position in `places`: neither is worked out
+// again. Under pooling a lane loads one dy for all four positions of its window: only one of them gets it, the others a zero.
+// The compiler for GFX1100 makes 728 instructions of a stage under pooling (718 without an epilogue, 733 under ReLU), 512 of them multiply-adds
+// (70 %; 512 of 568 without the loads); 108 registers, no spill.
+// Next rung: transforms (Winograd), which do 3x3 windows in fewer multiplications.
+
+struct Params {
+    n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]
+    k: u32, kh: u32, kw: u32,                         // w: [K,C,KH,KW]
+    outputs: u32,                                     // of a sample and filter: dy is [N,K,outputs]
+    positions: u32,                                   // as many, or four times as many when pooled
+    split: u32,                                       // positions that a split sums over, a multiple of STEP
+    reserved0: u32, reserved1: u32,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> mask: array<u32>;
+@group(0) @binding(3) var<storage, read> places: array<u32>;
+@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+override EPILOGUE: u32 = 0u;                          // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
+
+// Of each weight of a filter of this workgroup, where it reads and which tap it is.
+var<workgroup> offsets: array<array<array<u32, 4>, 16>, 2>;
+var<workgroup> codes: array<array<array<u32, 4>, 16>, 2>;
+
+fn place_of(position: u32) -> Place {
+    var z = Place(0u, 0u, places[position], places[params.positions + position]);
+    if WIDE == 1u {
+        z.row = places[params.positions * 2u + position];
+        z.column = places[params.positions * 3u + position];
+    }
+    return z;
+}
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let size = params.c * params.kh * params.kw;      // of a filter
+    let t = group.y * ROWS + lane;
+    let u = t / params.kw % params.kh;
+    offsets[lane / 64u][lane % 64u / 4u][lane % 4u] = (t / (params.kh * params.kw) * params.h + u) * params.w + t % params.kw;
+    codes[lane / 64u][lane % 64u / 4u][lane % 4u] = select(NO_TAP, tap_code(u, t % params.kw, params.kh), t < size);
+    workgroupBarrier();
+
+    // An invocation loads one position per stage: of two quads of weights (r, r+16), and of a quad of filters.
+    let s = lane % STEP;
+    let r = lane / STEP;
+    let start = group.z * params.split;
+    let end = min(start + params.split, params.n * params.positions);
+    let sample = params.c * params.h * params.w;
+    let per_sample = params.k * params.outputs;
+    let step = STEP % params.positions;
+    let step_n = STEP / params.positions;
+    // Under pooling, step 2a+b of a stage is position a of its window b.
+    let first = start + select(s, s % 2u * 4u + s / 2u, EPILOGUE == 2u);
+    var n = first / params.positions;
+    var position = first % params.positions;
+
+    // Filters that do not exist have sums of their own, which nobody reads: what they are made of does not matter.
+    // Under pooling it is one filter, and all four positions of its window.
+    let k = group.x * COLUMNS + r * 4u;
+    var filters: array<u32, 4>;
+    for (var q = 0u; q < 4u; q++) { filters[q] = min(k + q, params.k - 1u) * params.outputs; }
+    if EPILOGUE == 2u { filters[0] = min(k + s / 2u, params.k - 1u) * params.outputs; }
+
+    let p = lane % 16u;
+    let f = lane / 16u;
+    var sums: Sums;
+    var stage = 0u;
+    // One turn more than there are stages: each loads a stage and computes the one before.
+    let stages = (end - start + STEP - 1u) / STEP;
+    for (var turn = 0u; turn <= stages; turn++) {
+        var x: array<f32, 8>;
+        var real: array<bool, 8>;
+        var g: array<f32, 4>;
+        var words: array<u32, 4>;
+        var at_g = 0u;
+        if turn < stages {
+            // Behind the last sample nothing is inside, and g is whatever it was in the last.
+            var place = place_of(position);
+            place.valid = select(0u, place.valid, n < params.n);
+            place.at += n * sample;
+            for (var q = 0u; q < 8u; q++) {
+                real[q] = reads(place, codes[q / 4u][r][q % 4u]);
+                x[q] = fetch(place, offsets[q / 4u][r][q % 4u], real[q]);
+            }
+            at_g = min(n, params.n - 1u) * per_sample;
+            if EPILOGUE == 2u {
+                at_g += position / 4u + filters[0];
+                g[0] = dy[at_g];
+                words[0] = mask[at_g / 4u];
+            } else {
+                at_g += position;
+                for (var q = 0u; q < 4u; q++) {
+                    g[q] = dy[at_g + filters[q]];
+                    if EPILOGUE == 1u { words[q] = mask[at_g + filters[q]]; }
+                }
+            }
+            position += step;
+            let wrapped = position >= params.positions;
+            position -= select(0u, params.positions, wrapped);
+            n += step_n + u32(wrapped);
+        }
+        if turn > 0u { stage_product(&sums, 1u - stage, p, f); }
+        if turn != stages {
+            // What was loaded last comes first: it is what the others wait for, too.
+            for (var q = 0u; q < 8u; q++) { x[7u - q] = select(0.0, x[7u - q], real[7u - q]); }
+            for (var q = 0u; q < 2u; q++) { rows[q][stage][s / 2u][s % 2u][r] = Quad(x[4u * q], x[4u * q + 1u], x[4u * q + 2u], x[4u * q + 3u]); }
+            if EPILOGUE == 2u {
+                let code = (words[0] >> ((at_g * 8u) & 31u)) & 255u;
+                for (var a = 0u; a < 4u; a++) { columns[r / 8u][stage][a][s % 2u][r % 8u][s / 2u] = select(0.0, g[0], code == a); }
+            } else {
+                var z: Quad;
+                for (var q = 0u; q < 4u; q++) { z[q] = select(0.0, g[q], EPILOGUE == 0u || bitcast<f32>(words[q]) > 0.0); }
+                columns[r / 8u][stage][s / 2u][s % 2u][r % 8u] = z;
+            }
+        }
+        stage = 1u - stage;
+        workgroupBarrier();
+    }
+
+    for (var q = 0u; q < 2u; q++) {
+        for (var o = 0u; o < 8u; o++) {
+            let at = o / 4u * 8u + q * 4u;
+            let filter_ = group.x * COLUMNS + (o / 4u * 8u + f) * 4u + o % 4u;
+            let t = group.y * ROWS + (q * 16u + p) * 4u;
+            for (var z = 0u; z < 4u; z++) {
+                if filter_ < params.k && t + z < size { dw[(group.z * params.k + filter_) * size + t + z] = sums[at + z][o % 4u]; }
+            }
+        }
+    }
+}
