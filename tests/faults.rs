@@ -9,7 +9,7 @@ use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::Choices;
 use gtzan_gpu::plan::budget::Request;
 use gtzan_gpu::train::{
-    Checkpoint, Engine, Feed, GraphSettings, Recipe, Settings, Task, Trainer, Weights,
+    Checkpoint, Engine, Feed, GraphSettings, Settings, Tapes, Task, Trainer, Weights,
 };
 use gtzan_gpu::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -48,7 +48,7 @@ impl Run {
     }
 
     fn open<'g>(&self, gpu: &'g Gpu) -> Result<Engine<'g>> {
-        let recipe = Recipe {
+        let tapes = Tapes {
             model: &self.model,
             base: GraphSettings {
                 rows: self.task.features.rows,
@@ -77,7 +77,7 @@ impl Run {
             capabilities: gpu.capabilities(),
             choices: &choices,
         };
-        Ok(recipe
+        Ok(tapes
             .open(gpu, &request, &self.task.samples, self.settings.seed)?
             .1)
     }

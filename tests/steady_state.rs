@@ -5,7 +5,7 @@ use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Choices, Step};
 use gtzan_gpu::plan::budget::{Request, fit};
-use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
+use gtzan_gpu::train::{Feed, GraphSettings, Tapes};
 
 const MODEL: &str = r#"
 name = "tiny"
@@ -37,7 +37,7 @@ fn resident_bytes() -> Option<u64> {
 fn nothing_is_allocated_after_the_first_steps() {
     let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
     let model = Model::from_toml(MODEL, "test").expect("parses");
-    let recipe = Recipe {
+    let tapes = Tapes {
         model: &model,
         base: GraphSettings {
             rows: 8,
@@ -66,7 +66,7 @@ fn nothing_is_allocated_after_the_first_steps() {
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
+    let fitted = fit(&request, |cut| tapes.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(&gpu, fitted.plan.clone(), &schedules).expect("opens");
     let created = (session.created_buffers(), session.created_bytes());

@@ -10,23 +10,14 @@ struct Params { partials: u32, limit: f32, pad0: u32, pad1: u32 }
 @group(0) @binding(1) var<storage, read_write> scale: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
     for (var i = lane; i < params.partials; i += 64u) {
         sum += partial[i];
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let total = tree_sum(lane, sum);
     if lane == 0u {
-        scale[0] = params.limit / max(sqrt(sums[0]), params.limit);
+        scale[0] = params.limit / max(sqrt(total), params.limit);
     }
 }

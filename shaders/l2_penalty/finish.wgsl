@@ -11,23 +11,14 @@ struct Params { partials: u32, coefficient: f32, pad0: u32, pad1: u32 }
 @group(0) @binding(2) var<storage, read> step: Step;
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
     for (var i = lane; i < params.partials; i += 64u) {
         sum += partial[i];
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let total = tree_sum(lane, sum);
     if lane == 0u {
-        loss[0] = params.coefficient * step.share * sums[0];
+        loss[0] = params.coefficient * step.share * total;
     }
 }

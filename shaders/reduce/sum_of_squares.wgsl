@@ -10,8 +10,6 @@ struct Params { elements: u32, pad0: u32, pad1: u32, pad2: u32 }
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
@@ -26,15 +24,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let v = select(vec4<f32>(0.0), x[whole], vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(rest));
         sum += v * v;
     }
-    sums[lane] = (sum.x + sum.y) + (sum.z + sum.w);
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let total = tree_sum(lane, (sum.x + sum.y) + (sum.z + sum.w));
     if lane == 0u {
-        partial[group.x] = sums[0];
+        partial[group.x] = total;
     }
 }

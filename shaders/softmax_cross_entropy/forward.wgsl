@@ -19,8 +19,6 @@ struct Params { samples: u32, classes: u32, smoothing: f32, pad0: u32 }
 
 override MIXED: bool = false;
 
-var<workgroup> partial: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
     let classes = params.classes;
@@ -55,15 +53,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             }
         }
     }
-    partial[lane] = total;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            partial[lane] += partial[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = tree_sum(lane, total);
     if lane == 0u {
-        loss[0] = partial[0] / f32(max(step.batch, 1u));
+        loss[0] = all / f32(max(step.batch, 1u));
     }
 }

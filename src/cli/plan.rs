@@ -8,7 +8,7 @@ use crate::ops::{Capabilities, Choices, DeviceClass};
 use crate::plan::budget::{Fitted, Request, fit, largest_batch};
 use crate::plan::summary::{Summary, timeline};
 use crate::report;
-use crate::train::{Feed, GraphSettings, Recipe};
+use crate::train::{Feed, GraphSettings, Tapes};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     let model = Model::load(&args.model)?;
     let (capabilities, choices, for_what) = device(args)?;
     let samples = args.samples.unwrap_or(0);
-    let recipe = Recipe {
+    let tapes = Tapes {
         model: &model,
         base: GraphSettings {
             rows: args.rows,
@@ -103,9 +103,9 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         choices: &choices,
     };
     if args.fit {
-        return largest(args, &request, &recipe);
+        return largest(args, &request, &tapes);
     }
-    let fitted = fit(&request, |cut| recipe.record(cut))?;
+    let fitted = fit(&request, |cut| tapes.record(cut))?;
     let summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
     if let Some(path) = &args.svg {
         let drawn = timeline(&fitted.programs[0].schedule, &fitted.plan, 0);
@@ -176,12 +176,12 @@ struct BatchRow {
 }
 
 /// The largest whole batch within the budget, and what other batch sizes take.
-fn largest(args: &PlanArgs, request: &Request, recipe: &Recipe) -> Result<()> {
+fn largest(args: &PlanArgs, request: &Request, tapes: &Tapes) -> Result<()> {
     let limit = Request {
         batch: 1024,
         ..request.clone()
     };
-    let found = largest_batch(&limit, |cut| recipe.record(cut))?;
+    let found = largest_batch(&limit, |cut| tapes.record(cut))?;
     let best = found.as_ref().map_or(0, |f| f.cut.micro_batch);
     let mut batches = Vec::new();
     let mut first: Option<f64> = None;
@@ -190,7 +190,7 @@ fn largest(args: &PlanArgs, request: &Request, recipe: &Recipe) -> Result<()> {
             batch,
             ..request.clone()
         };
-        let fitted: Option<Fitted> = match fit(&request, |cut| recipe.record(cut)) {
+        let fitted: Option<Fitted> = match fit(&request, |cut| tapes.record(cut)) {
             Ok(fitted) => Some(fitted),
             Err(e) if e.kind() == crate::ErrorKind::Budget => None,
             Err(e) => return Err(e),

@@ -46,12 +46,12 @@ pub struct Checked {
     /// Every checked tensor.
     pub rows: Vec<Row>,
     /// Every rung of every checked op, by ladder and name.
-    pub rungs: BTreeMap<(&'static str, &'static str), Rung>,
+    pub rungs: BTreeMap<(&'static str, &'static str), Tried>,
 }
 
 /// What became of a rung.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rung {
+pub struct Tried {
     /// Cases that it ran.
     pub ran: usize,
     /// Cases that it did not run, by the reason.
@@ -72,7 +72,7 @@ impl Checked {
 
     /// Rungs that ran no case, with the reason that was given most often.
     pub fn never_ran(&self) -> Vec<(&'static str, &'static str, String)> {
-        let most = |rung: &Rung| {
+        let most = |rung: &Tried| {
             let reason = rung.left.iter().max_by_key(|(_, cases)| **cases);
             reason.map_or("", |(why, _)| why.as_str()).to_owned()
         };

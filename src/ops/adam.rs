@@ -206,7 +206,7 @@ impl Op for GlobalNormScale {
         let partial = partial_sums_of_squares(io.x(0), l)?;
         let params = Finish::new(&partial, self.max_norm);
         let tensors = [&partial, io.y(0)];
-        let kernel = kernel!("global_norm_scale/finish");
+        let kernel = kernel!("global_norm_scale/finish", "tree_sum");
         l.dispatch(kernel, &tensors, params, [1, 1, 1])
     }
 

@@ -71,7 +71,7 @@ impl Op for L2Penalty {
         let params = Finish::new(&partial, self.coefficient);
         let tensors = [&partial, io.y(0), &control];
         l.dispatch(
-            kernel!("l2_penalty/finish", "step"),
+            kernel!("l2_penalty/finish", "tree_sum", "step"),
             &tensors,
             params,
             [1, 1, 1],

@@ -30,7 +30,7 @@ pub(super) fn partial_sums_of_squares(x: &Tensor, l: &mut Lowering) -> Result<Te
     };
     let grid = [groups as u32, 1, 1];
     l.dispatch(
-        kernel!("reduce/sum_of_squares"),
+        kernel!("reduce/sum_of_squares", "tree_sum"),
         &[x, &partial],
         params,
         grid,

@@ -171,7 +171,8 @@ impl Op for SoftmaxCrossEntropy {
         let (other, share) = self.second(io);
         let (x, y) = ([io.x(0), io.x(1), io.x(2)], [io.y(0), io.y(1)]);
         l.dispatch(
-            kernel!("softmax_cross_entropy/forward", "step").with("MIXED", u32::from(self.mixed)),
+            kernel!("softmax_cross_entropy/forward", "tree_sum", "step")
+                .with("MIXED", u32::from(self.mixed)),
             &[x[0], x[1], x[2], y[0], y[1], &control, other, share],
             self.params(n, k),
             [1, 1, 1],

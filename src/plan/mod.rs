@@ -3,14 +3,14 @@
 pub mod arena;
 mod blocks;
 pub mod budget;
+mod buffers;
 pub mod cost;
 mod liveness;
-mod parts;
 pub mod recompute;
 mod schedule;
 pub mod summary;
 
-pub use parts::{BufferPlan, Category, Place, Placement, ProgramPlan, Purpose};
+pub use buffers::{BufferPlan, Category, Place, Placement, ProgramPlan, Purpose};
 pub use schedule::{Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};
 

@@ -8,7 +8,7 @@ use gtzan_gpu::plan::budget::{
 };
 use gtzan_gpu::plan::{Category, Summary, timeline};
 use gtzan_gpu::tape::{Role, Tape};
-use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
+use gtzan_gpu::train::{Feed, GraphSettings, Tapes};
 
 const MIB: u64 = 1 << 20;
 
@@ -17,7 +17,7 @@ fn capabilities() -> Capabilities {
 }
 
 fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>> {
-    let recipe = Recipe {
+    let tapes = Tapes {
         model,
         base: GraphSettings {
             rows: 187,
@@ -36,7 +36,7 @@ fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>
         entries: samples,
         eval_entries: samples,
     };
-    recipe.record(cut)
+    tapes.record(cut)
 }
 
 fn plan(model: &str, batch: usize, budget: Option<u64>) -> Result<Fitted> {

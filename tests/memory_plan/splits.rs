@@ -5,7 +5,7 @@ use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Augment, Choices, Fill, Step, partner};
 use gtzan_gpu::plan::budget::{Request, balanced, fit};
 use gtzan_gpu::tape::initial_values;
-use gtzan_gpu::train::{Feed, GraphSettings, Recipe};
+use gtzan_gpu::train::{Feed, GraphSettings, Tapes};
 use rand::SeedableRng;
 
 /// Convolution, dropout and L2, no batch norm.
@@ -58,7 +58,7 @@ fn gradients(
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let recipe = Recipe {
+    let tapes = Tapes {
         model: &model,
         base: GraphSettings {
             rows: ROWS,
@@ -77,7 +77,7 @@ fn gradients(
         entries: 1,
         eval_entries: 1,
     };
-    let fitted = fit(&request, |cut| recipe.record(cut)).expect("fits");
+    let fitted = fit(&request, |cut| tapes.record(cut)).expect("fits");
     let schedules: Vec<_> = fitted.programs.iter().map(|p| &p.schedule).collect();
     let mut session = Session::new(gpu, fitted.plan.clone(), &schedules).expect("opens");
     assert_eq!(session.created_bytes(), fitted.plan.total_bytes());

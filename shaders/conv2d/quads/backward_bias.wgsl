@@ -11,8 +11,6 @@ override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 @group(0) @binding(2) var<storage, read_write> db: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> partial: array<f32, 64>;
-
 // For the four elements of a quad.
 fn passes(quad: u32) -> vec4<bool> {
     if EPILOGUE == 1u { return bitcast<vec4<f32>>(mask[quad]) > vec4<f32>(0.0); }
@@ -41,10 +39,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             sums += select(vec4<f32>(), dy[quad], counts);
         }
     }
-    partial[lane] = sums.x + sums.y + sums.z + sums.w;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half { partial[lane] += partial[lane + half]; }
-    }
-    if lane == 0u { db[k] = partial[0]; }
+    let total = tree_sum(lane, sums.x + sums.y + sums.z + sums.w);
+    if lane == 0u { db[k] = total; }
 }

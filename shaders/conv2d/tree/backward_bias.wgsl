@@ -11,8 +11,6 @@ override EPILOGUE: u32 = 0u;   // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 @group(0) @binding(2) var<storage, read_write> db: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> partial: array<f32, 64>;
-
 fn passes(at: u32) -> bool {
     if EPILOGUE == 1u { return bitcast<f32>(mask[at]) > 0.0; }
     if EPILOGUE == 2u { return extractBits(mask[at / 4u], at % 4u * 8u, 8u) != 255u; }
@@ -33,10 +31,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             if passes(at) { sum += dy[at]; }
         }
     }
-    partial[lane] = sum;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half { partial[lane] += partial[lane + half]; }
-    }
-    if lane == 0u { db[k] = partial[0]; }
+    let total = tree_sum(lane, sum);
+    if lane == 0u { db[k] = total; }
 }

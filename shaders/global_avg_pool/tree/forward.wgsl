@@ -10,8 +10,6 @@ struct Params { planes: u32, area: u32, reserved0: u32, reserved1: u32 }   // pl
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> partial: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
@@ -23,10 +21,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var at = start + lane; at < start + params.area; at += 64u) {
         sum += x[at];
     }
-    partial[lane] = sum;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half { partial[lane] += partial[lane + half]; }
-    }
-    if lane == 0u { y[plane] = partial[0] / f32(params.area); }
+    let total = tree_sum(lane, sum);
+    if lane == 0u { y[plane] = total / f32(params.area); }
 }

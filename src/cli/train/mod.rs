@@ -16,7 +16,7 @@ use crate::nn::Model;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, Given, GraphSettings, ModelFile, Recipe, RunFolder, Settings, Task,
+    Checkpoint, Engine, Feed, Given, GraphSettings, ModelFile, RunFolder, Settings, Tapes, Task,
     Trainer,
 };
 use std::path::{Path, PathBuf};
@@ -248,7 +248,7 @@ fn open_engine<'g>(
     s: &Settings,
     args: &TrainArgs,
 ) -> Result<(Fitted, Engine<'g>)> {
-    let recipe = Recipe {
+    let tapes = Tapes {
         model,
         base: GraphSettings {
             rows: task.features.rows,
@@ -282,7 +282,7 @@ fn open_engine<'g>(
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
-    let (fitted, engine) = recipe.open(gpu, &request, &task.samples, s.seed)?;
+    let (fitted, engine) = tapes.open(gpu, &request, &task.samples, s.seed)?;
     show::plan(&Summary::new(&model.name, s.batch_size, budget, &fitted));
     Ok((fitted, engine))
 }

@@ -32,7 +32,7 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
         }),
         Rung::gpu("tree", anything, |g, io, l| {
             let grid = grid_1d(io.y(0).numel(), 1);
-            let kernel = kernel!("global_avg_pool/tree/forward");
+            let kernel = kernel!("global_avg_pool/tree/forward", "tree_sum");
             l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
         }),
     ],

@@ -9,14 +9,22 @@ use crate::ops::{Io, Kernel, Lowering, Rung, anything, grid_1d};
 pub const TREE: Rung<Geometry> = Rung {
     name: "tree",
     ..Rung::naive(|g, io, l| {
-        let kernel = kernel!("conv2d/tree/backward_bias", "convolution_params");
+        let kernel = kernel!(
+            "conv2d/tree/backward_bias",
+            "tree_sum",
+            "convolution_params"
+        );
         backward_bias(kernel, g, io, l)
     })
 };
 
 /// The same over vec4s of dy.
 pub const QUADS: Rung<Geometry> = Rung::gpu("quads", anything, |g, io, l| {
-    let kernel = kernel!("conv2d/quads/backward_bias", "convolution_params");
+    let kernel = kernel!(
+        "conv2d/quads/backward_bias",
+        "tree_sum",
+        "convolution_params"
+    );
     backward_bias(kernel, g, io, l)
 });
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A model and a data set's sizes: enough to record a run's tapes.
 #[derive(Debug, Clone)]
-pub struct Recipe<'a> {
+pub struct Tapes<'a> {
     /// The model.
     pub model: &'a Model,
     /// Sizes and options; batch and feed are replaced by the cut's.
@@ -24,7 +24,7 @@ pub struct Recipe<'a> {
     pub eval_entries: usize,
 }
 
-impl Recipe<'_> {
+impl Tapes<'_> {
     /// The settings of one cut.
     pub fn settings(&self, cut: &Cut) -> GraphSettings {
         GraphSettings {
