@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Device,
     /// The driver refused an allocation.
     OutOfMemory,
-    /// The memory plan does not fit the budget.
+    /// The memory plan does not fit the budget, or a size is beyond what the device holds or launches: smaller ones would do.
     Budget,
     /// A loss or a weight became NaN or infinite: going on would lead to the same.
     NonFinite,
@@ -56,6 +56,11 @@ impl Error {
     /// A shape error of `op`, e.g. `conv2d: weight has 32 input channels, x has 64 (x is 8x64x93x65)`.
     pub fn shape(op: &str, message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Shape, format!("{op}: {message}"))
+    }
+
+    /// A size of `op` that is beyond what can be held or launched.
+    pub fn too_large(op: &str, message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Budget, format!("{op}: {message}"))
     }
 
     /// A problem with the file or folder at `path`, e.g. `a/b.wav: not a WAV file (first bytes 00 00 00 00)`.

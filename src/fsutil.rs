@@ -103,6 +103,7 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         // A rename over a device node would replace the node by a plain file.
         Ok(meta) if !meta.is_file() => {
             let mut file = File::options().write(true).open(path)?;
+            watch::reached(path)?;
             fill(&mut file)?;
             return file.flush();
         }
@@ -127,8 +128,39 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?;
     temporary.as_file().sync_all()?;
+    watch::reached(path)?;
     temporary.persist(&target).map_err(|e| e.error)?;
     sync_folder(&folder)
+}
+
+/// What happens in the middle of a write, for tests that let a disk fill or a process end there. Outside them nothing does.
+pub mod watch {
+    use std::io;
+    use std::path::Path;
+    use std::sync::{Mutex, PoisonError};
+
+    /// What is done with the number of a write, counted from 1, and the file that it is to become.
+    type Act = Box<dyn FnMut(u64, &Path) -> io::Result<()> + Send>;
+
+    static WATCH: Mutex<Option<(u64, Act)>> = Mutex::new(None);
+
+    /// From now on `act` is called whenever the bytes of a file are written and do not yet stand under its name; its error
+    /// becomes the write's.
+    pub fn each_write(act: impl FnMut(u64, &Path) -> io::Result<()> + Send + 'static) {
+        let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        *watch = Some((0, Box::new(act)));
+    }
+
+    pub(super) fn reached(path: &Path) -> io::Result<()> {
+        let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        match watch.as_mut() {
+            None => Ok(()),
+            Some((count, act)) => {
+                *count += 1;
+                act(*count, path)
+            }
+        }
+    }
 }
 
 fn parent(path: &Path) -> PathBuf {

@@ -26,6 +26,19 @@ impl Shape {
     pub fn numel(&self) -> usize {
         self.0.iter().product()
     }
+
+    /// The most elements that a tensor can have: kernels count them in 32 bits.
+    pub const MOST_ELEMENTS: usize = u32::MAX as usize;
+
+    /// Whether every product of extents stays within [`Self::MOST_ELEMENTS`], so that [`Self::numel`] and what is computed
+    /// from it can't overflow.
+    pub fn is_countable(&self) -> bool {
+        let product = self
+            .0
+            .iter()
+            .try_fold(1, |n: usize, &extent| n.checked_mul(extent.max(1)));
+        product.is_some_and(|n| n <= Self::MOST_ELEMENTS)
+    }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {

@@ -4,12 +4,13 @@
 //! (saved outputs, sums) is written from the host: the reference's values for a check, random ones for timing.
 
 use super::{Ladder, Subject};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, Session, Stopwatch, median};
 use crate::gradcheck::{from_bytes, relative_error, to_bytes};
 use crate::ops::{Access, Array, Choices, Chosen, Fill, Step};
 use crate::plan::{MemoryPlan, Placement, Schedule, schedule};
 use crate::reference::Executor;
+use crate::report::format::bytes;
 use crate::tape::Tape;
 use crate::tensor::{DType, Spec, Tensor};
 use rand::SeedableRng;
@@ -120,6 +121,30 @@ impl<'g> Bench<'g> {
             gpu,
             sets: (0..sets.max(1)).map(lowered).collect::<Result<_>>()?,
         })
+    }
+
+    /// Check that the device can hold it, before anything is computed for it.
+    ///
+    /// # Errors
+    /// When a tensor is over a limit of the device, or all of them are over its memory.
+    pub fn check_memory(&self) -> Result<()> {
+        let capabilities = self.gpu.capabilities();
+        for (_, schedule) in &self.sets {
+            let list = [("bench", schedule)];
+            let plan = MemoryPlan::new(&list, capabilities, Placement::default(), 1)?;
+            let (needed, most) = (plan.total_bytes(), self.gpu.default_budget());
+            if most.is_some_and(|most| needed > most) {
+                return Err(Error::new(
+                    ErrorKind::OutOfMemory,
+                    format!(
+                        "it takes {} on the device, which has {}; use smaller sizes",
+                        bytes(needed),
+                        bytes(most.unwrap_or(0))
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The rungs chosen, with their problems; all sets have the same.

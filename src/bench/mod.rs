@@ -1,6 +1,7 @@
 //! Measurements: every rung of a ladder against the device's own peaks ([`run`]), the best rung per problem ([`tune`]), and
 //! the time of every kernel in a training step ([`profile`]).
 
+mod limits;
 mod measure;
 mod peaks;
 pub mod profile;
@@ -8,6 +9,7 @@ mod readme;
 mod subject;
 pub mod tuning;
 
+pub use limits::check_step;
 pub use peaks::{Peaks, kernel as peak_kernel, peaks};
 pub use readme::{rewrite, table};
 pub(crate) use subject::graph;
@@ -75,6 +77,7 @@ fn ladders<'a>(gpu: &Gpu, subjects: &'a [Subject]) -> Result<Vec<Ladder<'a>>> {
     let mut found = Vec::new();
     for subject in subjects {
         let bench = Bench::new(gpu, subject, &subject.inputs, 1, &Choices::default())?;
+        bench.check_memory()?;
         for chosen in bench.chosen() {
             if seen.insert((chosen.family, chosen.problem.clone())) {
                 let chosen = chosen.clone();
@@ -83,6 +86,14 @@ fn ladders<'a>(gpu: &Gpu, subjects: &'a [Subject]) -> Result<Vec<Ladder<'a>>> {
         }
     }
     Ok(found)
+}
+
+/// Check that the device can hold each of `subjects`, before anything is computed for them.
+///
+/// # Errors
+/// When it can't.
+pub fn check(gpu: &Gpu, subjects: &[Subject]) -> Result<()> {
+    ladders(gpu, subjects).map(drop)
 }
 
 /// Measure every rung whose name contains `rungs`, of every family of `subjects` whose name contains `filter`: first its error on one sample, then its time.

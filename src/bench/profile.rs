@@ -1,5 +1,6 @@
 //! Time per kernel in a real training step: as a table, for the report, and as a trace.
 
+use super::limits::check_step;
 use super::subject::graph;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, StepInputs, Timings};
@@ -41,6 +42,7 @@ pub fn random_engine<'g>(
     if batch_size == 0 {
         return Err(Error::usage("the batch size must be at least 1"));
     }
+    check_step(model, batch_size, gpu.capabilities(), choices)?;
     let g = graph(batch_size);
     let (programs, plan) = compile(model, &g, Some(batch_size), 1, gpu.capabilities(), choices)?;
     let mut rng = ChaCha8Rng::seed_from_u64(0);

@@ -7,6 +7,7 @@ use crate::ops::{
     AnyOp, AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Epilogue, Fill, GlobalAvgPool, MaxPool2d,
     Padding, Pass, registry,
 };
+use crate::tape::check_sizes;
 use crate::tensor::Spec;
 use crate::train::{Feed, GraphSettings, training_tape};
 use std::sync::Arc;
@@ -240,9 +241,8 @@ pub fn of_shape(op: &str, shape: &str) -> Result<Subject> {
     };
     // Impossible sizes are an error of the user here, not of a model.
     for specs in [&subject.inputs, &subject.single] {
-        subject
-            .op
-            .output_specs(specs)
+        check_sizes(op, specs)
+            .and_then(|()| subject.op.output_specs(specs))
             .map_err(|e| Error::usage(format!("--shape: {e}")))?;
     }
     Ok(subject)

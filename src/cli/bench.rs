@@ -1,10 +1,10 @@
 //! `gtzan-gpu bench`.
 
-use super::{console, print_json};
+use super::{console, print_json, values};
 use crate::bench::{self, Peaks, Row};
 use crate::error::{Error, Result};
 use crate::nn::Model;
-use crate::ops::{MadeFor, registry};
+use crate::ops::{Choices, MadeFor, registry};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub struct BenchArgs {
     #[arg(long, default_value = "seed", conflicts_with = "shape")]
     model: String,
     /// Samples per step
-    #[arg(long, default_value_t = 8, conflicts_with = "shape")]
+    #[arg(long, default_value_t = 8, value_parser = values::batch_size(), conflicts_with = "shape")]
     batch_size: usize,
     /// Rewrite the table between the markers in this file
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "README.md")]
@@ -74,14 +74,21 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             families.join(", ")
         )));
     }
-    let subjects = match (&args.op, &args.shape) {
-        (Some(op), Some(shape)) => vec![bench::of_shape(op, shape)?],
-        _ => {
-            super::batch_size(args.batch_size)?;
-            bench::of_model(&Model::load(&args.model)?, args.batch_size)?
+    let shape = match (&args.op, &args.shape) {
+        (Some(op), Some(shape)) => Some(bench::of_shape(op, shape)?),
+        _ => None,
+    };
+    let model = Model::load(&args.model)?;
+    let gpu = args.class.open(&args.device)?;
+    let subjects = match shape {
+        Some(subject) => vec![subject],
+        None => {
+            let (n, choices) = (args.batch_size, Choices::default());
+            bench::check_step(&model, n, gpu.capabilities(), &choices)?;
+            bench::of_model(&model, n)?
         }
     };
-    let gpu = args.class.open(&args.device)?;
+    bench::check(&gpu, &subjects)?;
     let peaks = bench::peaks(&gpu)?;
     let say = |text: &str| {
         if !args.json {

@@ -2,8 +2,9 @@
 
 use super::{console, print_json};
 use crate::error::Result;
-use crate::gpu::{AdapterChoice, describe_adapters};
+use crate::gpu::{AdapterChoice, Described, describe_adapters};
 use clap::Args;
+use serde::Serialize;
 
 /// Options of `devices`.
 #[derive(Debug, Args)]
@@ -15,6 +16,14 @@ pub struct DevicesArgs {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Adapter<'a> {
+    #[serde(flatten)]
+    described: &'a Described,
+    /// Training would use this one.
+    chosen: bool,
+}
+
 /// List the adapters and say which one would be used.
 ///
 /// # Errors
@@ -23,7 +32,17 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     let all = describe_adapters()?;
     let chosen = args.device.open()?;
     if args.json {
-        return print_json(&all);
+        let names: Vec<String> = all.iter().map(|a| a.name.clone()).collect();
+        let number = args.device.choice().among(&names);
+        let adapters: Vec<Adapter> = all
+            .iter()
+            .enumerate()
+            .map(|(i, described)| Adapter {
+                described,
+                chosen: number == Some(i),
+            })
+            .collect();
+        return print_json(&adapters);
     }
     for (i, a) in all.iter().enumerate() {
         console::line(&format!(

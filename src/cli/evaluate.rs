@@ -1,6 +1,6 @@
 //! `gtzan-gpu evaluate`.
 
-use super::{console, print_json, train};
+use super::{console, print_json, train, values};
 use crate::dataset::{Dataset, Groups, KnownSplit, Segments, Side};
 use crate::error::{Error, Result};
 use crate::report::{ClassificationReport, ConfusionMatrix, Intervals};
@@ -32,7 +32,7 @@ pub struct EvaluateArgs {
     #[arg(long)]
     strict: bool,
     /// CPU threads for features [default: all cores]
-    #[arg(long)]
+    #[arg(long, value_parser = values::threads())]
     threads: Option<usize>,
     /// Print JSON
     #[arg(long)]
@@ -44,6 +44,11 @@ pub struct EvaluateArgs {
 /// # Errors
 /// When the model or the data can't be used, or they don't fit each other.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
+    if args.data.is_file() {
+        let arrays = "on a file of arrays, which holds the features";
+        super::without_effect(args.segments.is_some(), "--segments", arrays)?;
+        super::without_effect(args.threads.is_some(), "--threads", arrays)?;
+    }
     let file = ModelFile::load(&super::predict::model_path(&args.model))?;
     let mut options = train::feature_options(
         &file,

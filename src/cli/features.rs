@@ -1,6 +1,6 @@
 //! `gtzan-gpu features`.
 
-use super::console;
+use super::{console, values};
 use crate::dataset::{Dataset, Options, Segments};
 use crate::error::Result;
 use crate::features::Definition;
@@ -10,25 +10,25 @@ use std::path::PathBuf;
 /// Options of `features`.
 #[derive(Debug, Args)]
 pub struct FeaturesArgs {
-    /// Folder of genres
+    /// Folder of genres, or a file of arrays to write in another format
     data: PathBuf,
     /// File to write: .safetensors, .npz, or x.npy (then labels go beside it, in y.npy)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Definition of the features: segment or notebook
-    #[arg(long, default_value = "segment")]
-    features: Definition,
-    /// Which 3 s segments: first or all
-    #[arg(long, default_value = "first")]
-    segments: Segments,
-    /// Tracks at most, spread over the genres
+    /// Definition of the features: segment or notebook [default: segment]
     #[arg(long)]
+    features: Option<Definition>,
+    /// Which 3 s segments: first or all [default: first]
+    #[arg(long)]
+    segments: Option<Segments>,
+    /// Tracks at most, spread over the genres
+    #[arg(long, value_parser = values::count())]
     limit: Option<usize>,
     /// End with an error at the first bad file
     #[arg(long)]
     strict: bool,
     /// CPU threads [default: all cores]
-    #[arg(long)]
+    #[arg(long, value_parser = values::threads())]
     threads: Option<usize>,
     #[command(flatten)]
     cache: super::CacheArgs,
@@ -39,9 +39,16 @@ pub struct FeaturesArgs {
 /// # Errors
 /// When the folder can't be used, or the file can't be written.
 pub fn run(args: &FeaturesArgs) -> Result<()> {
+    if args.data.is_file() {
+        let arrays = "on a file of arrays, which holds the features";
+        super::without_effect(args.features.is_some(), "--features", arrays)?;
+        super::without_effect(args.segments.is_some(), "--segments", arrays)?;
+        super::without_effect(args.threads.is_some(), "--threads", arrays)?;
+        super::without_effect(args.cache.is_given(), "--cache or --no-cache", arrays)?;
+    }
     let options = Options {
-        definition: args.features,
-        segments: args.segments,
+        definition: args.features.unwrap_or(Definition::Segment),
+        segments: args.segments.unwrap_or(Segments::First),
         limit: args.limit,
         strict: args.strict,
         cache: args.cache.folder(),

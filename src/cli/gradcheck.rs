@@ -1,6 +1,6 @@
 //! `gtzan-gpu gradcheck`.
 
-use super::{console, print_json};
+use super::{console, print_json, values};
 use crate::bench::profile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
@@ -41,7 +41,7 @@ pub struct GradcheckArgs {
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["op", "reference"])]
     sync_check: Option<String>,
     /// Samples per step of --sync-check
-    #[arg(long, default_value_t = 4, requires = "sync_check")]
+    #[arg(long, default_value_t = 4, value_parser = values::batch_size(), requires = "sync_check", conflicts_with_all = ["reference", "default_rungs"])]
     batch_size: usize,
     /// Print JSON
     #[arg(long)]
@@ -69,6 +69,11 @@ struct Skipped {
 /// # Errors
 /// When an op's name is unknown, the device fails, or a check fails.
 pub fn run(args: &GradcheckArgs) -> Result<()> {
+    if args.reference {
+        args.device.refuse("with --reference, which needs none")?;
+        let why = "with --reference, which runs no kernels";
+        super::without_effect(args.class.class().is_some(), "--class", why)?;
+    }
     if args.shaders.apply()? {
         return Ok(());
     }
@@ -166,7 +171,6 @@ struct StepReport<'a> {
 
 /// A training step on random data with fresh weights, with the default rungs.
 fn sync_check(args: &GradcheckArgs, model: &str) -> Result<()> {
-    super::batch_size(args.batch_size)?;
     let network = Model::load(model)?;
     let gpu = args.class.open(&args.device)?;
     let choices = Choices::default();

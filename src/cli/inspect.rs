@@ -1,12 +1,13 @@
 //! `gtzan-gpu inspect`.
 
-use super::{console, print_json};
+use super::{console, print_json, values};
 use crate::bench;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, describe_adapters};
 use crate::inspect::assembly::Count;
 use crate::inspect::{Inspector, Kernels, Row, of_cases, of_model, radv};
 use crate::nn::Model;
+use crate::ops::Choices;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::process::Stdio;
@@ -30,7 +31,7 @@ pub struct InspectArgs {
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = values::batch_size())]
     batch_size: usize,
     /// Instead of a model's problems, those of the op's cases whose name contains this
     #[arg(long, value_name = "PART", requires = "name", conflicts_with_all = ["model", "batch_size"])]
@@ -81,10 +82,13 @@ struct Report<'a> {
 /// # Errors
 /// When there is no compiler to ask, an unknown name, or a kernel that does not compile.
 pub fn run(args: &InspectArgs) -> Result<()> {
+    if args.target.is_some() {
+        args.device
+            .refuse("with --target, which compiles without a GPU")?;
+    }
     if args.shaders.apply()? {
         return Ok(());
     }
-    super::batch_size(args.batch_size)?;
     let inspector = open(args)?;
     let found = collect(args, &inspector)?;
     let pick = |name: &str| -> Result<Vec<Row>> { rows(&inspector, found.clone().named(name)?) };
@@ -159,6 +163,8 @@ fn collect(args: &InspectArgs, inspector: &Inspector) -> Result<Kernels> {
         _ => {
             let model = Model::load(&args.model)?;
             let graph = bench::graph(args.batch_size);
+            let choices = Choices::default();
+            bench::check_step(&model, args.batch_size, inspector.capabilities(), &choices)?;
             of_model(&model, &graph, inspector.capabilities(), every)
         }
     }

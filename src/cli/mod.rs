@@ -16,11 +16,12 @@ mod shaders;
 mod synth;
 mod train;
 mod tune;
+mod values;
 
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu};
 use crate::ops::DeviceClass;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Train a music-genre classifier on any Vulkan, Metal or DX12 GPU, with hand-written WGSL kernels and a memory plan that
@@ -74,7 +75,8 @@ enum Command {
 impl Cli {
     /// Parse the program's arguments, run the command, print what went wrong; the exit status.
     pub fn main() -> u8 {
-        let cli = match Self::try_parse() {
+        let parsed = command().try_get_matches();
+        let cli = match parsed.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches)) {
             Ok(cli) => cli,
             Err(e) if e.use_stderr() => {
                 // Where stderr can't be written, the exit status has to do.
@@ -130,6 +132,16 @@ impl Cli {
     }
 }
 
+/// The commands; a negative number is a value like any other, and is told why it won't do.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            let valued = arg.get_action().takes_values() && !arg.is_positional();
+            arg.allow_negative_numbers(valued)
+        })
+    })
+}
+
 /// Which adapter.
 #[derive(Debug, Clone, Args)]
 struct DeviceArgs {
@@ -144,6 +156,16 @@ impl DeviceArgs {
             Some(text) => text.parse().unwrap_or_default(),
             None => AdapterChoice::Best,
         }
+    }
+
+    /// Refuse `--device` where nothing would open it. (The environment's variable is there for all commands.)
+    fn refuse(&self, why: &str) -> Result<()> {
+        let from_environment = std::env::var("GTZAN_GPU_DEVICE").ok();
+        without_effect(
+            self.device.is_some() && self.device != from_environment,
+            "--device",
+            why,
+        )
     }
 
     fn open(&self) -> Result<Gpu> {
@@ -169,6 +191,15 @@ enum Class {
 }
 
 impl ClassArgs {
+    /// Refuse a folder of the tuner's choices, which a class leaves aside, where nothing else is in it.
+    fn refuse_cache(&self, cache: &CacheArgs) -> Result<()> {
+        without_effect(
+            self.class.is_some() && cache.is_given(),
+            "--cache or --no-cache",
+            "with --class, which leaves the tuner's choices aside",
+        )
+    }
+
     fn class(&self) -> Option<DeviceClass> {
         self.class.map(|class| match class {
             Class::Gpu => DeviceClass::Hardware,
@@ -197,6 +228,10 @@ struct CacheArgs {
 }
 
 impl CacheArgs {
+    fn is_given(&self) -> bool {
+        self.no_cache || self.cache.is_some()
+    }
+
     fn folder(&self) -> Option<PathBuf> {
         if self.no_cache {
             return None;
@@ -218,12 +253,14 @@ impl CacheArgs {
     }
 }
 
-/// A batch size from the command line.
-fn batch_size(n: usize) -> Result<usize> {
-    match n {
-        0 => Err(Error::usage("--batch-size must be at least 1")),
-        n => Ok(n),
+/// Refuse an option that was given and that something else leaves without effect.
+fn without_effect(given: bool, flag: &str, why: &str) -> Result<()> {
+    if !given {
+        return Ok(());
     }
+    Err(Error::usage(format!(
+        "{flag} is without effect {why}; leave out one of the two"
+    )))
 }
 
 /// The rungs that `gtzan-gpu tune` found for this device; a note when its file can't be used. None where another kind's defaults are

@@ -1,6 +1,6 @@
 //! `gtzan-gpu plan`.
 
-use super::{console, print_json};
+use super::{console, print_json, values};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::nn::Model;
@@ -26,28 +26,28 @@ pub struct PlanArgs {
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = values::batch_size())]
     batch_size: usize,
     /// Memory budget, e.g. 256MiB
     #[arg(long, value_name = "BYTES", value_parser = crate::plan::budget::parse_bytes)]
     vram: Option<u64>,
     /// Number of classes
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = values::count())]
     classes: usize,
     /// Feature rows
-    #[arg(long, default_value_t = crate::features::ROWS)]
+    #[arg(long, default_value_t = crate::features::ROWS, value_parser = values::count())]
     rows: usize,
     /// Frames
-    #[arg(long, default_value_t = crate::features::FRAMES)]
+    #[arg(long, default_value_t = crate::features::FRAMES, value_parser = values::count())]
     frames: usize,
     /// Samples of the data set, a fifth of them for validation; they lie on the GPU when there is room [default: none]
-    #[arg(long)]
+    #[arg(long, value_parser = values::count())]
     samples: Option<usize>,
     /// Say what was considered, what is recomputed, and why
     #[arg(long)]
     explain: bool,
     /// The largest batch that fits --vram without being split, and a table of batch sizes
-    #[arg(long, requires = "vram")]
+    #[arg(long, requires = "vram", conflicts_with_all = ["batch_size", "explain", "svg"])]
     fit: bool,
     /// Draw buffers over the step's time into this file
     #[arg(long, value_name = "FILE")]
@@ -59,7 +59,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     cache: super::CacheArgs,
     /// Plan for the limits that every WebGPU device guarantees, even if there is a device
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["cache", "no_cache"])]
     portable: bool,
     /// Print JSON
     #[arg(long)]
@@ -71,6 +71,11 @@ pub struct PlanArgs {
 /// # Errors
 /// When the model is unknown, does not fit the shape, or nothing fits the budget.
 pub fn run(args: &PlanArgs) -> Result<()> {
+    args.class.refuse_cache(&args.cache)?;
+    if args.portable {
+        args.device
+            .refuse("with --portable, which plans for none in particular")?;
+    }
     let model = Model::load(&args.model)?;
     let (capabilities, choices, for_what) = device(args)?;
     let samples = args.samples.unwrap_or(0);
@@ -105,7 +110,11 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     if args.fit {
         return largest(args, &request, &tapes);
     }
-    let fitted = fit(&request, |cut| tapes.record(cut))?;
+    let fitted =
+        fit(&request, |cut| tapes.record(cut)).map_err(|e| tapes.name_largest(&request, e))?;
+    if let Some(why) = tapes.cannot_learn(args.batch_size)? {
+        console::note(&format!("warning: {why}"));
+    }
     let summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
     if let Some(path) = &args.svg {
         let drawn = timeline(&fitted.programs[0].schedule, &fitted.plan, 0);

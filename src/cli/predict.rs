@@ -1,6 +1,6 @@
 //! `gtzan-gpu predict`.
 
-use super::{console, print_json};
+use super::{console, print_json, values};
 use crate::audio;
 use crate::dataset::{Segments, segments_of};
 use crate::error::{Error, Result};
@@ -19,12 +19,12 @@ pub struct PredictArgs {
     /// Audio files: au, wav, mp3, flac, ogg
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// How many genres to show
-    #[arg(long, default_value_t = 3)]
-    top: usize,
-    /// all: the mean over all 3 s segments of a song; first: its first 3 s
-    #[arg(long, default_value = "all")]
-    segments: Segments,
+    /// How many genres to show [default: 3, all in JSON]
+    #[arg(long, value_parser = values::count())]
+    top: Option<usize>,
+    /// all: the mean over all 3 s segments of a song; first: its first 3 s [default: all]
+    #[arg(long)]
+    segments: Option<Segments>,
     #[command(flatten)]
     device: super::DeviceArgs,
     #[command(flatten)]
@@ -70,6 +70,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             "the model was trained on arrays of another tool, so it can't read audio; use evaluate with a file of arrays",
         ));
     };
+    if definition == Definition::Notebook {
+        let why = "on a model of the notebook's features, which are defined over a whole track";
+        super::without_effect(args.segments.is_some(), "--segments", why)?;
+    }
     let gpu = args.device.open()?;
     let extractor = Extractor::new(definition);
     let mut predictor = Predictor::new(&gpu, &file, 8, &super::tuned_choices(&gpu, &args.cache))?;
@@ -79,7 +83,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         match predict(path, args, &extractor, &mut predictor, &file) {
             Ok(answer) => {
                 if !args.json {
-                    show(&answer, args.top);
+                    show(&answer, args.top.unwrap_or(3));
                 }
                 answers.push(answer);
             }
@@ -115,7 +119,7 @@ fn predict(
 ) -> Result<Answer> {
     // The notebook's features are defined over a whole track, so there is nothing to average.
     let whole_song =
-        args.segments == Segments::All && extractor.definition() == Definition::Segment;
+        args.segments != Some(Segments::First) && extractor.definition() == Definition::Segment;
     let first = !whole_song && extractor.definition() == Definition::Segment;
     let samples = audio::load(path, first.then_some(3.0))?;
     if let Some(note) = nothing_to_hear(&samples) {
@@ -152,6 +156,9 @@ fn predict(
         })
         .collect();
     predictions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    if args.json {
+        predictions.truncate(args.top.unwrap_or(usize::MAX));
+    }
     Ok(Answer {
         file: path.display().to_string(),
         predictions,

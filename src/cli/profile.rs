@@ -1,6 +1,6 @@
 //! `gtzan-gpu profile`.
 
-use super::{console, print_json};
+use super::{console, print_json, values};
 use crate::bench::profile;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
@@ -19,10 +19,10 @@ pub struct ProfileArgs {
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = values::batch_size())]
     batch_size: usize,
     /// Steps measured; the table shows medians
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = values::whole(1..=100_000_usize))]
     repeats: usize,
     /// Write one step as a Chrome trace
     #[arg(long, value_name = "FILE")]
@@ -57,8 +57,8 @@ struct Report<'a> {
 /// # Errors
 /// When the model is unknown, the device fails, or the trace can't be written.
 pub fn run(args: &ProfileArgs) -> Result<()> {
+    args.class.refuse_cache(&args.cache)?;
     args.shaders.apply()?;
-    super::batch_size(args.batch_size)?;
     let model = Model::load(&args.model)?;
     let gpu = args.class.open(&args.device)?;
     let choices = super::tuned_choices(&gpu, &args.cache);

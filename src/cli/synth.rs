@@ -1,6 +1,6 @@
 //! `gtzan-gpu synth`.
 
-use super::console;
+use super::{console, values};
 use crate::error::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub struct SynthArgs {
     /// Folder to write DIR/<genre>/<genre>.NNNNN.au into
     dir: PathBuf,
     /// Tracks per genre
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = values::whole(1..=crate::synth::MOST_TRACKS))]
     tracks: usize,
     /// Length of a track in seconds
     #[arg(long, default_value_t = 30.0)]

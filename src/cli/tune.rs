@@ -1,9 +1,10 @@
 //! `gtzan-gpu tune`.
 
-use super::console;
+use super::{console, values};
 use crate::bench::{self, tuning};
 use crate::error::{Error, Result};
 use crate::nn::Model;
+use crate::ops::Choices;
 use clap::Args;
 
 /// Options of `tune`.
@@ -16,7 +17,7 @@ pub struct TuneArgs {
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step (of a micro-batch, where the batch is split)
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = values::batch_size())]
     batch_size: usize,
     #[command(flatten)]
     device: super::DeviceArgs,
@@ -32,9 +33,11 @@ pub fn run(args: &TuneArgs) -> Result<()> {
     let folder = args.cache.folder().ok_or_else(|| {
         Error::usage("there is no folder to store the choices in; name one with --cache DIR")
     })?;
-    super::batch_size(args.batch_size)?;
-    let subjects = bench::of_model(&Model::load(&args.model)?, args.batch_size)?;
+    let model = Model::load(&args.model)?;
     let gpu = args.device.open()?;
+    let (n, choices) = (args.batch_size, Choices::default());
+    bench::check_step(&model, n, gpu.capabilities(), &choices)?;
+    let subjects = bench::of_model(&model, n)?;
     let tuned = console::with_bar("tuning", |bar| {
         bench::tune(&gpu, &subjects, |done, total, _| bar(done, total))
     })?;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::cache::{Cache, Entry};
 use super::files::{self, Features};
+use super::room;
 use super::scan::{balanced, depths, drop_empty_genres, scan};
 use super::{
     CacheReport, Dataset, FRAMES, Options, Progress, ROWS, Sample, Segments, Skipped, Source, Track,
@@ -41,6 +42,7 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
         }
     }
 
+    room::check(found.tracks.len())?;
     let cache = options.cache.as_ref().map(|c| Cache::new(c, dir, options));
     let mut report = CacheReport::default();
     let mut kept = match cache.as_ref().map(Cache::load) {
@@ -134,6 +136,12 @@ pub(super) fn from_synth(
             "the synthetic set needs at least one track per genre",
         ));
     }
+    if tracks_per_genre > synth::MOST_TRACKS {
+        return Err(Error::usage(format!(
+            "the synthetic set has {} tracks per genre at most, not {tracks_per_genre}",
+            synth::MOST_TRACKS
+        )));
+    }
     let source = Source::Synthetic { seed };
     let mut dataset = empty(synth::GENRES.map(String::from).to_vec(), source, options);
     dataset.synthetic = true;
@@ -144,6 +152,7 @@ pub(super) fn from_synth(
         let genres: Vec<usize> = jobs.iter().map(|j| j.0).collect();
         jobs = balanced(&genres, limit).iter().map(|&i| jobs[i]).collect();
     }
+    room::check(jobs.len())?;
     let features = in_parallel(jobs.clone(), options, progress, |extractor, job| {
         files::composed(seed, job, options, extractor)
     })?;
@@ -193,6 +202,7 @@ fn in_parallel<J: Send, R: Send>(
     match options.threads {
         None => Ok(run()),
         Some(threads) => {
+            let threads = threads.min(super::MOST_THREADS).min(total.max(1));
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.map_err(|e| Error::usage(format!("{threads} threads: {e}")))?;
             Ok(pool.install(run))

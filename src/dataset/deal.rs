@@ -131,15 +131,21 @@ pub(super) fn folds(
         )));
     }
     let mut deck = Deck::new(dataset, groups, seed);
+    // Before anything is made of that size.
+    let recordings = deck.shuffled.iter().map(Vec::len).enumerate();
+    let least = recordings.filter(|(_, n)| *n > 0).min_by_key(|(_, n)| *n);
+    if let Some((genre, most)) = least.filter(|(_, n)| *n < k) {
+        let needs = match most {
+            1 => format!("{k}, one for each fold"),
+            most => format!("{k}, one for each fold ({most} folds are the most here)"),
+        };
+        return Err(too_few(dataset, groups, genre, &needs));
+    }
     let mut fold_of = vec![None; deck.sizes.len()];
     let mut in_fold = vec![0; k];
     let mut of_genre = vec![vec![0; k]; dataset.genres.len()];
     for genre in 0..dataset.genres.len() {
         let mut all = std::mem::take(&mut deck.shuffled[genre]);
-        if !all.is_empty() && all.len() < k {
-            let needs = format!("{k}, one for each fold");
-            return Err(too_few(dataset, groups, genre, &needs));
-        }
         // Stable: groups of one size stay in random order.
         all.sort_by_key(|&group| std::cmp::Reverse(deck.size(group, genre)));
         for group in all {

@@ -25,6 +25,7 @@ mod groups;
 mod known;
 mod lists;
 mod normalise;
+mod room;
 mod scan;
 mod sides;
 mod split;
@@ -47,6 +48,9 @@ pub use known::KnownSplit;
 pub use normalise::Normaliser;
 pub use sides::{Side, Split};
 pub use split::{SplitRule, split, split_grouped};
+
+/// The most CPU threads that can be asked for.
+pub const MOST_THREADS: usize = 1024;
 
 /// Which parts of a track become samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

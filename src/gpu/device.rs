@@ -126,6 +126,21 @@ pub struct Gpu {
     faults: Faults,
 }
 
+impl AdapterChoice {
+    /// The number of the adapter that is meant, if there is one, among all by name.
+    pub fn among(&self, names: &[String]) -> Option<usize> {
+        match self {
+            AdapterChoice::Best => Some(0),
+            AdapterChoice::Index(i) => Some(*i),
+            AdapterChoice::Name(part) => {
+                let part = part.to_lowercase();
+                names.iter().position(|n| n.to_lowercase().contains(&part))
+            }
+        }
+        .filter(|&i| i < names.len())
+    }
+}
+
 impl Gpu {
     /// Open the adapter of choice with all that it offers.
     ///
@@ -142,20 +157,15 @@ impl Gpu {
         if all.is_empty() {
             return Err(Error::device(NO_ADAPTER));
         }
-        let index = match choice {
-            AdapterChoice::Best => Some(0),
-            AdapterChoice::Index(i) => Some(*i),
-            AdapterChoice::Name(part) => {
-                let part = part.to_lowercase();
-                names.iter().position(|n| n.to_lowercase().contains(&part))
-            }
-        };
-        let adapter = index.and_then(|i| all.get(i)).ok_or_else(|| {
-            Error::usage(format!(
-                "no adapter is called or numbered '{choice}'; there are {}",
-                list()
-            ))
-        })?;
+        let adapter = choice
+            .among(&names)
+            .and_then(|i| all.get(i))
+            .ok_or_else(|| {
+                Error::usage(format!(
+                    "no adapter is called or numbered '{choice}'; there are {}",
+                    list()
+                ))
+            })?;
         Self::from_adapter(adapter)
     }
 

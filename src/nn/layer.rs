@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::{Range, RangeInclusive};
 
 /// One number for both directions, or `[vertical, horizontal]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +178,43 @@ fn epsilon() -> f32 {
     1e-3
 }
 
+/// What a dropout rate can be.
+pub(super) const RATES: Range<f32> = 0.0..1.0;
+
+/// What a batch norm's momentum can be.
+pub(super) const MOMENTA: RangeInclusive<f32> = 0.0..=1.0;
+
 impl Layer {
+    /// Add the sizes that make a model larger, each with its key and the layer's place.
+    pub(super) fn sizes_mut<'a>(
+        &'a mut self,
+        place: &str,
+        found: &mut Vec<(String, &'a mut usize)>,
+    ) {
+        match self {
+            Layer::Conv2d {
+                filters, kernel, ..
+            } => {
+                found.push((format!("filters of {place}"), filters));
+                let each = match kernel {
+                    Pair::Both(n) => std::slice::from_mut(n),
+                    Pair::Each(pair) => pair,
+                };
+                found.extend(each.iter_mut().map(|n| (format!("kernel of {place}"), n)));
+            }
+            Layer::Dense {
+                units: Units::Number(n),
+                ..
+            } => found.push((format!("units of {place}"), n)),
+            Layer::Residual { layer, shortcut } => {
+                for (i, inner) in layer.iter_mut().chain(shortcut).enumerate() {
+                    inner.sizes_mut(&format!("{place}.{}", i + 1), found);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Check what shapes don't: rates, windows, sizes of 0.
     pub(super) fn check(&self) -> Result<()> {
         let positive = |what: &str, n: usize| match n {
@@ -215,8 +252,7 @@ impl Layer {
             Layer::BatchNorm {
                 momentum, epsilon, ..
             } => {
-                let sensible =
-                    (0.0..=1.0).contains(momentum) && *epsilon > 0.0 && epsilon.is_finite();
+                let sensible = MOMENTA.contains(momentum) && *epsilon > 0.0 && epsilon.is_finite();
                 if !sensible {
                     return Err(Error::model(format!(
                         "batch_norm: momentum {momentum} must be in 0..=1 and epsilon {epsilon} above 0"
@@ -224,7 +260,7 @@ impl Layer {
                 }
                 Ok(())
             }
-            Layer::Dropout { rate } if !(0.0..1.0).contains(rate) => Err(Error::model(format!(
+            Layer::Dropout { rate } if !RATES.contains(rate) => Err(Error::model(format!(
                 "dropout: rate {rate} must be at least 0 and below 1"
             ))),
             Layer::Dense { units, l2, .. } => {

@@ -3,6 +3,7 @@
 mod layer;
 mod record;
 mod summary;
+mod values;
 
 pub use layer::{Activation, Border, Classes, Layer, Pair, Units};
 pub use record::{Mode, Recorded, SummaryRow};
@@ -62,6 +63,7 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
+        values::check(text, origin)?;
         let model: Self = toml::from_str(text).map_err(|e| {
             let line = e
                 .span()
@@ -110,6 +112,30 @@ impl Model {
             }
         });
         self
+    }
+}
+
+impl Model {
+    /// Whether there is a layer of this type, as files spell it.
+    pub fn has(&self, kind: &str) -> bool {
+        let of_kind = |layer: &Layer| {
+            let value = toml::Value::try_from(layer);
+            value.is_ok_and(|v| v.get("type").and_then(toml::Value::as_str) == Some(kind))
+        };
+        let mut found = false;
+        each(&mut self.layers.clone(), &mut |layer| {
+            found |= of_kind(layer)
+        });
+        found
+    }
+
+    /// Every size that a model file gives and that makes a model larger: what to call it, and the number itself.
+    pub fn sizes_mut(&mut self) -> Vec<(String, &mut usize)> {
+        let mut found = Vec::new();
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            layer.sizes_mut(&format!("layer {}", i + 1), &mut found);
+        }
+        found
     }
 }
 

@@ -254,8 +254,8 @@ impl<'t> Recorder<'t> {
         let [kh, kw] = kernel.get();
         let shape = [*filters, c, kh, kw];
         let init = Init::GlorotUniform {
-            fan_in: c * kh * kw,
-            fan_out: filters * kh * kw,
+            fan_in: c.saturating_mul(kh).saturating_mul(kw),
+            fan_out: filters.saturating_mul(kh).saturating_mul(kw),
         };
         let w = self.tape.parameter(&format!("{name}.weight"), shape, init);
         let b = bias.then(|| {

@@ -43,6 +43,7 @@ impl Op for GatherBatch {
 
     fn output_specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {
         let error = |message: String| Err(Error::shape("gather_batch", message));
+        let too_large = |message: String| Err(Error::too_large("gather_batch", message));
         let [dataset, labels, order] = x else {
             return error(format!(
                 "takes dataset, labels and order, got {} inputs",
@@ -71,10 +72,13 @@ impl Op for GatherBatch {
             ));
         }
         if !(1..=65_535).contains(&self.n) {
-            return error(format!("a batch of {} can't be launched", self.n));
+            return too_large(format!(
+                "a batch of {} can't be launched; it has 1 to 65,535 samples",
+                self.n
+            ));
         }
         if (r * f).div_ceil(WORKGROUP) > 65_535 {
-            return error(format!("a sample of {r}x{f} is too large to launch"));
+            return too_large(format!("a sample of {r}x{f} is too large to launch"));
         }
         Ok(vec![Spec::f32([self.n, 1, r, f]), Spec::u32([self.n])])
     }

@@ -211,7 +211,7 @@ impl Lowering<'_> {
             )));
         }
         if grid.iter().any(|&g| g == 0 || g > 65_535) {
-            return Err(Error::shape(
+            return Err(Error::too_large(
                 kernel.name,
                 format!(
                     "a grid of {}x{}x{} workgroups exceeds 65,535 in one dimension (or is empty)",

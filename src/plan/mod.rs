@@ -317,7 +317,7 @@ impl MemoryPlan {
             return Err(Error::new(
                 crate::ErrorKind::Budget,
                 format!(
-                    "texture '{}' needs {} rows, the device allows {rows}; use a smaller --batch-size or model",
+                    "texture '{}' needs {} rows, the device allows {rows}",
                     t.name(),
                     self.texel_rows[t as usize]
                 ),
@@ -328,7 +328,7 @@ impl MemoryPlan {
             Some(b) => Err(Error::new(
                 crate::ErrorKind::Budget,
                 format!(
-                    "buffer '{}' needs {} bytes, the device allows {limit} in one buffer; use a smaller --batch-size or model",
+                    "buffer '{}' needs {} bytes, the device allows {limit} in one buffer",
                     b.name, b.bytes
                 ),
             )),
@@ -384,7 +384,7 @@ fn check_binding(item: &Item, bytes: u64, capabilities: &Capabilities) -> Result
         return Err(Error::new(
             crate::ErrorKind::Budget,
             format!(
-                "{} ({}) needs {bytes} bytes in one binding, the device allows {}; use a smaller --batch-size or more micro-batches",
+                "{} ({}) needs {bytes} bytes in one binding, the device allows {}",
                 item.name, item.spec.shape, capabilities.max_binding_bytes
             ),
         ));

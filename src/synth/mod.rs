@@ -85,6 +85,9 @@ pub fn track_name(genre: usize, index: usize) -> String {
     format!("{0}/{0}.{index:05}", GENRES[genre])
 }
 
+/// The most tracks per genre: their names count to 99999.
+pub const MOST_TRACKS: usize = 100_000;
+
 /// Writes the set as `DIR/<genre>/<genre>.NNNNN.au`, `tracks` per genre of `seconds` each, and
 /// `DIR/synthetic.json`, which marks the folder as synthetic for whoever opens it.
 ///
@@ -97,9 +100,9 @@ pub fn write_folder(
     seconds: f64,
     progress: Progress,
 ) -> Result<()> {
-    if tracks == 0 || !(0.1..=3600.0).contains(&seconds) {
+    if !(1..=MOST_TRACKS).contains(&tracks) || !(0.1..=3600.0).contains(&seconds) {
         return Err(Error::usage(format!(
-            "{tracks} tracks of {seconds} s: there must be at least one, of 0.1 to 3600 s"
+            "{tracks} tracks of {seconds:.3e} s: give 1 to {MOST_TRACKS} tracks per genre, of 0.1 to 3600 s"
         )));
     }
     for genre in GENRES {

@@ -237,7 +237,10 @@ impl Tape {
     /// The op's shape error, with op, shapes and expectation.
     pub fn apply_all(&mut self, op: Arc<dyn AnyOp>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let specs: Vec<Spec> = inputs.iter().map(|t| t.spec.clone()).collect();
+        // Before the op computes with sizes that may be a user's: whatever it derives from countable ones can't overflow.
+        check_sizes(op.name(), &specs)?;
         let outputs = op.output_specs(&specs)?;
+        check_sizes(op.name(), &outputs)?;
         let requires_grad = op
             .differentiable()
             .iter()
@@ -345,5 +348,23 @@ impl Tape {
             id: TensorId(self.values.len() as u32 - 1),
             spec: original.spec.clone(),
         }
+    }
+}
+
+/// Refuse tensors of more elements than kernels can count.
+///
+/// # Errors
+/// With the tensor's shape.
+pub(crate) fn check_sizes(op: &str, specs: &[Spec]) -> Result<()> {
+    match specs.iter().find(|s| !s.shape.is_countable()) {
+        None => Ok(()),
+        Some(spec) => Err(Error::too_large(
+            op,
+            format!(
+                "a tensor of {} has more than {} elements, the most that kernels count",
+                spec.shape,
+                Shape::MOST_ELEMENTS
+            ),
+        )),
     }
 }

@@ -55,7 +55,14 @@ impl RunFolder {
     /// When another process has it, or it can't be written to.
     pub fn hold(path: &Path) -> Result<Self> {
         let (lock, warning) = lock(path, File::try_lock)?.ok_or_else(|| busy(path))?;
-        Self::held(path, lock, Vec::new(), true, warning)
+        let folder = Self::held(path, lock, Vec::new(), true, warning)?;
+        // Nobody else writes here now, so what a killed process left half written is nobody's.
+        for place in [path.to_owned(), path.join("plots")] {
+            if place.is_dir() {
+                fsutil::remove_leftovers(&place)?;
+            }
+        }
+        Ok(folder)
     }
 
     /// The inner error says who has the folder, or that it holds something.
@@ -88,16 +95,18 @@ impl RunFolder {
         begun: bool,
         warning: Option<String>,
     ) -> Result<Self> {
-        let owner = format!("process {}, since {}", std::process::id(), utc(now()));
-        let note = path.join(OWNER);
-        std::fs::write(&note, owner).map_err(|e| write_error(&note, &e))?;
-        Ok(Self {
+        // Before the note, so that a note that can't be written leaves nothing behind.
+        let folder = Self {
             path: path.to_owned(),
             lock,
             created,
             begun,
             warning,
-        })
+        };
+        let owner = format!("process {}, since {}", std::process::id(), utc(now()));
+        let note = path.join(OWNER);
+        std::fs::write(&note, owner).map_err(|e| write_error(&note, &e))?;
+        Ok(folder)
     }
 
     /// Its path.
@@ -290,6 +299,21 @@ mod tests {
         assert!(error.contains("exists already"), "{error}");
         drop(RunFolder::hold(&path).unwrap());
         assert!(path.join("config.toml").exists());
+    }
+
+    /// Only the operating system's lock counts: a clock that jumped makes a note's time wrong, and no run stale or held.
+    #[test]
+    fn whatever_time_a_note_tells_it_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        for since in ["1969-12-31 23:59:59 UTC", "2100-01-01 00:00:00 UTC", ""] {
+            std::fs::write(dir.path().join(OWNER), format!("process 1, since {since}")).unwrap();
+            std::fs::write(dir.path().join(LOCK), "").unwrap();
+            let held = RunFolder::hold(dir.path()).unwrap();
+            let busy = RunFolder::hold(dir.path()).unwrap_err().to_string();
+            assert!(busy.contains("since 20"), "{busy}");
+            drop(held);
+            RunFolder::claim(Some(dir.path()), "m").unwrap();
+        }
     }
 
     #[test]

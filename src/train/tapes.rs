@@ -2,10 +2,11 @@
 
 use super::engine::{Engine, Samples};
 use super::graph::{Feed, GraphSettings, evaluation_tape, training_tape};
-use crate::error::Result;
+use super::limits::Sizes;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::nn::Model;
-use crate::plan::budget::{Cut, Fitted, Request, fit_and_open};
+use crate::plan::budget::{Cut, Fitted, Request, fit, fit_and_open};
 use crate::tape::Tape;
 use std::sync::Arc;
 
@@ -59,6 +60,69 @@ impl Tapes<'_> {
         ])
     }
 
+    /// The sizes of the run, for the sentence about one that is too large.
+    fn sizes(&self, batch: usize) -> Sizes {
+        Sizes {
+            model: self.model.clone(),
+            batch,
+            rows: self.base.rows,
+            frames: self.base.frames,
+            classes: self.base.classes,
+            samples: self.samples,
+        }
+    }
+
+    /// `error`, when it is about a size that the device does not allow, with the largest that it does.
+    pub fn name_largest(&self, request: &Request, error: Error) -> Error {
+        // A batch is split where it has to be, down to the two samples that batch norm wants.
+        let works = |s: &Sizes| {
+            let smallest = Request {
+                budget: None,
+                batch: s.batch.min(2),
+                may_recompute: false,
+                ..request.clone()
+            };
+            // Rounded up, so that no more is promised than there is room for.
+            let share = |part: usize| {
+                let product = s.samples as u128 * part as u128;
+                product.div_ceil(self.samples.max(1) as u128) as usize
+            };
+            let tapes = Tapes {
+                model: &s.model,
+                base: GraphSettings {
+                    rows: s.rows,
+                    frames: s.frames,
+                    classes: s.classes,
+                    ..self.base.clone()
+                },
+                samples: s.samples,
+                entries: share(self.entries).max(1),
+                eval_entries: share(self.eval_entries).max(1),
+            };
+            fit(&smallest, |cut| tapes.record(cut)).is_ok()
+        };
+        self.sizes(request.batch).name_largest(error, works)
+    }
+
+    /// Why a step of this batch can't teach a model anything: batch norm behind global pooling sees one value of each channel,
+    /// whose deviation from itself is 0, so that its output is its bias whatever the input. `None` when it can.
+    pub fn cannot_learn(&self, batch: usize) -> Result<Option<String>> {
+        if batch != 1 {
+            return Ok(None);
+        }
+        let tape = training_tape(self.model, &self.settings(&Cut::whole(1)), self.entries)?;
+        let alone = tape.nodes().iter().find(|n| {
+            let x = n.io.x.first().and_then(Option::as_ref);
+            n.op.name() == "batch_norm" && x.is_some_and(|x| x.numel() == x.dims()[1])
+        });
+        Ok(alone.map(|node| {
+            format!(
+                "{}: with a batch of 1 each channel has one value here, and what batch norm makes of that is the same whatever the value, so that nothing can be learned; use --batch-size 2 or more, or a model without batch norm behind global pooling",
+                node.label
+            )
+        }))
+    }
+
     /// Fit the run into the request's budget and create everything on `gpu`; a plan that the driver refuses is made again,
     /// smaller.
     ///
@@ -88,5 +152,6 @@ impl Tapes<'_> {
                 )
             },
         )
+        .map_err(|e| self.name_largest(request, e))
     }
 }

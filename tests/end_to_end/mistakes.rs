@@ -224,3 +224,82 @@ fn a_place_that_cannot_be_written_is_named() {
     let error = place.fails(&["features", "set.safetensors", "--out", "no/where.npz"], 1);
     assert!(error.contains("no/where.npz"), "{error}");
 }
+
+/// A run with this batch size.
+fn with_batch<'a>(size: &'a str, run: &'a str) -> [&'a str; 10] {
+    [
+        "train",
+        "set.safetensors",
+        "--model",
+        "toy.toml",
+        "--epochs",
+        "1",
+        "--run",
+        run,
+        "--batch-size",
+        size,
+    ]
+}
+
+#[test]
+fn a_batch_is_no_larger_than_what_trains() {
+    let place = Place::new();
+    let out = place.run(&with_batch("100000", "run"));
+    let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+    let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{stderr}");
+    let (_, most) = stderr.split_once("batches of ").expect("a line about it");
+    let most = most.split(' ').next().expect("a number");
+    assert!(
+        stdout.contains(&format!("; {most} samples train,")),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains(&format!("1 steps of {most} per epoch")),
+        "{stdout}"
+    );
+    let config = std::fs::read_to_string(place.path("run/config.toml")).expect("a config");
+    assert!(
+        config.contains(&format!("batch_size = {most}\n")),
+        "{config}"
+    );
+    place.ok(&["train", "--resume", "run"]);
+}
+
+#[test]
+fn batch_norm_behind_global_pooling_wants_two_samples() {
+    let place = Place::new();
+    let model = "name='one'\n[[layer]]\ntype='global_avg_pool'\n[[layer]]\ntype='dense'\nunits=4\n\
+        [[layer]]\ntype='batch_norm'\n[[layer]]\ntype='dense'\nunits='classes'\n";
+    std::fs::write(place.path("one.toml"), model).expect("written");
+    let args = [
+        "train",
+        "set.safetensors",
+        "--model",
+        "one.toml",
+        "--epochs",
+        "1",
+        "--run",
+        "one",
+    ];
+    let one: Vec<&str> = args.into_iter().chain(["--batch-size", "1"]).collect();
+    let error = place.fails(&one, 2);
+    assert!(
+        error.contains("bn1") && error.contains("--batch-size 2"),
+        "{error}"
+    );
+    assert!(!place.path("one").exists());
+    let two: Vec<&str> = args.into_iter().chain(["--batch-size", "2"]).collect();
+    place.ok(&two);
+    // In front of the pooling a sample has many values per channel.
+    place.ok(&with_batch("1", "conv"));
+}
+
+#[test]
+fn more_folds_than_recordings_are_refused() {
+    let place = Place::new();
+    for folds in ["5000", "9223372036854775807"] {
+        let error = place.fails(&train(&["--folds", folds, "--run", "run"]), 1);
+        assert!(error.contains("folds are the most here"), "{error}");
+    }
+}

@@ -26,39 +26,55 @@ const EVERYTHING: &str = "--schedule cosine --warm-up 1.5 --min-lr 1e-5 --weight
 #[test]
 fn a_killed_run_with_everything_on_goes_on_to_the_same_bits() {
     let everything: Vec<&str> = EVERYTHING.split_whitespace().collect();
-    kill_and_compare(&everything, 4);
+    kill_and_compare(&everything, &["killed"], 4);
 }
 
-/// Killed at moments all over a run, also before it began and while files are written, it goes on to the same bits.
-/// `KILLS=30 cargo test` kills more often.
+/// Two runs side by side, each killed at moments all over it, also before it began and while files are written, go on to the
+/// same bits. `KILLS=30 cargo test` kills each more often.
 #[test]
-fn a_killed_run_goes_on_to_the_same_bits() {
+fn killed_runs_go_on_to_the_same_bits() {
     let wanted = match std::env::var("KILLS") {
         Ok(text) => text.parse().expect("KILLS is a number"),
-        Err(_) => 7,
+        Err(_) => 5,
     };
-    kill_and_compare(&[], wanted);
+    kill_and_compare(&[], &["killed 1", "killed 2"], wanted);
 }
 
-/// Kill a run with these options so often, let it go on each time, and compare it with one that nobody killed.
-fn kill_and_compare(options: &[&str], wanted: usize) {
+/// Kill runs with these options, side by side, so often, let them go on each time, and compare them with one that nobody
+/// killed.
+fn kill_and_compare(options: &[&str], runs: &[&str], wanted: usize) {
     let place = Place::new();
-    let args = |run| {
-        let all = [&["--epochs", "30", "--run", run], options].concat();
-        train(&all)
-    };
-    place.ok(&args("whole"));
+    place.ok(&begin(options, "whole"));
+    std::thread::scope(|scope| {
+        for (run, seed) in runs.iter().zip([12345, 54321]) {
+            let place = &place;
+            scope.spawn(move || kill(place, options, run, wanted, seed));
+        }
+    });
+    for run in runs {
+        for file in ["model.safetensors", "checkpoint.safetensors"] {
+            let of = |run: &str| tensors(&place.path(run).join(file));
+            assert!(of("whole") == of(run), "{file} of {run} differs");
+        }
+    }
+}
+
+fn begin<'a>(options: &[&'a str], run: &'a str) -> Vec<&'a str> {
+    train(&[&["--epochs", "30", "--run", run], options].concat())
+}
+
+/// Train `run` to its end, killing it `wanted` times on the way.
+fn kill(place: &Place, options: &[&str], run: &str, wanted: usize, seed: u32) {
     let epochs = || {
-        let history = std::fs::read_to_string(place.path("killed/history.csv"));
+        let history = std::fs::read_to_string(place.path(run).join("history.csv"));
         history.map_or(0, |h| h.lines().count().saturating_sub(1))
     };
     let start = || {
-        let begun = place.path("killed/config.toml").exists();
-        let first = args("killed");
+        let begun = place.path(run).join("config.toml").exists();
         let args = if begun {
-            vec!["train", "--resume", "killed"]
+            vec!["train", "--resume", run]
         } else {
-            first
+            begin(options, run)
         };
         place
             .command(&args)
@@ -67,7 +83,7 @@ fn kill_and_compare(options: &[&str], wanted: usize) {
             .expect("starts")
     };
     let mut kills = 0;
-    let mut state = 12345u32;
+    let mut state = seed;
     for round in 0..wanted {
         let mut child = start();
         // After some progress on the run so far, and then a moment that looks random: anywhere in an epoch or between files.
@@ -80,19 +96,12 @@ fn kill_and_compare(options: &[&str], wanted: usize) {
         child.kill().expect("killed");
         kills += usize::from(!child.wait().expect("waited").success());
     }
-    println!("{kills} of {wanted} kills hit a running program");
+    println!("{run}: {kills} of {wanted} kills hit a running program");
     assert!(
         kills * 4 >= wanted * 3,
-        "only {kills} kills hit a running program"
+        "{run}: only {kills} kills hit a running program"
     );
     assert!(start().wait().expect("waited").success());
-    for file in ["model.safetensors", "checkpoint.safetensors"] {
-        let (a, b) = (
-            tensors(&place.path("whole").join(file)),
-            tensors(&place.path("killed").join(file)),
-        );
-        assert!(a == b, "{file} differs");
-    }
 }
 
 #[cfg(unix)]

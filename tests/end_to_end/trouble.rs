@@ -123,6 +123,47 @@ fn a_closed_pipe_does_not_stop_training() {
     assert!(place.path("run/report.html").exists());
 }
 
+/// Nor is it anything to complain about elsewhere: whoever closes it has seen enough.
+#[test]
+fn a_closed_pipe_ends_other_commands_quietly() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "1", "--run", "run"]));
+    for args in [
+        vec!["plan", "--portable"],
+        vec!["plan", "--portable", "--json"],
+        vec!["devices"],
+        vec!["--help"],
+        vec!["gradcheck", "relu", "--reference"],
+        vec!["gradcheck", "relu", "--json"],
+        vec!["evaluate", "run", "set.safetensors"],
+        vec!["evaluate", "run", "set.safetensors", "--json"],
+        vec!["features", "set.safetensors", "--out", "set.npz"],
+        vec![
+            "profile",
+            "--model",
+            "toy.toml",
+            "--batch-size",
+            "2",
+            "--repeats",
+            "1",
+        ],
+    ] {
+        let mut command = place.command(&args);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("starts");
+        drop(child.stdout.take());
+        let out = child.wait_with_output().expect("waited");
+        assert_eq!(out.status.code(), Some(0), "{args:?}: {}", stderr(&out));
+        let text = stderr(&out);
+        assert!(
+            !text.contains("error") && !text.contains("panicked"),
+            "{args:?}: {text}"
+        );
+    }
+    // What was asked for besides printing is done.
+    assert!(place.path("set.npz").is_file());
+}
+
 #[cfg(target_os = "linux")]
 mod full {
     use super::*;

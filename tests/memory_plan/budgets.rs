@@ -188,6 +188,25 @@ fn out_of_memory_plans_smaller() {
     .expect("a smaller plan opens");
     assert!(opened > 1 && bytes <= free * 2 / 3);
     assert!(!fitted.recomputed.is_empty() || fitted.cut.micro_batches > 1);
+    // Whatever the driver has left, as long as any plan is within it.
+    let refusal = fit(
+        &Request {
+            budget: Some(1),
+            ..request.clone()
+        },
+        record,
+    )
+    .expect_err("nothing fits");
+    let text = refusal.to_string();
+    let named = text
+        .split("--vram ")
+        .nth(1)
+        .and_then(|t| t.split("MiB").next());
+    let least: u64 = named.and_then(|n| n.parse().ok()).expect("names a budget");
+    for limit in [least * MIB, (least * MIB + free) / 2, free - 1] {
+        let (_, bytes) = fit_and_open(&request, record, driver(limit)).expect("opens");
+        assert!(bytes <= limit);
+    }
     let error = fit_and_open(&request, record, driver(0)).expect_err("nothing opens");
     assert_eq!(error.kind(), ErrorKind::OutOfMemory);
     assert!(error.to_string().contains("the smallest plan"), "{error}");

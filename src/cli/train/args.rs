@@ -80,7 +80,9 @@ impl TrainArgs {
     /// When an option makes no sense, or would make it another run.
     pub fn going_on(&self, begun: Given) -> Result<Settings> {
         let before = Settings::of(begun.clone());
-        let settings = Settings::of(self.options.given()?.over(begun));
+        let command = self.options.given()?;
+        let settings = Settings::of(command.clone().over(begun));
+        settings.check_change(&command)?;
         let changed = settings.differences(&before);
         let refused = Declared::all()
             .iter()

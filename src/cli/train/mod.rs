@@ -31,7 +31,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
     console::be_patient();
     args.shaders.apply()?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
-    let (settings, held) = match &args.resume {
+    let (mut settings, held) = match &args.resume {
         Some(run) => (resume_settings(run, &args)?, Some(RunFolder::hold(run)?)),
         None => (args.settings()?, None),
     };
@@ -51,7 +51,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
         None => None,
     };
     let task = load_task(&settings, &args)?;
-    show::model(&model, &task)?;
+    clamp_batch(&mut settings, &task);
+    let settings = settings;
     let (fitted, engine) = open_engine(&gpu, &model, &task, &settings, &args)?;
     console::check()?;
     // Read before the run begins, so that a file that won't do leaves no folder behind.
@@ -147,10 +148,22 @@ fn load_model(s: &Settings) -> Result<Model> {
     if s.keras_statistics || s.init.is_some() {
         model = model.with_keras_statistics();
     }
+    if s.keras_statistics && !model.has("batch_norm") {
+        return Err(without(&model, "--keras-statistics", "batch norm"));
+    }
     match s.dropout {
+        Some(_) if !model.has("dropout") => Err(without(&model, "--dropout", "dropout")),
         Some(rate) => model.with_dropout(rate),
         None => Ok(model),
     }
+}
+
+/// An option about layers that the model does not have.
+fn without(model: &Model, option: &str, layer: &str) -> Error {
+    Error::usage(format!(
+        "{option} is without effect on the model {}, which has no {layer} layer; leave it out",
+        model.name
+    ))
 }
 
 fn resume_settings(run: &Path, args: &TrainArgs) -> Result<Settings> {
@@ -240,6 +253,18 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     Ok(task)
 }
 
+/// A batch holds the training samples at most: what is beyond them would be computed for nothing.
+fn clamp_batch(s: &mut Settings, task: &Task) {
+    let most = task.train.len().max(1);
+    if s.batch_size > most {
+        console::note(&format!(
+            "a batch of {} is more than the {most} samples that train: batches of {most} it is",
+            s.batch_size
+        ));
+        s.batch_size = most;
+    }
+}
+
 /// Fit the run into the budget, create its buffers, say what was chosen.
 fn open_engine<'g>(
     gpu: &'g Gpu,
@@ -282,6 +307,10 @@ fn open_engine<'g>(
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
+    show::model(model, task).map_err(|e| tapes.name_largest(&request, e))?;
+    if let Some(why) = tapes.cannot_learn(s.batch_size)? {
+        return Err(Error::usage(why));
+    }
     let (fitted, engine) = tapes.open(gpu, &request, &task.samples, s.seed)?;
     show::plan(&Summary::new(&model.name, s.batch_size, budget, &fitted));
     Ok((fitted, engine))

@@ -136,6 +136,7 @@ impl Op for Augment {
 
     fn output_specs(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
         let error = |message: String| Err(Error::shape("augment", message));
+        let too_large = |message: String| Err(Error::too_large("augment", message));
         self.check()?;
         let wanted = if self.mixes() { 2 } else { 1 };
         if inputs.len() != wanted {
@@ -163,12 +164,12 @@ impl Op for Augment {
         }
         // Random numbers below these are made of 16 bits.
         if rows > 65_535 || frames > 65_535 {
-            return error(format!(
+            return too_large(format!(
                 "samples of {rows} rows and {frames} frames are too large; 65,535 of each are possible"
             ));
         }
         if n > 65_535 || per_sample.div_ceil(WORKGROUP) > 65_535 {
-            return error(format!("x of {} is too large to launch", x.shape));
+            return too_large(format!("x of {} is too large to launch", x.shape));
         }
         Ok(vec![x.clone(), Spec::f32([n])])
     }

@@ -69,9 +69,12 @@ impl Op for BatchNorm {
             ));
         }
         if n > 65_535 || c > 65_535 {
-            return error(format!(
-                "x is {}; at most 65,535 samples and channels can be launched",
-                x.shape
+            return Err(Error::too_large(
+                "batch_norm",
+                format!(
+                    "x is {}; at most 65,535 samples and channels can be launched",
+                    x.shape
+                ),
             ));
         }
         if channels.len() != 4 {

@@ -8,7 +8,7 @@ use super::{MemoryPlan, Schedule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{Capabilities, Choices};
 use crate::tape::Tape;
-use search::Search;
+use search::{Outcome, Refusal, Search};
 use std::ops::Range;
 
 /// What to fit.
@@ -39,6 +39,17 @@ pub struct Cut {
     pub micro_batch: usize,
     /// The whole data set lies on the GPU; otherwise every batch is sent.
     pub resident: bool,
+}
+
+impl Cut {
+    /// The whole batch at once, sent from the CPU.
+    pub fn whole(batch: usize) -> Self {
+        Self {
+            micro_batches: 1,
+            micro_batch: batch,
+            resident: false,
+        }
+    }
 }
 
 /// Bytes from what a user writes: `256MiB`, `1.5 GiB`, `300MB` (powers of 1000), or a plain number of bytes.
@@ -130,15 +141,26 @@ pub fn fit(
     request: &Request,
     record: impl Fn(&Cut) -> Result<Vec<(String, Tape)>>,
 ) -> Result<Fitted> {
+    search(request, record)?.map_err(|refusal| refusal.error)
+}
+
+/// [`fit`], whose refusal says as a number too what would fit.
+fn search(
+    request: &Request,
+    record: impl Fn(&Cut) -> Result<Vec<(String, Tape)>>,
+) -> Result<Result<Fitted, Refusal>> {
     if request.batch == 0 {
         return Err(Error::usage("the batch size is 0; it must be at least 1"));
     }
     let mut search = Search::new(request);
+    let cuts = cuts(request);
     let mut least = 1;
-    for (micro_batches, micro_batch) in cuts(request) {
+    let mut at = 0;
+    while let Some(&(micro_batches, micro_batch)) = cuts.get(at) {
         if micro_batch < least && micro_batches > 1 && request.micro_batches.is_none() {
             break;
         }
+        let mut allowed = false;
         for resident in [true, false] {
             if resident && !request.may_reside {
                 continue;
@@ -148,16 +170,39 @@ pub fn fit(
                 micro_batch,
                 resident,
             };
-            let tapes = record(&cut)?;
+            let tapes = match record(&cut) {
+                Err(e) if e.kind() == ErrorKind::Budget => {
+                    search.refuse(cut, e);
+                    continue;
+                }
+                recorded => recorded?,
+            };
             if has_batch_statistics(&tapes) {
                 least = 2;
             }
-            if let Some(found) = search.cut(cut, &tapes)? {
-                return Ok(found);
+            match search.cut(cut, &tapes)? {
+                Outcome::Fits(found) => return Ok(Ok(*found)),
+                Outcome::TooLarge => allowed = true,
+                Outcome::NotAllowed => {}
             }
         }
+        at += 1;
+        if !allowed {
+            // What the device allows none of it allows smaller: no need to try each of a large batch's cuts.
+            at += cuts[at..].partition_point(|&(micro_batches, micro_batch)| {
+                let cut = Cut {
+                    micro_batches,
+                    micro_batch,
+                    resident: false,
+                };
+                match record(&cut) {
+                    Ok(tapes) => search.is_refused(cut, &tapes),
+                    Err(e) => e.kind() == ErrorKind::Budget,
+                }
+            });
+        }
     }
-    Err(search.refusal())
+    Ok(Err(search.refusal()))
 }
 
 /// (micro-batches, samples of the largest), from the whole batch down; of several counts with the same size the fewest.
@@ -168,18 +213,42 @@ fn cuts(request: &Request) -> Vec<(usize, usize)> {
         return vec![(k, batch.div_ceil(k))];
     }
     let mut all: Vec<(usize, usize)> = Vec::new();
-    for k in 1..=batch {
+    let mut k = 1;
+    loop {
         let size = batch.div_ceil(k);
-        if all.last().is_none_or(|&(_, s)| s != size) {
-            all.push((k, size));
+        all.push((k, size));
+        if size == 1 {
+            return all;
         }
+        // The fewest that make the largest smaller.
+        k = batch.div_ceil(size - 1);
     }
-    all
 }
 
 fn has_batch_statistics(tapes: &[(String, Tape)]) -> bool {
     let nodes = tapes.first().map_or(&[][..], |(_, t)| t.nodes());
     nodes.iter().any(|n| n.op.batch_statistics())
+}
+
+/// The largest value from 1 to below `above` that `works`; `None` when none is found. Above some value none works; below
+/// another none may (a pooling layer wants rows).
+pub fn largest(above: usize, works: impl Fn(usize) -> bool) -> Option<usize> {
+    let (mut tried, mut does_not) = (above / 2, above);
+    while tried > 0 && !works(tried) {
+        (tried, does_not) = (tried / 2, tried);
+    }
+    if tried == 0 {
+        return None;
+    }
+    while does_not - tried > 1 {
+        let middle = tried + (does_not - tried) / 2;
+        if works(middle) {
+            tried = middle;
+        } else {
+            does_not = middle;
+        }
+    }
+    Some(tried)
 }
 
 /// The largest batch that fits without being split, and its plan; `None` when not even one sample does. `request.batch` is
@@ -222,7 +291,7 @@ pub fn largest_batch(
 const STEP_DOWN: (u64, u64) = (4, 5);
 
 /// Fit, then `open` the plan (create its buffers); where the driver is out of memory, fit again into four fifths of what
-/// was refused, until it opens.
+/// was refused, or where nothing does into as little as can be, until it opens.
 ///
 /// # Errors
 /// As [`fit`]; the driver's own error, with what would have been the smallest plan, when no plan opens.
@@ -232,20 +301,29 @@ pub fn fit_and_open<T>(
     mut open: impl FnMut(&Fitted) -> Result<T>,
 ) -> Result<(Fitted, T)> {
     let mut request = request.clone();
-    let mut refused: Option<Error> = None;
+    // The driver's error, and the bytes of the plan that it refused.
+    let mut refused: Option<(Error, u64)> = None;
     loop {
-        let fitted = match (fit(&request, &record), refused) {
+        let fitted = match (search(&request, &record)?, refused) {
             (Ok(fitted), _) => fitted,
-            (Err(e), Some(driver)) if e.kind() == ErrorKind::Budget => {
-                return Err(driver.context(e));
+            (Err(none), None) => return Err(none.error),
+            (Err(none), Some((driver, bytes))) => {
+                match none.smallest.filter(|&smallest| smallest < bytes) {
+                    Some(smallest) => {
+                        request.budget = Some(smallest);
+                        refused = Some((driver, smallest));
+                        continue;
+                    }
+                    None => return Err(driver.context(none.error)),
+                }
             }
-            (Err(e), _) => return Err(e),
         };
         match open(&fitted) {
             Ok(opened) => return Ok((fitted, opened)),
             Err(e) if e.kind() == ErrorKind::OutOfMemory => {
-                request.budget = Some(fitted.plan.total_bytes() * STEP_DOWN.0 / STEP_DOWN.1);
-                refused = Some(e);
+                let bytes = fitted.plan.total_bytes();
+                request.budget = Some(bytes / STEP_DOWN.1 * STEP_DOWN.0);
+                refused = Some((e, bytes));
             }
             Err(e) => return Err(e),
         }

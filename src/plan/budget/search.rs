@@ -22,11 +22,22 @@ pub(super) struct Search<'r, 'a> {
     refused: Option<Error>,
 }
 
-/// How one plan turned out.
-enum Attempt {
+/// How a plan turned out, or a cut of the step.
+pub(super) enum Outcome {
+    /// It is within the budget.
     Fits(Box<Fitted>),
+    /// The device would allow it, the budget does not.
     TooLarge,
+    /// It is over a limit of the device.
     NotAllowed,
+}
+
+/// That nothing fits.
+pub(super) struct Refusal {
+    /// Why, and what would.
+    pub error: Error,
+    /// Bytes of the smallest plan, where the device allows any.
+    pub smallest: Option<u64>,
 }
 
 /// A plan over the budget.
@@ -52,32 +63,56 @@ impl Search<'_, '_> {
     }
 
     /// All plans of one cut, from the fastest.
-    pub(super) fn cut(&mut self, cut: Cut, tapes: &[(String, Tape)]) -> Result<Option<Fitted>> {
+    pub(super) fn cut(&mut self, cut: Cut, tapes: &[(String, Tape)]) -> Result<Outcome> {
         for cap in WORKSPACE_CAPS {
             let choices = self.request.choices.clone().with_workspace_cap(cap);
             match self.attempt(cut, &choices, tapes, None)? {
-                Attempt::Fits(found) => return Ok(Some(*found)),
-                // One tensor is over a device limit: that only a smaller micro-batch can change.
-                Attempt::NotAllowed => return Ok(None),
-                Attempt::TooLarge => {}
+                // Not allowed: one tensor is over a device limit; that only a smaller micro-batch can change.
+                Outcome::TooLarge => {}
+                decided => return Ok(decided),
             }
             // Room for the data set is not worth recomputing for.
             if cut.resident {
-                return Ok(None);
+                return Ok(Outcome::TooLarge);
             }
             let Some((_, training)) = tapes.first() else {
-                return Ok(None);
+                return Ok(Outcome::TooLarge);
             };
             if self.request.may_recompute {
                 let all = stages(training, self.request.capabilities, &choices)?;
                 for stage in &all[1..] {
-                    if let Attempt::Fits(found) = self.attempt(cut, &choices, tapes, Some(stage))? {
-                        return Ok(Some(*found));
+                    if let Outcome::Fits(found) = self.attempt(cut, &choices, tapes, Some(stage))? {
+                        return Ok(Outcome::Fits(found));
                     }
                 }
             }
         }
-        Ok(None)
+        Ok(Outcome::TooLarge)
+    }
+
+    /// Note that the device allows no plan of this cut.
+    pub(super) fn refuse(&mut self, cut: Cut, why: Error) {
+        let cap = Choices::DEFAULT_WORKSPACE_CAP;
+        self.not_allowed(describe(cut, cap, None), why);
+    }
+
+    fn not_allowed(&mut self, what: String, why: Error) {
+        self.considered.push(Considered {
+            what,
+            bytes: None,
+            time: None,
+        });
+        self.refused = Some(why);
+    }
+
+    /// Whether the device allows no plan of this cut, by its first plan; nothing is noted.
+    pub(super) fn is_refused(&self, cut: Cut, tapes: &[(String, Tape)]) -> bool {
+        let (capabilities, choices) = (self.request.capabilities, self.request.choices);
+        let programs: Result<Vec<Program>> = (tapes.iter())
+            .map(|(name, tape)| program(name, tape, capabilities, choices))
+            .collect();
+        let packed = programs.and_then(|p| pack(&p, cut, capabilities, Placement::QUICK));
+        packed.is_err_and(|e| e.kind() == ErrorKind::Budget)
     }
 
     /// Plan one cut, perhaps with recomputation.
@@ -87,7 +122,7 @@ impl Search<'_, '_> {
         choices: &Choices,
         tapes: &[(String, Tape)],
         stage: Option<&Stage>,
-    ) -> Result<Attempt> {
+    ) -> Result<Outcome> {
         let capabilities = self.request.capabilities;
         let workspace_cap = choices.workspace_cap();
         let mut programs = Vec::new();
@@ -96,23 +131,20 @@ impl Search<'_, '_> {
                 Some(stage) if i == 0 => &stage.tape,
                 _ => tape,
             };
-            programs.push(Program {
-                name: name.clone(),
-                tape: tape.clone(),
-                schedule: schedule(tape, capabilities, choices)?,
-            });
+            match program(name, tape, capabilities, choices) {
+                Err(e) if e.kind() == ErrorKind::Budget => {
+                    self.not_allowed(describe(cut, workspace_cap, stage), e);
+                    return Ok(Outcome::NotAllowed);
+                }
+                program => programs.push(program?),
+            }
         }
         let what = describe(cut, workspace_cap, stage);
         let quick = match pack(&programs, cut, capabilities, Placement::QUICK) {
             Ok(plan) => plan,
             Err(e) if e.kind() == ErrorKind::Budget => {
-                self.considered.push(Considered {
-                    what,
-                    bytes: None,
-                    time: None,
-                });
-                self.refused = Some(e);
-                return Ok(Attempt::NotAllowed);
+                self.not_allowed(what, e);
+                return Ok(Outcome::NotAllowed);
             }
             Err(e) => return Err(e),
         };
@@ -133,7 +165,7 @@ impl Search<'_, '_> {
             let bytes = plan.total_bytes();
             consider(bytes);
             if fits(bytes) {
-                return Ok(Attempt::Fits(Box::new(Fitted {
+                return Ok(Outcome::Fits(Box::new(Fitted {
                     cut,
                     workspace_cap,
                     split_statistics: cut.micro_batches > 1 && has_batch_statistics(tapes),
@@ -154,7 +186,7 @@ impl Search<'_, '_> {
             what,
             programs,
         });
-        Ok(Attempt::TooLarge)
+        Ok(Outcome::TooLarge)
     }
 
     /// Keep a plan that does not fit, as long as it may be the smallest of all.
@@ -165,7 +197,7 @@ impl Search<'_, '_> {
     }
 
     /// Why nothing fits, and what would.
-    pub(super) fn refusal(mut self) -> Error {
+    pub(super) fn refusal(mut self) -> Refusal {
         self.too_large.sort_by_key(|p| p.least);
         let capabilities = self.request.capabilities;
         let mut smallest: Option<(u64, &TooLarge, MemoryPlan)> = None;
@@ -181,14 +213,22 @@ impl Search<'_, '_> {
                         smallest = Some((bytes, candidate, plan));
                     }
                 }
-                Err(e) => return e,
+                Err(error) => {
+                    return Refusal {
+                        error,
+                        smallest: None,
+                    };
+                }
             }
         }
         let Some((bytes, s, plan)) = smallest else {
             let none = || Error::usage("there is no way to cut this batch");
-            return self.refused.unwrap_or_else(none);
+            return Refusal {
+                error: self.refused.unwrap_or_else(none),
+                smallest: None,
+            };
         };
-        Error::new(
+        let error = Error::new(
             ErrorKind::Budget,
             format!(
                 "batch size {} does not fit {}: the smallest plan ({}) takes {}, which {} decides; set --vram {}MiB or more, or take a smaller model",
@@ -199,8 +239,25 @@ impl Search<'_, '_> {
                 decides(&s.programs, &plan),
                 bytes.div_ceil(1 << 20),
             ),
-        )
+        );
+        Refusal {
+            error,
+            smallest: Some(bytes),
+        }
     }
+}
+
+fn program(
+    name: &str,
+    tape: &Tape,
+    capabilities: &Capabilities,
+    choices: &Choices,
+) -> Result<Program> {
+    Ok(Program {
+        name: name.to_owned(),
+        tape: tape.clone(),
+        schedule: schedule(tape, capabilities, choices)?,
+    })
 }
 
 fn pack(

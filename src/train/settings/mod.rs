@@ -24,7 +24,7 @@ use crate::ops::Augment;
 use crate::train::Schedule;
 use declare::options;
 use std::path::PathBuf;
-use value::{above, anything, at_least, at_most, between, bytes, share};
+use value::{above, anything, at_least, at_most, between, bytes, share, within};
 
 options! {
     /// Folder of genres, or a file of arrays (.safetensors, .npz, .npy)
@@ -36,7 +36,7 @@ options! {
     /// Samples per optimizer step
     value batch_size: usize = 8, at_least(1);
     /// Adam's learning rate, the highest of the schedule
-    value learning_rate: f64 = 1e-3, above(0.0);
+    value learning_rate: f64 = 1e-3, value::learning_rate();
     /// How the learning rate goes on: constant, plateau (falls when validation stops getting better) or cosine (falls to the last
     /// epoch)
     value schedule: Schedule = Schedule::Plateau, anything();
@@ -95,7 +95,7 @@ options! {
     /// Tracks at most, spread over the genres
     optional limit: usize, at_least(1), unset: "all";
     /// Tracks per genre of the synthetic set
-    value synthetic_tracks: usize = 60, at_least(1);
+    value synthetic_tracks: usize = 60, within(1, crate::synth::MOST_TRACKS);
     /// End with an error at the first bad file
     switch strict: bool = false, anything(), may_change: true;
     /// Stop after this many epochs without a better validation accuracy, 0 never
@@ -111,7 +111,7 @@ options! {
     /// Memory budget on the GPU, e.g. 256MiB
     optional vram: String, bytes(), placeholder: "BYTES", unset: "as much as the plan needs", may_change: true;
     /// CPU threads for features
-    optional threads: usize, at_least(1), unset: "all cores", may_change: true;
+    optional threads: usize, within(1, crate::dataset::MOST_THREADS), unset: "all cores", may_change: true;
 }
 
 impl Settings {

@@ -52,7 +52,7 @@ values! {
     u32: "give a whole number from 0 to 4294967295", |_| true;
     u64: "give a whole number from 0 to 9223372036854775807", |&n| n <= LARGEST;
     usize: "give a whole number from 0 to 9223372036854775807", |&n| n as u64 <= LARGEST;
-    f32: "give a number", |x: &f32| x.is_finite();
+    f32: "give a number, of 3.4e38 at most", |x: &f32| x.is_finite();
     f64: "give a number", |x: &f64| x.is_finite();
     bool: "give true or false", |_| true;
     String: "give a word", |_| true;
@@ -104,6 +104,21 @@ pub fn at_most<T: PartialOrd + Display + Send + Sync + 'static>(high: T) -> Rule
     rule(format!("it must be at most {high}"), move |value| {
         *value <= high
     })
+}
+
+/// From `low` to `high`.
+pub fn within<T: PartialOrd + Display + Send + Sync + 'static>(low: T, high: T) -> Rule<T> {
+    rule(format!("it must be from {low} to {high}"), move |value| {
+        *value >= low && *value <= high
+    })
+}
+
+/// A learning rate: the device computes with 32 bits, in which it must be neither 0 nor infinite.
+pub fn learning_rate() -> Rule<f64> {
+    rule(
+        "it must be above 1.2e-38, and 3.4e38 at most".to_owned(),
+        |&rate: &f64| (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&rate),
+    )
 }
 
 /// More than `low`.
