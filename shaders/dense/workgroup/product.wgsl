@@ -1,18 +1,20 @@
 // Matrix product through workgroup memory: c[m,n] = bias[n] + Σ_k a[m,k] · b[n,k], then ReLU. One kernel for a dense layer's y, dx and dw.
 // a: element (m,k) at m*a_row + k*a_k, 0 where mask is not positive; b: (n,k) at n*b_row + k*b_k; bias: [N]; c: [M,N]. Any sizes.
-// One invocation: 4x4 of c, 16 sums in registers. One workgroup: 256 of them, 64x64 of c, in steps of 8 along k.
-// Traffic: 2 x 64 x 8 floats (4 KiB) per 32,768 multiply-adds of a step, 16 FLOP per byte of memory, 16 times the 4x4 tile's 1; inside,
-// two vec4s of workgroup memory (32 bytes, but 16 neighbours share them) per 16 multiply-adds.
+// One invocation: 8x8 of c, 64 sums in registers. One workgroup: 128 of them, 64x128 of c, in stages of 8 along k.
+// Traffic: (64 + 128) x 8 floats (6 KiB) per 65,536 multiply-adds of a stage: 21 FLOP per byte of memory; from workgroup memory an
+// invocation reads four vec4s per 64 multiply-adds, 1 byte each.
 //
 // Why it is laid out as it is:
-// - Coalescing. Of (row, k) one lies next to its neighbour in memory: k in x and w forward, the row in both factors of dw. The lanes that
-//   load a tile run along that direction (A_ALONG_K, B_ALONG_K), so that neighbours use one cache line up instead of one line each.
-// - Banks. In workgroup memory a tile is always [k][row], four rows in a vec4: what the inner loop wants. Lanes that load along k write
-//   down a column of that; were a row 16 vec4s long, all would meet in the same banks and wait for each other. One vec4 of padding shifts
-//   each row by one place (PITCH), and eight lanes write to eight different places. The inner loop's reads are free of conflicts anyway:
-//   16 lanes read 16 neighbouring vec4s of b, and one vec4 of a that the memory hands to all of them at once.
-// - Two of each tile. While one is read, the next step is on its way from memory and then written into the other, so there is one barrier
-//   per step, and the loads' latency hides behind 128 multiply-adds per invocation.
+// - Coalescing. Four elements that follow each other in memory are one load: four k of a row where k runs fastest (A_ALONG_K, B_ALONG_K),
+//   as in both factors forward; four rows at one k where rows do, as in both of dw. Lanes run along memory as well: two take the 32 bytes
+//   of a row that a stage needs, or 16 to 32 the 256 to 512 bytes of a k.
+// - Banks. Eight lanes read a vec4 each at once, from 32 banks of 4 bytes. The lanes of one row of invocations have neighbouring columns,
+//   so they read neighbouring vec4s of b, twice 16 vec4s apart, instead of two that follow each other; their vec4 of a is the same for all,
+//   which is one read. In a tile it is always [k][row]. Lanes that loaded along k write their four elements to four rows; the two lanes of
+//   a row are 4 k apart there, and PAD makes that 16 banks, so that 32 lanes write to 32 banks.
+// - Two of each tile. While one is read, the next stage is on its way from memory and then written into the other, so there is one
+//   barrier per stage, and the loads' latency hides behind 512 multiply-adds. Both stages of a turn are written out: their places
+//   in workgroup memory are constants of the instructions, and no address is computed for 28 of 32 loads.
 // Next rung: windows, for CPU drivers, where workgroup memory is as slow as any; on a GPU half, factors of half the bytes.
 
 override RELU: u32 = 0u;
@@ -20,6 +22,8 @@ override BIAS: u32 = 0u;            // 0: bias is bound, but not added
 override MASK: u32 = 0u;            // 0: mask is bound, but not read
 override A_ALONG_K: u32 = 1u;       // a_k is 1; else a_row is
 override B_ALONG_K: u32 = 1u;       // b_k is 1; else b_row is
+override A_QUADS: u32 = 1u;         // the longer stride of a is a multiple of 4: four elements are a vec4; else they may be parts of two
+override B_QUADS: u32 = 1u;
 
 struct Params {
     m: u32, n: u32, k: u32, reserved: u32,
@@ -27,98 +31,193 @@ struct Params {
     b_row: u32, b_k: u32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> mask: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> mask: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-const STEP: u32 = 8u;               // k of a step
-const PITCH: u32 = 17u;             // of a tile's row: 16 vec4s, four rows of a factor each, and one of padding
-const TILE: u32 = STEP * PITCH;
+const STEP: u32 = 8u;               // k of a stage
+const ROWS: u32 = 64u;              // of a
+const COLUMNS: u32 = 128u;          // rows of b
+const PAD: u32 = 4u;
 
-// Step by step in turn: tile of a, tile of b; tile of a, tile of b. 8.5 KiB.
-var<workgroup> tiles: array<vec4<f32>, 4u * TILE>;
+// A stage's tiles, in fours of k: at each k two halves of the rows, four rows in a vec4. 12.5 KiB in all.
+struct RowsOfA { k: array<array<array<vec4<f32>, 8>, 2>, 4>, pad: array<vec4<f32>, PAD> }
+struct RowsOfB { k: array<array<array<vec4<f32>, 16>, 2>, 4>, pad: array<vec4<f32>, PAD> }
+var<workgroup> a_tile: array<array<RowsOfA, 2>, 2>;
+var<workgroup> b_tile: array<array<RowsOfB, 2>, 2>;
 
-// a[row..row+3, k], zero outside.
-fn load_a(row: u32, k: u32) -> vec4<f32> {
-    var quad = vec4<f32>(0.0);
-    for (var r = 0u; r < 4u; r++) {
-        if row + r < params.m && k < params.k {
-            let at = (row + r) * params.a_row + k * params.a_k;
-            if MASK == 0u || mask[at] > 0.0 { quad[r] = a[at]; }
+// The invocation's rows of c: four, and four further down.
+var<private> c0: mat2x4<f32>;
+var<private> c1: mat2x4<f32>;
+var<private> c2: mat2x4<f32>;
+var<private> c3: mat2x4<f32>;
+var<private> c4: mat2x4<f32>;
+var<private> c5: mat2x4<f32>;
+var<private> c6: mat2x4<f32>;
+var<private> c7: mat2x4<f32>;
+
+// Four elements of a factor that follow each other in memory: where they are in the tile (row and k), and in the factor.
+struct Cursor { row: u32, k: u32, at: u32 }
+var<private> of_a: Cursor;
+var<private> of_b: Cursor;
+var<private> of_b2: Cursor;
+
+fn start(e: u32, rows: u32, along_k: u32, quads: u32, first_row: u32, row_stride: u32, k_stride: u32) -> Cursor {
+    var p = Cursor(e / 2u, e % 2u * 4u, 0u);
+    if along_k == 0u { p = Cursor(e % (rows / 4u) * 4u, e / (rows / 4u), 0u); }
+    p.at = (first_row + p.row) * row_stride + p.k * k_stride;
+    if quads == 1u { p.at /= 4u; }
+    return p;
+}
+
+// Four elements of a, 0 behind the last k, and on to the next stage. Behind the last row they are some others: nobody sees those sums.
+fn next_a(k: u32) -> vec4<f32> {
+    var quad: vec4<f32>;
+    if A_QUADS == 1u {
+        let i = min(of_a.at, params.m * params.k / 4u - 1u);
+        quad = select(vec4<f32>(0.0), a[i], of_a.k + k < params.k);
+        if MASK == 1u { quad = select(vec4<f32>(0.0), quad, mask[i] > vec4<f32>(0.0)); }
+        of_a.at += STEP * params.a_k / 4u;
+    } else {
+        for (var j = 0u; j < 4u; j++) {
+            let i = min(of_a.at + j, params.m * params.k - 1u);
+            let inside = of_a.k + k + select(0u, j, A_ALONG_K == 1u) < params.k && (MASK == 0u || mask[i / 4u][i % 4u] > 0.0);
+            quad[j] = select(0.0, a[i / 4u][i % 4u], inside);
         }
+        of_a.at += STEP * params.a_k;
     }
     return quad;
 }
 
-// b[row..row+3, k], zero outside.
-fn load_b(row: u32, k: u32) -> vec4<f32> {
-    var quad = vec4<f32>(0.0);
-    for (var r = 0u; r < 4u; r++) {
-        if row + r < params.n && k < params.k { quad[r] = b[(row + r) * params.b_row + k * params.b_k]; }
+// Four elements of b; behind the last k some others, which a's zeros take out.
+fn next_b(p: ptr<private, Cursor>) -> vec4<f32> {
+    var quad: vec4<f32>;
+    if B_QUADS == 1u {
+        quad = b[min((*p).at, params.n * params.k / 4u - 1u)];
+        (*p).at += STEP * params.b_k / 4u;
+    } else {
+        for (var j = 0u; j < 4u; j++) {
+            let i = min((*p).at + j, params.n * params.k - 1u);
+            quad[j] = b[i / 4u][i % 4u];
+        }
+        (*p).at += STEP * params.b_k;
     }
     return quad;
 }
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let m = group.y * 64u;                            // the workgroup's tile of c
-    let n = group.x * 64u;
+fn store_a(stage: u32, quad: vec4<f32>) {
+    let q = of_a.k / 4u;
+    let half = of_a.row / 32u;
+    let i = of_a.row / 4u % 8u;
+    if A_ALONG_K == 1u {
+        let j = of_a.row % 4u;
+        a_tile[stage][q].k[0][half][i][j] = quad.x;
+        a_tile[stage][q].k[1][half][i][j] = quad.y;
+        a_tile[stage][q].k[2][half][i][j] = quad.z;
+        a_tile[stage][q].k[3][half][i][j] = quad.w;
+    } else {
+        a_tile[stage][q].k[of_a.k % 4u][half][i] = quad;
+    }
+}
 
-    // Who loads what: the first 128 invocations a vec4 of a, the others one of b.
-    let of_b = lane / 128u;
-    let e = lane % 128u;
-    let along_k = select(A_ALONG_K, B_ALONG_K, of_b == 1u) == 1u;
-    let k = select(e / 16u, e % STEP, along_k);
-    let quad = select(e % 16u, e / STEP, along_k);
-    let slot = of_b * TILE + k * PITCH + quad;
+// The first or second quad of b: along k the second is 64 rows further down, else 4 k further on.
+fn store_b(stage: u32, second: u32, quad: vec4<f32>) {
+    let i = of_b.row / 4u % 16u;
+    if B_ALONG_K == 1u {
+        let q = of_b.k / 4u;
+        let j = of_b.row % 4u;
+        b_tile[stage][q].k[0][second][i][j] = quad.x;
+        b_tile[stage][q].k[1][second][i][j] = quad.y;
+        b_tile[stage][q].k[2][second][i][j] = quad.z;
+        b_tile[stage][q].k[3][second][i][j] = quad.w;
+    } else {
+        b_tile[stage][second].k[of_b.k][of_b.row / 64u][i] = quad;
+    }
+}
 
-    var next: vec4<f32>;
-    if of_b == 0u { next = load_a(m + quad * 4u, k); } else { next = load_b(n + quad * 4u, k); }
-    tiles[slot] = next;
+// One k: eight rows of a times eight columns of b.
+fn multiply(stage: u32, q: u32, k: u32, row: u32, column: u32) {
+    let low = a_tile[stage][q].k[k][0][row];
+    let high = a_tile[stage][q].k[k][1][row];
+    let b8 = mat2x4<f32>(b_tile[stage][q].k[k][0][column], b_tile[stage][q].k[k][1][column]);
+    c0 += low.x * b8;
+    c1 += low.y * b8;
+    c2 += low.z * b8;
+    c3 += low.w * b8;
+    c4 += high.x * b8;
+    c5 += high.y * b8;
+    c6 += high.z * b8;
+    c7 += high.w * b8;
+}
+
+// A stage, while the one whose k begin at `next` is on its way into the other half.
+fn advance(stage: u32, next: u32, row: u32, column: u32) {
+    let a4 = next_a(next);
+    let b4 = next_b(&of_b);
+    let b4_2 = next_b(&of_b2);
+    multiply(stage, 0u, 0u, row, column);
+    multiply(stage, 0u, 1u, row, column);
+    multiply(stage, 0u, 2u, row, column);
+    multiply(stage, 0u, 3u, row, column);
+    multiply(stage, 1u, 0u, row, column);
+    multiply(stage, 1u, 1u, row, column);
+    multiply(stage, 1u, 2u, row, column);
+    multiply(stage, 1u, 3u, row, column);
+    store_a(1u - stage, a4);
+    store_b(1u - stage, 0u, b4);
+    store_b(1u - stage, 1u, b4_2);
     workgroupBarrier();
+}
 
-    let row = lane / 16u;                             // the invocation's 4x4 in the tile, in fours
-    let column = lane % 16u;
-    var sum0 = vec4<f32>();                           // one vec4 per row, one component per column
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
-    var stage = 0u;
-    for (var first = 0u; first < params.k; first += STEP) {
-        // Start the loads of the next step now (zeros behind the last); they arrive while this one is computed.
-        let k_next = first + STEP + k;
-        if of_b == 0u { next = load_a(m + quad * 4u, k_next); } else { next = load_b(n + quad * 4u, k_next); }
-
-        let from_a = stage * 2u * TILE + row;
-        let from_b = stage * 2u * TILE + TILE + column;
-        for (var s = 0u; s < STEP; s++) {
-            let a4 = tiles[from_a + s * PITCH];
-            let b4 = tiles[from_b + s * PITCH];
-            sum0 += a4.x * b4;
-            sum1 += a4.y * b4;
-            sum2 += a4.z * b4;
-            sum3 += a4.w * b4;
-        }
-
-        stage = 1u - stage;
-        tiles[stage * 2u * TILE + slot] = next;
-        workgroupBarrier();
-    }
-
-    let sums = array<vec4<f32>, 4>(sum0, sum1, sum2, sum3);
-    for (var s = 0u; s < 4u; s++) {
+// Write row i of c: columns j to j+3, and 64 further on.
+fn store(i: u32, j: u32, sums: mat2x4<f32>) {
+    if i >= params.m { return; }
+    for (var h = 0u; h < 2u; h++) {
         for (var t = 0u; t < 4u; t++) {
-            let i = m + row * 4u + s;
-            let j = n + column * 4u + t;
-            if i < params.m && j < params.n {
-                var z = sums[s][t];
-                if BIAS == 1u { z += bias[j]; }
+            let n = j + h * 64u + t;
+            if n < params.n {
+                var z = sums[h][t];
+                if BIAS == 1u { z += bias[n]; }
                 if RELU == 1u { z = max(z, 0.0); }
-                c[i * params.n + j] = z;
+                c[i * params.n + n] = z;
             }
         }
     }
+}
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let m = group.y * ROWS;                           // the workgroup's tile of c
+    let n = group.x * COLUMNS;
+    let row = lane / 16u;
+    let column = lane % 16u;
+
+    of_a = start(lane, ROWS, A_ALONG_K, A_QUADS, m, params.a_row, params.a_k);
+    of_b = start(lane, COLUMNS, B_ALONG_K, B_QUADS, n, params.b_row, params.b_k);
+    of_b2 = start(lane + 128u, COLUMNS, B_ALONG_K, B_QUADS, n, params.b_row, params.b_k);
+    store_a(0u, next_a(0u));
+    store_b(0u, 0u, next_b(&of_b));
+    store_b(0u, 1u, next_b(&of_b2));
+    workgroupBarrier();
+    // Two stages a turn, so that each half of the tiles is at a fixed place.
+    for (var k = STEP; ; k += 2u * STEP) {
+        advance(0u, k, row, column);
+        if k >= params.k { break; }
+        advance(1u, k + STEP, row, column);
+        if k + STEP >= params.k { break; }
+    }
+
+    let i = m + row * 4u;
+    let j = n + column * 4u;
+    store(i, j, c0);
+    store(i + 1u, j, c1);
+    store(i + 2u, j, c2);
+    store(i + 3u, j, c3);
+    store(i + 32u, j, c4);
+    store(i + 33u, j, c5);
+    store(i + 34u, j, c6);
+    store(i + 35u, j, c7);
 }

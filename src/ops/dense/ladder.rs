@@ -1,12 +1,13 @@
 //! The ladders of the dense layer, one per direction, and which rung runs where.
 //!
-//! The first two rungs are a kernel per direction ([`super::direct`]); from the third on, all directions are one product with other
-//! strides ([`super::gemm`]).
+//! The first two rungs are a kernel per direction ([`super::direct`]); above them all directions are one product with other strides
+//! ([`super::gemm`]), but for few outputs ([`super::split`]).
 
 use super::direct;
 use super::gemm::WORKGROUP;
 use super::geometry::Geometry;
 use super::half::{COOPERATIVE, HALF};
+use super::split::{self, SPLIT};
 use super::windows::{self, WINDOWS};
 use crate::ops::{AnyLadder, Capabilities, DeviceClass, Ladder, Rung};
 
@@ -16,6 +17,7 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     rungs: &[
         direct::FORWARD[0],
         direct::FORWARD[1],
+        SPLIT,
         WORKGROUP.forward,
         HALF.forward,
         COOPERATIVE.forward,
@@ -23,14 +25,12 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     ],
     // Forward, the rung of registers loads vec4s only, so packing pays from twice as many samples on as backward.
     order: |g, c| {
-        order(
-            WORKGROUP.forward,
-            WINDOWS.forward,
-            direct::FORWARD[1],
-            16,
-            g,
-            c,
-        )
+        let [workgroup, windows] = [WORKGROUP, WINDOWS].map(|r| r.forward);
+        let all = order(workgroup, windows, direct::FORWARD[1], 16, g, c);
+        match c.class {
+            DeviceClass::Hardware if split::pays(g) => [vec![SPLIT], all].concat(),
+            _ => all,
+        }
     },
     work: Geometry::forward_work,
 };
@@ -93,7 +93,7 @@ fn order(
     c: &Capabilities,
 ) -> Vec<Rung<Geometry>> {
     match c.class {
-        // It runs everything, and is not slower for small products: see there.
+        // It runs everything.
         DeviceClass::Hardware => vec![workgroup],
         DeviceClass::Software if windows::pays(g, samples) => vec![windows, registers],
         DeviceClass::Software => vec![registers],

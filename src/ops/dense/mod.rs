@@ -6,6 +6,7 @@ mod geometry;
 mod half;
 mod ladder;
 mod reference;
+mod split;
 mod windows;
 
 pub use ladder::{BACKWARD_BIAS, BACKWARD_INPUT, BACKWARD_WEIGHT, FORWARD};
@@ -165,6 +166,24 @@ fn cases() -> Vec<Case> {
         case("one sample, odd everything", true, [1, 3, 5]),
         case("several workgroups, no multiple of 4", true, [70, 130, 65]).kinks(),
         case("several workgroups", true, [66, 132, 72]).kinks(),
+        case(
+            "few outputs, inputs split over a workgroup",
+            true,
+            [10, 520, 11],
+        )
+        .kinks(),
+        case(
+            "few outputs, more inputs than a workgroup takes at once",
+            false,
+            [3, 1544, 9],
+        )
+        .kinks(),
+        case(
+            "several workgroups along k, inputs not in quads",
+            false,
+            [131, 37, 130],
+        )
+        .kinks(),
         case("several chunks of inputs", false, [5, 1036, 12]).kinks(),
         case("several chunks of samples and outputs", true, [515, 8, 520]).kinks(),
         case("long sums", true, [2, 1021, 3]).kinks(),
