@@ -124,6 +124,7 @@ pub struct Gpu {
     /// Set once the device is lost, and for good.
     lost: Arc<OnceLock<Error>>,
     faults: Faults,
+    poison: bool,
 }
 
 impl AdapterChoice {
@@ -204,6 +205,7 @@ impl Gpu {
             trouble,
             lost,
             faults: Faults::default(),
+            poison: false,
         })
     }
 
@@ -318,6 +320,18 @@ impl Gpu {
     #[doc(hidden)]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// For tests: kernels compiled from now on begin by filling their workgroup memory with garbage.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_poisoned_workgroup_memory(mut self) -> Self {
+        self.poison = true;
+        self
+    }
+
+    pub(crate) fn poisons_workgroup_memory(&self) -> bool {
+        self.poison
     }
 
     /// Wait until the device has done everything, or the given submission.

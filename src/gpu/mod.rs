@@ -7,6 +7,7 @@ mod device;
 mod faults;
 mod memory;
 mod pipelines;
+mod poison;
 mod profiler;
 mod program;
 mod session;

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 pub(crate) const FORCE_LOOP_BOUNDING: bool = false;
 
 /// Whether workgroup memory starts as zeros. wgpu's way to that, where a driver has none of its own, is one invocation that stores
-/// them all while the others wait.
-pub(crate) const ZERO_INITIALISE_WORKGROUP_MEMORY: bool = true;
+/// them all while the others wait; and a driver's own takes its time too. No kernel reads what it did not write: see [`super::poison`].
+pub(crate) const ZERO_INITIALISE_WORKGROUP_MEMORY: bool = false;
 
 /// A compiled kernel.
 #[derive(Debug, Clone)]
@@ -92,9 +92,13 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
     }
     let compiled = gpu.create(&file, || {
         let device = &gpu.device;
+        let source = match gpu.poisons_workgroup_memory() {
+            true => super::poison::poisoned(kernel).into(),
+            false => kernel.source.into(),
+        };
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
+            source: wgpu::ShaderSource::Wgsl(source),
         };
         // Bounds stay checked. Of buffers a Vulkan driver with robustBufferAccess2 checks them itself, and no code is added; indices into
         // arrays of workgroup memory are clamped in code, unless they are constants. So kernels for GPUs nest these arrays and write their

@@ -135,7 +135,8 @@ fn check(
         .iter()
         .map(|(_, t)| reference.get(t).clone())
         .collect();
-    let fd = if case.smooth && !matches!(scope, Scope::Only(..)) {
+    let kernels_alone = matches!(scope, Scope::Only(..) | Scope::WorkgroupMemory);
+    let fd = if case.smooth && !kernels_alone {
         finite_differences(&setup, &expected)
     } else {
         vec![None; expected.len()]
@@ -163,7 +164,7 @@ fn check(
     };
     let mut runs = rungs(entry, case, &setup, gpu, checked, scope)?;
     match scope {
-        Scope::Every => {}
+        Scope::Every | Scope::WorkgroupMemory => {}
         Scope::Default => runs.truncate(1),
         Scope::Only(family, rung) => runs.retain(|r| r.name == format!("{family}:{rung}")),
     }
@@ -174,6 +175,9 @@ fn check(
     } in runs
     {
         let s = schedule(&setup.tape, gpu.capabilities(), &choices)?;
+        if scope == Scope::WorkgroupMemory && !uses_workgroup_memory(&s)? {
+            continue;
+        }
         let got = on_gpu(gpu, &setup, &s)?;
         checked.ran(&s);
         let writers = writers(&s)?;
@@ -189,6 +193,15 @@ fn check(
         }
     }
     Ok(())
+}
+
+fn uses_workgroup_memory(s: &Schedule) -> Result<bool> {
+    for dispatch in &s.dispatches {
+        if dispatch.kernel.reflect()?.workgroup_bytes > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// That a dispatch writes a tensor.

@@ -12,6 +12,8 @@ pub enum Scope {
     Default,
     /// Only this rung of this ladder, and no finite differences: for whoever works on it.
     Only(&'static str, &'static str),
+    /// All in which a kernel has workgroup memory, and no finite differences.
+    WorkgroupMemory,
 }
 
 impl Scope {
