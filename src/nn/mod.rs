@@ -25,11 +25,12 @@ pub struct Model {
 }
 
 /// The built-in models, as files that users can copy and change.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("seed", include_str!("../../models/seed.toml")),
     ("notebook", include_str!("../../models/notebook.toml")),
     ("small", include_str!("../../models/small.toml")),
     ("demo", include_str!("../../models/demo.toml")),
+    ("strong", include_str!("../../models/strong.toml")),
 ];
 
 impl Model {

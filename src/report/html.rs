@@ -6,7 +6,8 @@ use minijinja::{Environment, Value, context};
 
 use super::format::{bytes, count, number, percent, printable, seconds, tuned};
 use super::plot::{self, CHART_CSS, NARROW, Svg, WIDE};
-use super::{EpochRow, MemoryTimeline, RunReport};
+use super::spectrogram;
+use super::{AugmentedSample, EpochRow, FoldRow, MemoryTimeline, RunReport};
 use crate::error::{Error, Result};
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -81,6 +82,9 @@ fn view(report: &RunReport) -> Value {
             figure => figure(&plot::kernels(k)),
             timestamps => k.timing == "timestamps",
         }),
+        augmented => report.augmented.iter().map(augmented).collect::<Vec<_>>(),
+        folds => report.folds.iter().map(fold_row).collect::<Vec<_>>(),
+        fold_means => fold_means(report),
         settings => (report.settings.iter())
             .map(|s| (printable(&s.name), printable(&s.value)))
             .collect::<Vec<_>>(),
@@ -131,6 +135,60 @@ fn epoch_row(row: &EpochRow) -> Vec<String> {
         seconds(row.seconds),
         number(row.ms_per_step),
     ]
+}
+
+fn augmented(sample: &AugmentedSample) -> Value {
+    let mixed = |(genre, share): &(String, f32)| {
+        let rest = percent(f64::from(1.0 - share));
+        format!("with {rest} {}", printable(genre))
+    };
+    // Of digits and letters only: escaping would make it longer, and nothing else.
+    let picture =
+        |values: &[f32]| Value::from_safe_string(spectrogram::picture(values, sample.size));
+    context! {
+        genre => printable(&sample.genre),
+        mixed => sample.mixed.as_ref().map(mixed),
+        before => picture(&sample.before),
+        after => picture(&sample.after),
+    }
+}
+
+fn fold_row(row: &FoldRow) -> Vec<String> {
+    let mut cells = vec![row.fold.to_string(), count(row.tracks)];
+    cells.extend(fold_scores(row).map(three));
+    cells
+}
+
+fn fold_scores(row: &FoldRow) -> [f64; 4] {
+    [
+        row.accuracy,
+        row.macro_f1,
+        row.last_accuracy,
+        row.last_macro_f1,
+    ]
+}
+
+/// Mean and standard deviation of each score over the folds.
+fn fold_means(report: &RunReport) -> Vec<Vec<String>> {
+    let n = report.folds.len() as f64;
+    let mean = |i: usize| report.folds.iter().map(|r| fold_scores(r)[i]).sum::<f64>() / n;
+    let deviation = |i: usize| {
+        let from = mean(i);
+        let squares = report
+            .folds
+            .iter()
+            .map(|r| (fold_scores(r)[i] - from).powi(2));
+        (squares.sum::<f64>() / (n - 1.0).max(1.0)).sqrt()
+    };
+    vec![
+        (0..4).map(|i| three(mean(i))).collect(),
+        (0..4).map(|i| three(deviation(i))).collect(),
+    ]
+}
+
+/// A score with three digits, where folds are compared.
+fn three(score: f64) -> String {
+    format!("{score:.3}")
 }
 
 fn class_rows(scores: &super::ClassificationReport) -> Vec<Value> {

@@ -126,6 +126,25 @@ impl ConfusionMatrix {
         Ok(())
     }
 
+    /// Counts everything that another matrix has counted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) when the other is of other genres.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.genres != other.genres {
+            return Err(Error::data(format!(
+                "confusion matrix: of {:?} and of {:?}; only one of the same genres can be added",
+                self.genres, other.genres
+            )));
+        }
+        for (row, more) in self.counts.iter_mut().zip(&other.counts) {
+            for (count, more) in row.iter_mut().zip(more) {
+                *count += more;
+            }
+        }
+        Ok(())
+    }
+
     /// The name of each class, in label order.
     pub fn genres(&self) -> &[String] {
         &self.genres

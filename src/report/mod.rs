@@ -9,11 +9,13 @@ pub mod html;
 pub mod interval;
 pub mod metrics;
 pub mod plot;
+pub mod spectrogram;
 
 pub use format::bytes;
 pub use history::{EpochRow, History};
 pub use interval::Intervals;
 pub use metrics::{ClassScore, ClassificationReport, ConfusionMatrix};
+pub use spectrogram::AugmentedSample;
 
 use std::path::{Path, PathBuf};
 
@@ -49,10 +51,30 @@ pub struct RunReport {
     pub evaluation: Option<ConfusionMatrix>,
     pub memory: Option<MemoryTimeline>,
     pub kernels: Option<KernelTimes>,
+    /// Of a cross-validation: a row per fold; `evaluation` is then of all of them.
+    #[serde(default)]
+    pub folds: Vec<FoldRow>,
+    /// What augmentation did to some samples of the first step.
+    #[serde(default)]
+    pub augmented: Vec<AugmentedSample>,
     /// Most bytes allocated on the GPU at any time.
     pub peak_vram: Option<u64>,
     /// Every setting and its value, in the order to show them.
     pub settings: Vec<Setting>,
+}
+
+/// One fold's scores on the tracks that it validates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoldRow {
+    /// From 0.
+    pub fold: usize,
+    pub tracks: u64,
+    /// Of the kept weights.
+    pub accuracy: f64,
+    pub macro_f1: f64,
+    /// Of the last epoch's weights.
+    pub last_accuracy: f64,
+    pub last_macro_f1: f64,
 }
 
 /// One line of the table of settings.

@@ -1,6 +1,41 @@
 //! What watches the epochs: early stopping and a learning rate that falls on a plateau, with Keras' semantics.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Whose weights a run keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the epoch with the best validation accuracy, the first of equals: the score that they validate with is then too
+    /// good, since validation chose them.
+    #[default]
+    Best,
+    /// Those of the last epoch.
+    Last,
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Best => "best",
+            Self::Last => "last",
+        })
+    }
+}
+
+impl FromStr for Keep {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "best" => Ok(Self::Best),
+            "last" => Ok(Self::Last),
+            _ => Err(()),
+        }
+    }
+}
 
 /// Stops after `patience` epochs without a better validation accuracy (Keras `EarlyStopping`, monitor `val_accuracy`,
 /// `restore_best_weights=True`). It also says which epoch was best, so it runs with patience 0 (never stop) too.

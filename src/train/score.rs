@@ -1,53 +1,90 @@
-//! How good the weights on the device are.
+//! How good a run's weights are.
 
+use super::engine::Weights;
 use super::task::{argmax, per_track};
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::report::ConfusionMatrix;
 
+/// What a finished run is worth.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// Of the kept weights on the validation side.
+    pub kept: ConfusionMatrix,
+    /// Of the last epoch's weights there.
+    pub last: ConfusionMatrix,
+    /// Of the kept weights on the test side, where the split has one.
+    pub test: Option<ConfusionMatrix>,
+    /// Share of the training samples that the kept weights get right as in evaluation: without dropout, with the running
+    /// statistics. Not the accuracy of an epoch, which is of the network in training. `None` without a validation side.
+    pub train_accuracy: Option<f64>,
+}
+
 impl Trainer<'_, '_> {
-    /// Confusion matrix of the weights on the device over the validation samples: per track, probabilities of a track's
-    /// segments averaged.
+    /// Score a finished run; afterwards the kept weights are on the device.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn validate(&mut self) -> Result<ConfusionMatrix> {
-        let order = &self.task.validation;
-        let evaluation = self.engine.evaluate(order)?;
+    pub fn scores(&mut self) -> Result<Scores> {
+        let task = self.task;
+        let last = self.last.clone();
+        let same = last.is_empty() || last == self.best;
+        let last = if same {
+            None
+        } else {
+            Some(self.matrix_of(&last, &task.validation)?)
+        };
+        let best = self.best.clone();
+        let kept = self.matrix_of(&best, &task.validation)?;
+        Ok(Scores {
+            last: last.unwrap_or_else(|| kept.clone()),
+            kept,
+            test: match task.test.is_empty() {
+                true => None,
+                false => Some(self.matrix(&task.test)?),
+            },
+            train_accuracy: self.train_accuracy()?,
+        })
+    }
+
+    fn matrix_of(&mut self, weights: &Weights, order: &[u32]) -> Result<ConfusionMatrix> {
+        self.engine.set_weights(weights)?;
+        self.matrix(order)
+    }
+
+    /// Confusion matrix of the weights on the device over some samples: per track, probabilities of a track's segments averaged.
+    fn matrix(&mut self, order: &[u32]) -> Result<ConfusionMatrix> {
+        let probabilities = self.probabilities(order)?;
         let classes = self.task.genres.len();
         let mut matrix = ConfusionMatrix::new(self.task.genres.clone());
-        for (sample, row) in per_track(
-            order,
-            &self.task.track_of,
-            &evaluation.probabilities,
-            classes,
-        ) {
+        for (sample, row) in per_track(order, &self.task.track_of, &probabilities, classes) {
             let truth = self.task.samples.labels[sample as usize] as usize;
             matrix.add(truth, argmax(&row))?;
         }
         Ok(matrix)
     }
 
-    /// Share of the training samples that the kept weights get right as in evaluation: without dropout, with the running
-    /// statistics. Not the accuracy of an epoch, which is of the network in training. `None` without a validation side.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn train_accuracy(&mut self) -> Result<Option<f64>> {
-        let (classes, labels) = (self.task.genres.len(), &self.task.samples.labels);
-        let mut right = 0;
-        // The engine evaluates as many samples at a time as validation has.
-        let at_a_time = self.task.validation.len();
-        if at_a_time == 0 {
+    /// Probabilities of some samples. The engine evaluates as many at a time as validation has.
+    fn probabilities(&mut self, order: &[u32]) -> Result<Vec<f32>> {
+        let at_a_time = self.task.validation.len().max(1);
+        let mut all = Vec::new();
+        for part in order.chunks(at_a_time) {
+            all.extend(self.engine.evaluate(part)?.probabilities);
+        }
+        Ok(all)
+    }
+
+    fn train_accuracy(&mut self) -> Result<Option<f64>> {
+        let task = self.task;
+        if task.validation.is_empty() {
             return Ok(None);
         }
-        for order in self.task.train.chunks(at_a_time) {
-            let evaluation = self.engine.evaluate(order)?;
-            let rows = evaluation.probabilities.chunks(classes);
-            let hit =
-                |(sample, row): &(&u32, &[f32])| argmax(row) == labels[**sample as usize] as usize;
-            right += order.iter().zip(rows).filter(hit).count();
-        }
-        Ok(Some(right as f64 / self.task.train.len().max(1) as f64))
+        let probabilities = self.probabilities(&task.train)?;
+        let rows = probabilities.chunks(task.genres.len());
+        let hit = |(sample, row): &(&u32, &[f32])| {
+            argmax(row) == task.samples.labels[**sample as usize] as usize
+        };
+        let right = task.train.iter().zip(rows).filter(hit).count();
+        Ok(Some(right as f64 / task.train.len().max(1) as f64))
     }
 }

@@ -21,6 +21,8 @@ pub struct Task {
     pub train: Vec<u32>,
     /// Samples that validate.
     pub validation: Vec<u32>,
+    /// Samples of a third side, scored once when the run is over; usually none.
+    pub test: Vec<u32>,
     /// Track of every sample.
     pub track_of: Vec<usize>,
     /// One weight per class.
@@ -50,18 +52,14 @@ pub struct Task {
 /// When they contradict each other or make no sense.
 pub fn split_rule(s: &Settings) -> Result<SplitRule> {
     if let Some(k) = s.folds {
-        if k < 2 || s.fold >= k {
+        let i = s.fold.unwrap_or(0);
+        if k < 2 || i >= k {
             return Err(Error::usage(format!(
-                "--folds {k} --fold {}: at least 2 folds, and a fold from 0 to {}",
-                s.fold,
+                "--folds {k} --fold {i}: at least 2 folds, and a fold from 0 to {}",
                 k.saturating_sub(1)
             )));
         }
-        return Ok(SplitRule::Folds {
-            k,
-            i: s.fold,
-            seed: s.seed,
-        });
+        return Ok(SplitRule::Folds { k, i, seed: s.seed });
     }
     if !(s.val_fraction > 0.0 && s.val_fraction < 1.0) {
         return Err(Error::usage(format!(
@@ -90,6 +88,7 @@ impl Task {
         notes.extend(groups.notes(&dataset, &parts));
         let train = dataset.samples_of(&parts.train);
         let validation = dataset.samples_of(&parts.validation);
+        let test = dataset.samples_of(&parts.test);
         let normaliser = Normaliser::fit(&dataset, &train)?;
         let labels = dataset.labels();
         let of_train: Vec<u32> = train.iter().map(|&i| labels[i]).collect();
@@ -134,6 +133,7 @@ impl Task {
             samples: Arc::new(Samples { x, labels }),
             train: train.iter().map(|&i| i as u32).collect(),
             validation: validation.iter().map(|&i| i as u32).collect(),
+            test: test.iter().map(|&i| i as u32).collect(),
             class_weights,
             normaliser,
             synthetic: dataset.synthetic,

@@ -1,6 +1,6 @@
 //! The training loop: epochs, callbacks, checkpoints. It prints nothing; it tells a listener what happens.
 
-use super::callbacks::{Callbacks, EarlyStopping, ReduceLrOnPlateau};
+use super::callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 use super::checkpoint::{Checkpoint, Progress};
 use super::engine::{Engine, Weights, means};
 use super::schedule::{LearningRate, Schedule};
@@ -66,6 +66,8 @@ pub struct Trainer<'a, 'g> {
     pub(super) run: PathBuf,
     pub(super) progress: Progress,
     pub(super) best: Weights,
+    /// The last epoch's weights, once the run is over.
+    pub(super) last: Weights,
     /// Epochs in the checkpoint on disk.
     pub(super) saved: u32,
 }
@@ -122,6 +124,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             run: run.to_owned(),
             progress,
             best: Vec::new(),
+            last: Vec::new(),
             saved: 0,
         };
         trainer.save_split()?;
@@ -164,6 +167,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             saved: checkpoint.progress.epoch,
             progress: checkpoint.progress,
             best: checkpoint.best,
+            last: Vec::new(),
         };
         remove_leftovers(&trainer.run)?;
         trainer.save_split()?;
@@ -218,8 +222,9 @@ impl<'a, 'g> Trainer<'a, 'g> {
             Some(ending) => ending.clone(),
             None => format!("all {} epochs done", self.settings.epochs),
         };
+        self.last = self.engine.averaged(|engine| engine.weights())?;
         if self.best.is_empty() {
-            self.best = self.engine.averaged(|engine| engine.weights())?;
+            self.best = self.last.clone();
         }
         self.engine.set_weights(&self.best)?;
         self.model_file(self.best.clone())
@@ -333,9 +338,16 @@ impl<'a, 'g> Trainer<'a, 'g> {
             let stop;
             (best, stop) = callbacks.early_stopping.epoch(epoch, val_accuracy);
             if stop {
+                let kept = match self.settings.keep {
+                    Keep::Best => format!(
+                        "; the weights of epoch {} are kept",
+                        callbacks.early_stopping.best_epoch
+                    ),
+                    Keep::Last => String::new(),
+                };
                 let text = format!(
-                    "early stopping after epoch {epoch}: {} epochs without a better validation accuracy; the weights of epoch {} are kept",
-                    callbacks.early_stopping.patience, callbacks.early_stopping.best_epoch
+                    "early stopping after epoch {epoch}: {} epochs without a better validation accuracy{kept}",
+                    callbacks.early_stopping.patience
                 );
                 // Not a message as well: it is what the run ends with.
                 self.progress.ending = Some(text);
@@ -354,12 +366,13 @@ impl<'a, 'g> Trainer<'a, 'g> {
         self.progress.step_in_epoch = 0;
         self.progress.seconds = 0.0;
         self.progress.history.push(row.clone());
-        if best {
+        let keeps = best || self.settings.keep == Keep::Last;
+        if keeps {
             self.best = self.engine.averaged(|engine| engine.weights())?;
         }
         self.engine.set_totals(&[0.0; 4])?;
         self.save_checkpoint()?;
-        if best {
+        if keeps {
             self.model_file(self.best.clone())
                 .save(&self.run.join("model.safetensors"))?;
         }

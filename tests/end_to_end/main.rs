@@ -6,6 +6,7 @@ mod known;
 mod mistakes;
 mod options;
 mod place;
+mod recipes;
 mod runs;
 mod songs;
 mod stops;

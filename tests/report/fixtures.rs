@@ -1,8 +1,8 @@
 //! Runs to report on: an ordinary one and awkward ones.
 
 use gtzan_gpu::report::{
-    Arena, ConfusionMatrix, EpochRow, History, KernelRow, KernelTimes, MemoryTimeline,
-    PlannedBuffer, RunReport, Setting,
+    Arena, AugmentedSample, ConfusionMatrix, EpochRow, FoldRow, History, KernelRow, KernelTimes,
+    MemoryTimeline, PlannedBuffer, RunReport, Setting,
 };
 
 pub const GTZAN: [&str; 10] = [
@@ -156,6 +156,8 @@ pub fn fixture(name: &str) -> RunReport {
         memory: Some(fixture_memory(12)),
         kernels: Some(fixture_kernels(22, "timestamps")),
         peak_vram: Some(201_326_592),
+        folds: Vec::new(),
+        augmented: Vec::new(),
         settings: vec![
             setting(
                 "optimizer",
@@ -167,6 +169,49 @@ pub fn fixture(name: &str) -> RunReport {
             setting("reduce_lr", "val_loss, factor 0.2, patience 5"),
             setting("seed", "42"),
         ],
+    }
+}
+
+/// A cross-validation: no run of its own, only what its folds say.
+pub fn fixture_folds() -> RunReport {
+    let fold = |fold: usize, accuracy: f64| FoldRow {
+        fold,
+        tracks: 160,
+        accuracy,
+        macro_f1: accuracy - 0.01,
+        last_accuracy: accuracy - 0.02,
+        last_macro_f1: accuracy - 0.03,
+    };
+    RunReport {
+        run: "folds".into(),
+        model: "strong".into(),
+        evaluation: Some(fixture_matrix(10)),
+        folds: vec![fold(0, 0.7), fold(1, 0.73), fold(2, 0.76)],
+        ..RunReport::default()
+    }
+}
+
+/// A run with augmentation, of genres with awkward names.
+pub fn fixture_augmented() -> RunReport {
+    let sample = |genre: &str, mixed: Option<(String, f32)>| {
+        let value = |i: usize| ((i % 130) as f32 / 20.0).sin() * 2.0 - (i / 130) as f32 / 90.0;
+        let before: Vec<f32> = (0..187 * 130).map(value).collect();
+        let mut after = before.clone();
+        after[4000..9000].fill(0.0);
+        AugmentedSample {
+            genre: genre.into(),
+            mixed,
+            size: [187, 130],
+            before,
+            after,
+        }
+    };
+    RunReport {
+        augmented: vec![
+            sample("blues", Some(("rock \"n\" <b>roll".into(), 0.75))),
+            sample("<script>alert(1)</script>", None),
+        ],
+        ..fixture("augmented")
     }
 }
 

@@ -7,7 +7,7 @@ mod fixtures;
 
 use std::fs;
 
-use fixtures::{GTZAN, fixture, fixture_history, fixtures};
+use fixtures::{GTZAN, fixture, fixture_augmented, fixture_folds, fixture_history, fixtures};
 use gtzan_gpu::report::plot;
 
 /// The structure of XML or HTML as written by this crate: tags are closed in order, attributes quoted.
@@ -51,7 +51,8 @@ fn every_report_is_whole_escaped_and_needs_no_network() {
     let temporary = tempfile::tempdir().unwrap();
     let root =
         std::env::var_os("GTZAN_GPU_REPORT_DIR").map_or(temporary.path().to_path_buf(), Into::into);
-    for report in fixtures() {
+    let more = [fixture_folds(), fixture_augmented()];
+    for report in fixtures().into_iter().chain(more) {
         let run = root.join(report.run.replace(|c: char| !c.is_alphanumeric(), "_"));
         let path = report.write(&run).unwrap();
         let html = fs::read_to_string(path).unwrap();
@@ -61,6 +62,8 @@ fn every_report_is_whole_escaped_and_needs_no_network() {
             "{}",
             report.run
         );
+        // Pictures are part of the page.
+        let html = html.replace("src=\"data:image/bmp;base64,", "picture=\"");
         for outside in ["src=", "href=", "@import", "url("] {
             assert!(!html.contains(outside), "{}: {outside}", report.run);
         }
@@ -95,6 +98,28 @@ fn the_report_shows_the_run_s_numbers() {
     for genre in GTZAN {
         assert!(html.contains(&format!("<bdi>{genre}</bdi>")), "{genre}");
     }
+}
+
+/// 0.70, 0.73, 0.76: mean 0.73, deviation 0.03 with n - 1.
+#[test]
+fn folds_stand_with_their_mean_and_deviation() {
+    let html = gtzan_gpu::report::html::render(&fixture_folds()).unwrap();
+    for text in [
+        "<td>2</td><td>160</td><td>0.760</td><td>0.750</td><td>0.740</td><td>0.730</td>",
+        "<td>mean</td><td></td><td>0.730</td><td>0.720</td><td>0.710</td><td>0.700</td>",
+        "<td>std. deviation</td><td></td><td>0.030</td><td>0.030</td>",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    let html = gtzan_gpu::report::html::render(&fixture("no folds")).unwrap();
+    assert!(!html.contains("<h2>Folds") && !html.contains("<h2>Augmentation"));
+}
+
+#[test]
+fn augmented_samples_stand_above_and_below() {
+    let html = gtzan_gpu::report::html::render(&fixture_augmented()).unwrap();
+    assert_eq!(html.matches("<img ").count(), 4);
+    assert!(html.contains("with 25.0 %"), "the share mixed in");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Options of `train`: the command line over a `--config` file over the defaults.
+//! Options of `train`: the command line over a `--config` file over a recipe.
 
 use crate::error::{Error, Result};
-use crate::train::{Declared, Given, Kind, Settings};
+use crate::train::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::ffi::OsString;
@@ -16,6 +16,8 @@ Examples:
   gtzan-gpu train                                   the synthetic set: a demo and a test
   gtzan-gpu train genres                            the original's recipe on GTZAN
   gtzan-gpu train genres --segments all --split fault-filtered --run runs/filtered
+  gtzan-gpu train genres --recipe strong            what reaches further: docs in recipes/strong.toml
+  gtzan-gpu train genres --folds 5                  cross-validation: every fold, mean and deviation
   gtzan-gpu train genres --vram 256MiB --batch-size 64
   gtzan-gpu train features.npz --model deep.toml    features and layers of your own
   gtzan-gpu train --resume runs/seed-1              go on where a run stopped"
@@ -66,11 +68,16 @@ impl TrainArgs {
         } else if given.data.is_none() && Path::new("genres").is_dir() {
             given.data = Some(PathBuf::from("genres"));
         }
-        if given.data.is_none() && given.model.is_none() && self.config.is_none() {
+        if given.data.is_none()
+            && given.model.is_none()
+            && given.recipe.is_none()
+            && self.config.is_none()
+        {
             given.model = Some("small".into());
         }
-        let settings = Settings::of(given);
-        settings.check(&command)?;
+        let recipe = Given::recipe(given.recipe.as_deref().unwrap_or(DEFAULT_RECIPE))?;
+        let settings = Settings::of(given.over(recipe.clone()));
+        settings.check(&command, &recipe)?;
         Ok(settings)
     }
 

@@ -1,9 +1,12 @@
 //! `gtzan-gpu train`.
 
 mod args;
+mod folds;
+mod interrupts;
 mod show;
 
 pub use args::TrainArgs;
+use interrupts::catch_interrupts;
 pub use show::print_matrix;
 
 use super::console;
@@ -16,12 +19,17 @@ use crate::nn::Model;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, Given, GraphSettings, ModelFile, RunFolder, Settings, Tapes, Task,
-    Trainer,
+    Checkpoint, Engine, Feed, Given, GraphSettings, ModelFile, RunFolder, Scores, Settings, Tapes,
+    Task, Trainer,
 };
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+
+/// What all runs of one call have in common.
+struct Context<'a> {
+    gpu: Gpu,
+    args: &'a TrainArgs,
+}
 
 /// Train.
 ///
@@ -31,52 +39,76 @@ pub fn run(args: TrainArgs) -> Result<()> {
     console::be_patient();
     args.shaders.apply()?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
-    let (mut settings, held) = match &args.resume {
+    let (settings, held) = match &args.resume {
         Some(run) => (resume_settings(run, &args)?, Some(RunFolder::hold(run)?)),
         None => (args.settings()?, None),
     };
-    let gpu = args.class.open(&args.device)?;
-    show::device(&gpu);
-    let model = load_model(&settings)?;
-    let mut folder = match held {
-        Some(folder) => folder,
-        None => RunFolder::claim(args.run.as_deref(), &model.name)?,
+    let context = Context {
+        gpu: args.class.open(&args.device)?,
+        args: &args,
     };
+    show::device(&context.gpu);
+    let resumed = held.is_some();
+    let folder = match held {
+        Some(folder) => folder,
+        None => RunFolder::claim(args.run.as_deref(), &load_model(&settings)?.name)?,
+    };
+    if let (Some(k), None) = (settings.folds, settings.fold) {
+        return folds::run(&context, &settings, folder, k);
+    }
+    let run = folder.path().to_owned();
+    single(&context, &settings, folder, resumed, &run, || Ok(())).map(|_| ())
+}
+
+/// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `begin` is called when the run is known to
+/// be possible and before anything of it is saved.
+fn single(
+    context: &Context,
+    settings: &Settings,
+    mut folder: RunFolder,
+    resumed: bool,
+    whole: &Path,
+    begin: impl FnOnce() -> Result<()>,
+) -> Result<Scores> {
+    let Context { gpu, args } = context;
+    let model = load_model(settings)?;
     if let Some(warning) = folder.warning() {
         console::note(warning);
     }
     let run = folder.path().to_owned();
-    let resumed = match args.resume {
-        Some(_) => resume_checkpoint(&run)?,
-        None => None,
+    let checkpoint = match resumed {
+        true => resume_checkpoint(&run)?,
+        false => None,
     };
-    let task = load_task(&settings, &args)?;
+    let task = load_task(settings, args)?;
+    let mut settings = settings.clone();
     clamp_batch(&mut settings, &task);
-    let settings = settings;
-    let (fitted, engine) = open_engine(&gpu, &model, &task, &settings, &args)?;
+    let settings = &settings;
+    let (fitted, engine) = open_engine(gpu, &model, &task, settings, args)?;
     console::check()?;
     // Read before the run begins, so that a file that won't do leaves no folder behind.
-    let init = match (&resumed, &settings.init) {
+    let init = match (&checkpoint, &settings.init) {
         (None, Some(path)) => Some(crate::train::read_weights(path)?),
         _ => None,
     };
-    if args.resume.is_none() {
-        create_run(&run, &settings)?;
+    begin()?;
+    if !resumed {
+        create_run(&run, settings)?;
         folder.begin();
     }
-    let mut trainer = match resumed {
+    let mut trainer = match checkpoint {
         Some(checkpoint) => {
             let epoch = checkpoint.progress.epoch;
-            let trainer = Trainer::resume(engine, &task, &settings, &model, &run, checkpoint)?;
+            let trainer = Trainer::resume(engine, &task, settings, &model, &run, checkpoint)?;
             console::line(&format!(
                 "going on after epoch {epoch} of {}",
                 settings.epochs
             ));
             trainer
         }
-        None => Trainer::start(engine, &task, &settings, &model, &run, init.as_ref())?,
+        None => Trainer::start(engine, &task, settings, &model, &run, init.as_ref())?,
     };
-    let mut display = show::Display::new(&task, &settings);
+    let mut display = show::Display::new(&task, settings);
     // Not earlier: until here there is nothing to save, and Ctrl-C simply ends the program.
     let interrupted = catch_interrupts();
     let outcome = trainer.run(&interrupted, &mut |event| {
@@ -86,7 +118,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         }
     });
     display.finish();
-    let go_on = format!("gtzan-gpu train --resume {}", run.display());
+    let go_on = format!("gtzan-gpu train --resume {}", whole.display());
     let outcome = outcome.map_err(|e| {
         if e.kind() == ErrorKind::NonFinite {
             return e;
@@ -103,12 +135,12 @@ pub fn run(args: TrainArgs) -> Result<()> {
         return Err(Error::new(ErrorKind::Interrupted, ending));
     }
     console::line(&outcome.ending);
-    show::finish(
+    let scores = show::finish(
         &mut trainer,
         &show::Finished {
-            gpu: &gpu,
+            gpu,
             task: &task,
-            settings: &settings,
+            settings,
             model: &model,
             run: &run,
             fitted: &fitted,
@@ -121,25 +153,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
         ))
     })?;
     console::check()
-        .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))
-}
-
-/// Ctrl-C asks for an orderly end; a second one ends the program at once.
-fn catch_interrupts() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = flag.clone();
-    let set = ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        console::note("\ninterrupted: finishing the step and saving; Ctrl-C again stops at once");
-    });
-    if let Err(e) = set {
-        console::note(&format!(
-            "Ctrl-C can't be caught ({e}): it will stop at once; the last epoch is saved"
-        ));
-    }
-    flag
+        .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))?;
+    Ok(scores)
 }
 
 fn load_model(s: &Settings) -> Result<Model> {
@@ -195,6 +210,11 @@ fn create_run(run: &Path, s: &Settings) -> Result<()> {
     saved.init = saved.init.as_ref().map(absolute);
     if Path::new(&saved.model).is_file() {
         saved.model = absolute(&PathBuf::from(&saved.model)).display().to_string();
+    }
+    if Path::new(&saved.recipe).is_file() {
+        saved.recipe = absolute(&PathBuf::from(&saved.recipe))
+            .display()
+            .to_string();
     }
     if Path::new(&saved.split).exists() {
         saved.split = absolute(&PathBuf::from(&saved.split)).display().to_string();

@@ -8,8 +8,8 @@ use crate::gpu::{Gpu, Session};
 use crate::nn::Model;
 use crate::plan::budget::Fitted;
 use crate::plan::summary::{Summary, timeline};
-use crate::report::{self, ConfusionMatrix, EpochRow, RunReport, Setting};
-use crate::train::{EpochEvent, Settings, Task, Trainer};
+use crate::report::{self, ConfusionMatrix, EpochRow, History, RunReport, Setting};
+use crate::train::{EpochEvent, Keep, Scores, Settings, Task, Trainer};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
@@ -153,6 +153,13 @@ struct Metrics<'a> {
     /// What was grouped, what is there twice.
     notes: &'a [String],
     train_accuracy: Option<f64>,
+    /// Of the last epoch's weights, on the same tracks.
+    last: report::ClassificationReport,
+    /// The epoch with the best validation accuracy, over samples.
+    best_epoch: Option<u32>,
+    best_val_accuracy: Option<f64>,
+    /// Of the kept weights on the test side, where the split has one.
+    test: Option<report::ClassificationReport>,
     memory: Memory,
 }
 
@@ -207,15 +214,24 @@ pub struct Finished<'a> {
 }
 
 /// Validate the kept weights, print the report, write the run's files.
-pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
-    let matrix = trainer.validate()?;
+pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
+    let scores = trainer.scores()?;
+    let matrix = scores.kept.clone();
     print_matrix(&matrix);
-    let train_accuracy = trainer.train_accuracy()?;
-    if let Some(accuracy) = train_accuracy {
+    let history = trainer.history();
+    if let Some(text) = beside(&scores, &history, f.settings.keep) {
+        console::line(&text);
+    }
+    if let Some(accuracy) = scores.train_accuracy {
         console::line(&format!(
             "accuracy on the training samples, without dropout: {accuracy:.3}"
         ));
     }
+    if let Some(test) = &scores.test {
+        console::line("\nthe test side, scored once:");
+        print_matrix(test);
+    }
+    let best = history.best();
     let memory = Memory::of(trainer.engine().session(), f.fitted);
     console::line(&memory.line());
     let metrics = Metrics {
@@ -228,13 +244,16 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         synthetic: f.task.synthetic,
         ending: f.ending,
         notes: &f.task.notes,
-        train_accuracy,
+        train_accuracy: scores.train_accuracy,
+        last: scores.last.report(),
+        best_epoch: best.map(|row| row.epoch),
+        best_val_accuracy: best.and_then(|row| row.val_accuracy),
+        test: scores.test.as_ref().map(ConfusionMatrix::report),
         memory,
     };
     let path = f.run.join("metrics.json");
     let json = serde_json::to_string_pretty(&metrics).map_err(|e| Error::file(&path, e))?;
     atomic_write(&path, json.as_bytes())?;
-    let history = trainer.history();
     let engine = trainer.engine();
     let created = engine.session().created_bytes();
     let schedule = &f.fitted.programs[0].schedule;
@@ -261,16 +280,44 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         memory: Some(timeline(schedule, &f.fitted.plan, 0)),
         kernels: Some(profile::kernel_times(schedule, &timings)),
         peak_vram: Some(created),
+        folds: Vec::new(),
+        augmented: trainer.augmented(SHOWN),
         settings: list(f.settings),
     };
     let html = report.write(f.run)?;
     console::line(&format!("saved in {}:", f.run.display()));
-    console::line("  model.safetensors       the best weights, with all that predicting needs");
+    console::line(match f.settings.keep {
+        Keep::Best => "  model.safetensors       the best weights, with all that predicting needs",
+        Keep::Last => "  model.safetensors       the last weights, with all that predicting needs",
+    });
     console::line("  checkpoint.safetensors  to go on with --resume");
     console::line("  history.csv, metrics.json, config.toml, split.txt, plots/*.svg");
     console::line(&format!("  {}", html.display()));
-    Ok(())
+    Ok(scores)
 }
+
+/// What the best or the last epoch would have been, whichever is not kept.
+fn beside(scores: &Scores, history: &History, keep: Keep) -> Option<String> {
+    let last = history.rows.last()?;
+    let best = history.best()?;
+    Some(match keep {
+        _ if best.epoch == last.epoch => "the best epoch is the last one".to_owned(),
+        Keep::Best => {
+            let report = scores.last.report();
+            format!(
+                "the last epoch ({}): accuracy {:.3}, macro-F1 {:.3}",
+                last.epoch, report.accuracy, report.macro_f1
+            )
+        }
+        Keep::Last => format!(
+            "the best epoch ({}): accuracy {:.3} over samples, on the very samples that say so",
+            best.epoch, best.val_accuracy?
+        ),
+    })
+}
+
+/// Augmented samples in the report.
+const SHOWN: usize = 6;
 
 /// Steps timed for the report's table of kernels.
 const PROFILED_STEPS: usize = 2;
@@ -288,7 +335,7 @@ pub fn print_matrix(matrix: &ConfusionMatrix) {
 }
 
 /// The settings as rows for the report.
-fn list(settings: &Settings) -> Vec<Setting> {
+pub fn list(settings: &Settings) -> Vec<Setting> {
     let Ok(serde_json::Value::Object(map)) = serde_json::to_value(settings) else {
         return Vec::new();
     };

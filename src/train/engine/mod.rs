@@ -98,6 +98,11 @@ impl<'g> Engine<'g> {
         &mut self.session
     }
 
+    /// Seed of masks and augmentation, as kernels see it.
+    pub fn seed(&self) -> u32 {
+        self.seed
+    }
+
     /// What the graphs were built from.
     pub fn settings(&self) -> &GraphSettings {
         &self.g

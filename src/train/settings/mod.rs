@@ -2,7 +2,7 @@
 //! `config.toml` that a run saves all follow from the list below.
 //!
 //! ```text
-//! Given (command line)  over  Given (--config FILE)  over  the defaults  =  Settings
+//! Given (command line)  over  Given (--config FILE)  over  Given (--recipe)  over  the defaults  =  Settings
 //! ```
 //!
 //! A new option is one entry in the list: how it is written on the command line, its name and type, its default, the rule that
@@ -10,6 +10,7 @@
 //! option with help on the command line, and a row of the report.
 
 mod declare;
+mod recipes;
 mod together;
 mod value;
 
@@ -17,11 +18,12 @@ mod value;
 mod tests;
 
 pub use declare::{Declared, Kind};
+pub use recipes::DEFAULT as DEFAULT_RECIPE;
 
 use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;
 use crate::ops::Augment;
-use crate::train::Schedule;
+use crate::train::{Keep, Schedule};
 use declare::options;
 use std::path::PathBuf;
 use value::{above, anything, at_least, at_most, between, bytes, share, within};
@@ -29,7 +31,9 @@ use value::{above, anything, at_least, at_most, between, bytes, share, within};
 options! {
     /// Folder of genres, or a file of arrays (.safetensors, .npz, .npy)
     positional data: PathBuf, anything(), unset: "./genres if it exists, else the synthetic set with model small";
-    /// seed, notebook, small, demo, or a TOML file of layers
+    /// original, strong, or a TOML file of the options below; the command line and --config win
+    value recipe: String = recipes::DEFAULT.to_owned(), anything();
+    /// seed, notebook, small, demo, strong, or a TOML file of layers
     value model: String = "seed".to_owned(), anything();
     /// Epochs at most
     value epochs: u32 = 50, at_least(1), may_change: true;
@@ -81,7 +85,7 @@ options! {
     /// Cross-validation: number of folds
     optional folds: usize, at_least(2), unset: "no cross-validation";
     /// Cross-validation: the fold that validates, from 0
-    value fold: usize = 0, anything();
+    optional fold: usize, anything(), unset: "every fold in turn, a run each";
     /// What stays on one side of the split: recording (pieces and copies by name), folder (also an album or artist below its
     /// genre), or file (each by itself); identical files always do
     value group_by: GroupBy = GroupBy::Recording, anything(), placeholder: "WHAT";
@@ -100,6 +104,8 @@ options! {
     switch strict: bool = false, anything(), may_change: true;
     /// Stop after this many epochs without a better validation accuracy, 0 never
     value early_stopping: u32 = 15, anything();
+    /// Which weights are kept: those of the best epoch in validation, or of the last
+    value keep: Keep = Keep::Best, anything();
     /// Reduce the learning rate after this many epochs without a lower validation loss, 0 never
     value plateau_patience: u32 = 5, anything();
     /// By this factor

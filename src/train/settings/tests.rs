@@ -22,7 +22,8 @@ fn a_saved_run_reads_back_whole() {
             ("features", _) => "notebook".into(),
             ("vram", _) => "3MiB".into(),
             ("schedule", _) => "cosine".into(),
-            ("model" | "split" | "data" | "init", _) => format!("some \"{}\"", o.name),
+            ("keep", _) => "last".into(),
+            ("model" | "split" | "data" | "init" | "recipe", _) => format!("some \"{}\"", o.name),
             ("epochs" | "folds" | "batch_size" | "limit" | "threads" | "synthetic_tracks", _) => {
                 "7".into()
             }
@@ -132,7 +133,7 @@ fn no_option_is_dropped_without_a_word() {
                 .expect("a value");
         }
         let file = Given::from_toml(file, "file").expect("a file");
-        Settings::of(given.clone().over(file)).check(&given)
+        Settings::of(given.clone().over(file)).check(&given, &Given::default())
     };
     let saved = |change: &dyn Fn(&mut Settings)| {
         let mut s = Settings::default();
@@ -197,4 +198,75 @@ fn no_option_is_dropped_without_a_word() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn the_original_is_the_default() {
+    let original = Given::recipe("original").expect("built in");
+    assert_eq!(
+        Settings::of(original).differences(&Settings::default()),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_recipe_is_no_reason_to_complain() {
+    let strong = Given::recipe("strong").expect("built in");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let command = Given {
+        // A file of arrays has no segments to choose, and a constant rate no warm-up to speak of.
+        data: Some(file.path().to_owned()),
+        schedule: Some(crate::train::Schedule::Constant),
+        frequency_masks: Some(0),
+        ..Given::default()
+    };
+    let settings = Settings::of(command.clone().over(strong.clone()));
+    settings.check(&command, &strong).expect("all together");
+    assert_eq!((settings.batch_size, settings.frequency_masks), (32, 0));
+}
+
+#[test]
+fn mistakes_in_a_recipe_are_told_with_their_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("mine.toml");
+    let name = path.to_str().expect("UTF-8");
+    for (text, part) in [
+        (
+            "epochs = 3\nmixup = -1\n",
+            "mine.toml, line 2: mixup = -1: it must be at least 0",
+        ),
+        ("epoch = 3\n", "mine.toml, line 1: there is no option epoch"),
+        (
+            "recipe = \"strong\"\n",
+            "mine.toml: recipe: a recipe can't stand on another",
+        ),
+        (
+            "data = \"genres\"\n",
+            "mine.toml: data: a recipe is for any data",
+        ),
+        ("[model]\nname = 1\n", "mine.toml, line 1: model = "),
+        ("gain = \n", "mine.toml, line 1: "),
+    ] {
+        std::fs::write(&path, text).expect("written");
+        let error = Given::recipe(name).expect_err(text).to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    let error = Given::recipe("stong").expect_err("no recipe").to_string();
+    assert!(
+        error.contains("'stong': use original, strong, or"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_recipe_finds_the_model_beside_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, model) = (dir.path().join("mine.toml"), dir.path().join("net.toml"));
+    std::fs::write(&path, "model = \"net.toml\"").expect("written");
+    std::fs::write(&model, "").expect("written");
+    let given = Given::recipe(path.to_str().expect("UTF-8")).expect("read");
+    assert_eq!(given.model, model.to_str().map(str::to_owned));
+    std::fs::write(&path, "model = \"seed\"").expect("written");
+    let given = Given::recipe(path.to_str().expect("UTF-8")).expect("read");
+    assert_eq!(given.model.as_deref(), Some("seed"));
 }

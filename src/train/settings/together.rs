@@ -141,12 +141,12 @@ fn has_arrays(s: &Settings) -> bool {
 
 impl Settings {
     /// Refuse options of which one leaves the other without effect. `command` is what stands on the command line: an option
-    /// counts as given there, or when it has another value than its default (a saved config names every option).
+    /// counts as given there, or when it has another value than in the recipe (a saved config names every option).
     ///
     /// # Errors
     /// With the two options, and which to leave out.
-    pub fn check(&self, command: &Given) -> Result<()> {
-        let mut said = self.differences(&Self::default());
+    pub fn check(&self, command: &Given, recipe: &Given) -> Result<()> {
+        let mut said = self.differences(&Self::of(recipe.clone()));
         said.extend(command.names());
         self.refuse(&said)
     }
@@ -199,6 +199,7 @@ mod tests {
     /// and a rule above for each other option that it leaves without effect, or that does so to it.
     const VALUES: &[(&str, &[&str])] = &[
         ("data", &["genres", "FILE"]),
+        ("recipe", &["strong"]),
         ("model", &["small"]),
         ("epochs", &["7"]),
         ("batch_size", &["4", "1"]),
@@ -233,6 +234,7 @@ mod tests {
         ("synthetic_tracks", &["7"]),
         ("strict", &["true"]),
         ("early_stopping", &["3", "0"]),
+        ("keep", &["last", "best"]),
         ("plateau_patience", &["3", "0"]),
         ("plateau_factor", &["0.5"]),
         ("min_lr", &["1e-5", "0.5"]),
@@ -311,7 +313,7 @@ mod tests {
                         let mut given = Given::default();
                         give(&mut given, a.name, x);
                         give(&mut given, b.name, y);
-                        let verdict = Settings::of(given.clone()).check(&given);
+                        let verdict = Settings::of(given.clone()).check(&given, &Given::default());
                         let what = format!("{} {x}, {} {y}", a.name, b.name);
                         assert_eq!(
                             verdict.is_err(),
@@ -346,7 +348,7 @@ mod tests {
             ..Given::default()
         };
         let error = Settings::of(given.clone())
-            .check(&given)
+            .check(&given, &Given::default())
             .expect_err("refused")
             .to_string();
         assert!(

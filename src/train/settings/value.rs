@@ -2,7 +2,7 @@
 
 use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;
-use crate::train::Schedule;
+use crate::train::{Keep, Schedule};
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -59,6 +59,7 @@ values! {
     Segments: "give first or all", |_| true;
     GroupBy: "give recording, folder or file", |_| true;
     Definition: "give segment or notebook", |_| true;
+    Keep: "give best or last", |_| true;
     Schedule: "give constant, plateau or cosine", |_| true;
 }
 
