@@ -83,7 +83,7 @@ fn model_files_are_checked_with_line_and_layer() {
     );
     check(
         "name='x'\n[[layer]]\ntype='dropout'\nrate=1.5\n",
-        &["my.toml", "layer 1", "1.5"],
+        &["my.toml", "line 4", "rate = 1.5"],
     );
     check(
         "name='x'\n[[layer]]\ntype='conv2d'\nfilters=0\nkernel=3\n",

@@ -162,7 +162,7 @@ fn wrong_shapes_are_named() {
         (
             Box::new(plain),
             vec![vec![1, 1, 4, 4]],
-            "conv2d: takes x, weight and bias, got 1 inputs",
+            "conv2d: takes x, weight and perhaps a bias, got 1 inputs",
         ),
         (
             Box::new(valid),
