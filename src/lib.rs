@@ -69,6 +69,7 @@ pub mod gradcheck;
 pub mod inspect;
 pub mod kernels;
 pub mod nn;
+pub mod onnx;
 pub mod ops;
 pub mod plan;
 pub mod reference;

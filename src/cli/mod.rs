@@ -5,6 +5,7 @@ mod console;
 mod devices;
 mod evaluate;
 mod exercise;
+mod export;
 mod features;
 mod gradcheck;
 mod inspect;
@@ -68,6 +69,8 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
     Features(features::FeaturesArgs),
+    /// Write a trained model for other programs: ONNX
+    Export(export::ExportArgs),
     /// Write the synthetic genre set as audio files
     Synth(synth::SynthArgs),
 }
@@ -127,6 +130,7 @@ impl Cli {
             Command::Exercise(args) => exercise::run(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Features(args) => features::run(&args),
+            Command::Export(args) => export::run(&args),
             Command::Synth(args) => synth::run(&args),
         }
     }

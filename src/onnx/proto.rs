@@ -1,0 +1,210 @@
+//! The messages of an ONNX file that an exported model uses, with their field numbers from the format's `onnx.proto`
+//! (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>, IR version 8). prost writes and reads them; fields that are not
+//! here are skipped in reading. The file is proto2: every field may be absent, and lists of numbers are not packed.
+//!
+//! The messages are few and stable, so a macro stands in for prost's derive, which would bring half a dozen crates.
+
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{self, DecodeContext, WireType};
+use prost::{DecodeError, Message};
+
+/// Declares messages: `number: optional|repeated kind field: type`, the kind being prost's name for the encoding.
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident {
+        $($(#[$about:meta])* $tag:literal: $label:ident $kind:ident $field:ident: $type:ty,)*
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct $name {
+            $($(#[$about])* pub $field: messages!(@type $label $type),)*
+        }
+
+        impl Message for $name {
+            fn encode_raw(&self, buffer: &mut impl BufMut) {
+                $(messages!(@encode $label $kind, $tag, &self.$field, buffer);)*
+            }
+
+            fn encoded_len(&self) -> usize {
+                0 $(+ messages!(@length $label $kind, $tag, &self.$field))*
+            }
+
+            fn merge_field(
+                &mut self,
+                tag: u32,
+                wire: WireType,
+                buffer: &mut impl Buf,
+                context: DecodeContext,
+            ) -> Result<(), DecodeError> {
+                match tag {
+                    $($tag => messages!(@merge $label $kind, wire, &mut self.$field, buffer, context),)*
+                    _ => encoding::skip_field(wire, tag, buffer, context),
+                }
+            }
+
+            fn clear(&mut self) {
+                *self = Self::default();
+            }
+        }
+    )*};
+    (@type optional $type:ty) => { Option<$type> };
+    (@type repeated $type:ty) => { Vec<$type> };
+    (@encode optional $kind:ident, $tag:literal, $field:expr, $buffer:ident) => {
+        if let Some(value) = $field {
+            encoding::$kind::encode($tag, value, $buffer);
+        }
+    };
+    (@encode repeated $kind:ident, $tag:literal, $field:expr, $buffer:ident) => {
+        encoding::$kind::encode_repeated($tag, $field, $buffer)
+    };
+    (@length optional $kind:ident, $tag:literal, $field:expr) => {
+        $field.as_ref().map_or(0, |value| encoding::$kind::encoded_len($tag, value))
+    };
+    (@length repeated $kind:ident, $tag:literal, $field:expr) => {
+        encoding::$kind::encoded_len_repeated($tag, $field)
+    };
+    (@merge optional $kind:ident, $wire:ident, $field:expr, $buffer:ident, $context:ident) => {
+        encoding::$kind::merge($wire, $field.get_or_insert_default(), $buffer, $context)
+    };
+    (@merge repeated $kind:ident, $wire:ident, $field:expr, $buffer:ident, $context:ident) => {
+        encoding::$kind::merge_repeated($wire, $field, $buffer, $context)
+    };
+}
+
+/// [`AttributeProto`] with a number.
+pub const FLOAT: i32 = 1;
+/// [`AttributeProto`] with an integer.
+pub const INT: i32 = 2;
+/// [`AttributeProto`] with integers.
+pub const INTS: i32 = 7;
+/// 32-bit floating point.
+pub const DATA_FLOAT: i32 = 1;
+/// 64-bit integers.
+pub const DATA_INT64: i32 = 7;
+
+messages! {
+    /// A whole file.
+    ModelProto {
+        /// Version of the format.
+        1: optional int64 ir_version: i64,
+        /// The program that wrote it.
+        2: optional string producer_name: String,
+        /// Its version.
+        3: optional string producer_version: String,
+        /// What it is, for people.
+        6: optional string doc_string: String,
+        /// The network.
+        7: optional message graph: GraphProto,
+        /// Which operators it is made of.
+        8: repeated message opset_import: OperatorSetIdProto,
+        /// Anything else, by name.
+        14: repeated message metadata_props: StringStringEntryProto,
+    }
+
+    /// A set of operators; without a domain the standard's own.
+    OperatorSetIdProto {
+        /// Whose operators.
+        1: optional string domain: String,
+        /// Which of their versions.
+        2: optional int64 version: i64,
+    }
+
+    /// A name and a text.
+    StringStringEntryProto {
+        /// The name.
+        1: optional string key: String,
+        /// The text.
+        2: optional string value: String,
+    }
+
+    /// Nodes in an order in which they can run, with the tensors they start from.
+    GraphProto {
+        /// The nodes.
+        1: repeated message node: NodeProto,
+        /// The graph's name.
+        2: optional string name: String,
+        /// Weights and other constants.
+        5: repeated message initializer: TensorProto,
+        /// What the caller gives.
+        11: repeated message input: ValueInfoProto,
+        /// What the caller gets.
+        12: repeated message output: ValueInfoProto,
+    }
+
+    /// One operator on named tensors.
+    NodeProto {
+        /// Names of its inputs.
+        1: repeated string input: String,
+        /// Names of its outputs.
+        2: repeated string output: String,
+        /// Its own name.
+        3: optional string name: String,
+        /// The operator.
+        4: optional string op_type: String,
+        /// Its settings.
+        5: repeated message attribute: AttributeProto,
+    }
+
+    /// A setting of an operator: one of its values, as `type` says.
+    AttributeProto {
+        /// The setting's name.
+        1: optional string name: String,
+        /// A number.
+        2: optional float f: f32,
+        /// An integer.
+        3: optional int64 i: i64,
+        /// Integers.
+        8: repeated int64 ints: i64,
+        /// Which of them: [`FLOAT`], [`INT`] or [`INTS`].
+        20: optional int32 r#type: i32,
+    }
+
+    /// A tensor's values.
+    TensorProto {
+        /// Its sizes, outermost first.
+        1: repeated int64 dims: i64,
+        /// [`DATA_FLOAT`] or [`DATA_INT64`].
+        2: optional int32 data_type: i32,
+        /// Its name.
+        8: optional string name: String,
+        /// The values, little-endian.
+        9: optional bytes raw_data: Vec<u8>,
+    }
+
+    /// Name and type of an input or output.
+    ValueInfoProto {
+        /// Its name.
+        1: optional string name: String,
+        /// Its type.
+        2: optional message r#type: TypeProto,
+        /// What it is, for people.
+        3: optional string doc_string: String,
+    }
+
+    /// A tensor's type, the only kind used here.
+    TypeProto {
+        /// The type.
+        1: optional message tensor_type: TensorTypeProto,
+    }
+
+    /// Element type and shape.
+    TensorTypeProto {
+        /// [`DATA_FLOAT`] or [`DATA_INT64`].
+        1: optional int32 elem_type: i32,
+        /// The shape.
+        2: optional message shape: TensorShapeProto,
+    }
+
+    /// Sizes, outermost first.
+    TensorShapeProto {
+        /// The sizes.
+        1: repeated message dim: DimensionProto,
+    }
+
+    /// A size, or the name of one that is free.
+    DimensionProto {
+        /// A fixed size.
+        1: optional int64 dim_value: i64,
+        /// A free size's name.
+        2: optional string dim_param: String,
+    }
+}
