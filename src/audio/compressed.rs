@@ -1,5 +1,4 @@
-//! MP3, FLAC and Ogg Vorbis through symphonia. The links of a chained Ogg file may differ in rate and channels, and so may the
-//! frames of an MP3 that was joined of several.
+//! MP3, FLAC and Ogg Vorbis through symphonia. The frames of an MP3 that was joined of several may differ in rate and channels.
 
 use std::path::Path;
 
@@ -12,41 +11,31 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::units::Duration;
 
-use super::mono::Mono;
+use super::mono::{Mono, wanted};
 use super::source::Source;
-use super::{ogg, tags};
 use crate::error::{Error, Result};
 
-/// Decodes up to `seconds` of the first audio track, one part per stretch of one sample rate. A damaged packet is skipped
-/// and a file that was cut off gives the samples that are there, as players do.
-pub(super) fn read(path: &Path, source: Source, seconds: Option<f64>) -> Result<Vec<Mono>> {
-    let failed = |e: std::io::Error| Error::file(path, format!("can't read it ({e})"));
-    let mut source = tags::skip_trailing(source).map_err(failed)?;
-    let mut parts = Vec::new();
-    if source.peek::<4>(0).map_err(failed)? != *b"OggS" {
-        let free = is_free_format(&source.peek(0).map_err(failed)?);
-        decode(path, source, seconds, &mut parts)
-            .map_err(|e| if free { free_format(path) } else { e })?;
-        return Ok(parts);
-    }
-    let mut at = 0;
-    while at < source.len() && wanted(&parts, seconds) != Some(0.0) {
-        let end = ogg::link_end(&mut source, at).map_err(failed)?;
-        let link = source.duplicate(path)?.part(at, end);
-        decode(path, link, seconds, &mut parts).map_err(|e| match at {
-            0 => e,
-            _ => e.advise(format!("this is of the stream that begins at byte {at}")),
-        })?;
-        at = end;
-    }
-    Ok(parts)
-}
+/// Undecodable stretches shorter than this are not worth a word: players step over them too, and an MP3 that was cut
+/// out of a longer one begins with one.
+const WORTH_A_WORD: f64 = 0.25;
 
-/// Seconds still wanted; None for all.
-fn wanted(parts: &[Mono], seconds: Option<f64>) -> Option<f64> {
-    let left = seconds? - parts.iter().map(Mono::seconds).sum::<f64>();
-    // Less than a sample of any rate is none.
-    Some(if left < 1e-6 { 0.0 } else { left })
+/// Decodes up to `seconds` of the first audio track and appends it to `parts`, one per stretch of one sample rate; says in
+/// `left_out` what could not be decoded. A damaged packet is skipped and a file that was cut off gives the samples that are
+/// there, as players do.
+pub(super) fn read(
+    path: &Path,
+    mut source: Source,
+    seconds: Option<f64>,
+    parts: &mut Vec<Mono>,
+    left_out: &mut Vec<String>,
+) -> Result<()> {
+    let head = source
+        .peek(0)
+        .map_err(|e| Error::file(path, format!("can't read it ({e})")))?;
+    decode(path, source, seconds, parts, left_out).map_err(|e| match is_free_format(&head) {
+        true => free_format(path),
+        false => e,
+    })
 }
 
 /// Whether `head` begins an MPEG frame whose header states no bit rate.
@@ -72,7 +61,13 @@ fn free_format(path: &Path) -> Error {
 }
 
 /// Decodes the one stream in `source` and appends it to `parts`.
-fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mono>) -> Result<()> {
+fn decode(
+    path: &Path,
+    source: Source,
+    seconds: Option<f64>,
+    parts: &mut Vec<Mono>,
+    left_out: &mut Vec<String>,
+) -> Result<()> {
     let unreadable = |what: &str, e: &dyn std::fmt::Display| {
         Error::file(
             path,
@@ -113,9 +108,23 @@ fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mon
     let mut kind = None;
 
     let before = parts.len();
+    // Seconds of a packet, as the one before had.
+    let mut length = 0.0;
     let mut block: Vec<f32> = Vec::new();
-    // Whatever stops the container's packets, the end included, what came before it counts.
-    while let Ok(Some(mut packet)) = format.next_packet() {
+    let mut lost = 0.0;
+    loop {
+        // Whatever stops the container's packets, what came before it counts.
+        let mut packet = match format.next_packet() {
+            Ok(Some(packet)) => packet,
+            Ok(None) => break,
+            // The end of the file is where it was cut off.
+            Err(Symphonia::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(e) => {
+                let seconds: f64 = parts.iter().map(Mono::seconds).sum();
+                left_out.push(format!("what follows after {seconds:.1} s ({e})"));
+                break;
+            }
+        };
         if packet.track_id != track_id {
             continue;
         }
@@ -132,10 +141,18 @@ fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mon
         kind = new.or(kind);
         let buffer = match decoder.decode(&packet) {
             Ok(buffer) => buffer,
-            Err(Symphonia::DecodeError(_)) => continue,
-            Err(_) => break,
+            Err(Symphonia::DecodeError(_)) => {
+                lost += length;
+                continue;
+            }
+            Err(e) => {
+                let seconds: f64 = parts.iter().map(Mono::seconds).sum();
+                left_out.push(format!("what follows after {seconds:.1} s ({e})"));
+                break;
+            }
         };
         let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
+        length = buffer.frames() as f64 / f64::from(rate.max(1));
         buffer.copy_to_vec_interleaved(&mut block);
         let part = match parts.last_mut() {
             Some(part) if part.rate() == rate => part,
@@ -151,6 +168,9 @@ fn decode(path: &Path, source: Source, seconds: Option<f64>, parts: &mut Vec<Mon
         if part.missing() == 0 {
             return Ok(());
         }
+    }
+    if lost > WORTH_A_WORD {
+        left_out.push(format!("{lost:.1} s in damaged packets"));
     }
     if parts.len() == before && parts.iter().all(Mono::is_empty) {
         return Err(unreadable(

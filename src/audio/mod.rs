@@ -4,6 +4,7 @@
 //! the channels, resample.
 
 pub mod au;
+mod chain;
 mod compressed;
 mod filter;
 mod mono;
@@ -17,22 +18,42 @@ mod wav;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use mono::{Mono, wanted};
 use source::Source;
 
 /// Samples per second of everything behind [`load`].
 pub const SAMPLE_RATE: u32 = 22_050;
+
+/// What [`read`] makes of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Mono, at [`SAMPLE_RATE`], full scale [-1, 1].
+    pub samples: Vec<f32>,
+    /// What is in the file and not in `samples`, in words; None when nothing is missing.
+    pub left_out: Option<String>,
+}
+
+/// [`read`], for those who don't want to know whether something was left out.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn load(path: &Path, seconds: Option<f64>) -> Result<Vec<f32>> {
+    Ok(read(path, seconds)?.samples)
+}
 
 /// Decodes the first `seconds` (all when None) of the file at `path` to mono f32 at [`SAMPLE_RATE`], full scale
 /// [-1, 1]. Fewer samples come back when the file is shorter.
 ///
 /// The format is decided by the content, then by the extension. No more of the file is read than needed, and memory
 /// follows what is really there, not what a header claims. A file that was cut off is decoded as far as it goes. Tags
-/// before and behind the audio are stepped over. Each stretch of a stream that changes its rate is resampled by itself.
-/// A pipe is read to its end into memory, 1 GiB at most.
+/// before and behind the audio are stepped over. Recordings joined end to end are one; each stretch that has its own rate
+/// is resampled by itself, and one that is too damaged to decode is left out. A pipe is read to its end into memory, 1 GiB
+/// at most.
 ///
-/// Fails with one sentence that names the file when it can't be opened, is no known audio format, holds no samples, has
-/// a rate or channel count that only a damaged header can have, or holds NaN or infinite samples.
-pub fn load(path: &Path, seconds: Option<f64>) -> Result<Vec<f32>> {
+/// # Errors
+/// One sentence that names the file when it can't be opened, is no known audio format, holds no samples, has a rate or
+/// channel count that only a damaged header can have, or holds NaN or infinite samples.
+pub fn read(path: &Path, seconds: Option<f64>) -> Result<Recording> {
     if let Some(s) = seconds
         && !(s.is_finite() && s > 0.0)
     {
@@ -45,8 +66,7 @@ pub fn load(path: &Path, seconds: Option<f64>) -> Result<Vec<f32>> {
     let whole = Source::open(path)?;
     let whole_len = whole.len();
     let mut source = tags::skip_leading(whole).map_err(io)?;
-    let len = source.len();
-    if len == 0 {
+    if source.len() == 0 {
         return Err(Error::file(
             path,
             format!(
@@ -54,41 +74,86 @@ pub fn load(path: &Path, seconds: Option<f64>) -> Result<Vec<f32>> {
             ),
         ));
     }
+    let len = source.len();
     let magic: [u8; 12] = source.peek(0).map_err(io)?;
     let magic = &magic[..magic.len().min(len as usize)];
-    let parts = match Format::of(path, magic, len < whole_len) {
-        Some(Format::Au) => vec![au::read(path, &mut source, len, seconds)?],
-        Some(Format::Wav) => vec![wav::read(path, &mut source, len, seconds)?],
-        Some(Format::Compressed) => compressed::read(path, source, seconds)?,
-        None if is_pointer(magic) => return Err(pointer(path)),
-        None => {
-            return Err(Error::file(
-                path,
-                match other_format(magic) {
-                    Some(name) => format!(
-                        "it is {name}, which can't be read; convert it, e.g. with \"ffmpeg -i FILE song.wav\""
-                    ),
-                    None => format!(
-                        "no known audio format (it begins with {:02x?}); AU, WAV, MP3, FLAC and Ogg Vorbis can be read",
-                        &magic[..magic.len().min(4)]
-                    ),
-                },
-            ));
+    let format =
+        Format::of(path, magic, len < whole_len).ok_or_else(|| unknown_format(path, magic))?;
+    if format == Format::Compressed {
+        source = tags::skip_trailing(source).map_err(io)?;
+    }
+    let (mut parts, mut left_out) = (Vec::new(), Vec::new());
+    let mut first_error = None;
+    let mut at = 0;
+    while at < source.len() && wanted(&parts, seconds) != Some(0.0) {
+        let seconds = wanted(&parts, seconds);
+        let end = chain::end(&mut source, at, seconds).map_err(io)?;
+        let mut link = source.duplicate(path)?.part(at, end);
+        let len = link.len();
+        let result = match format {
+            Format::Au => au::read(path, &mut link, len, seconds).map(|part| parts.push(part)),
+            Format::Wav => wav::read(path, &mut link, len, seconds).map(|part| parts.push(part)),
+            Format::Compressed => {
+                let mut decoded = Vec::new();
+                let result = compressed::read(path, link, seconds, &mut decoded, &mut left_out);
+                parts.append(&mut decoded);
+                result
+            }
+        };
+        if let Err(e) = result {
+            left_out.push(format!("bytes {at} to {end}, which can't be decoded"));
+            first_error.get_or_insert(e);
         }
-    };
-    let mut samples = Vec::new();
+        at = end;
+    }
+    if let Some(e) = first_error
+        && parts.iter().all(Mono::is_empty)
+    {
+        return Err(e);
+    }
+    Ok(Recording {
+        samples: joined(path, parts)?,
+        left_out: (!left_out.is_empty()).then(|| left_out.join(", ")),
+    })
+}
+
+/// All parts at [`SAMPLE_RATE`], one after the other; neighbours of one rate are resampled as one.
+fn joined(path: &Path, parts: Vec<Mono>) -> Result<Vec<f32>> {
     // A part without samples is what a change right at the end leaves; only all parts together must have some.
     let some = parts.iter().any(|p| !p.is_empty());
+    let mut stretches: Vec<(u32, Vec<f32>)> = Vec::new();
     for part in parts.into_iter().filter(|p| !some || !p.is_empty()) {
-        let (rate, part) = part.finish(path)?;
-        let part = resample::resample(part, rate);
-        if samples.is_empty() {
-            samples = part;
-        } else {
-            samples.extend(part);
+        let (rate, samples) = part.finish(path)?;
+        match stretches.last_mut() {
+            Some((last, all)) if *last == rate => all.extend(samples),
+            _ => stretches.push((rate, samples)),
         }
     }
-    Ok(samples)
+    let mut resampled = stretches
+        .into_iter()
+        .map(|(rate, samples)| resample::resample(samples, rate));
+    let mut all = resampled.next().unwrap_or_default();
+    resampled.for_each(|samples| all.extend(samples));
+    Ok(all)
+}
+
+/// Why a file that begins with `magic` can't be read.
+fn unknown_format(path: &Path, magic: &[u8]) -> Error {
+    if is_pointer(magic) {
+        return pointer(path);
+    }
+    Error::file(
+        path,
+        match other_format(magic) {
+            Some(name) => format!(
+                "it is {name}, which can't be read; convert it, e.g. with \"ffmpeg -i FILE song.wav\""
+            ),
+            None => format!(
+                "no known audio format (it begins with {:02x?}); AU, WAV, MP3, FLAC and Ogg Vorbis can be read",
+                &magic[..magic.len().min(4)]
+            ),
+        },
+    )
 }
 
 /// Whether a file is the text that Git LFS leaves in place of one it has not fetched.

@@ -11,6 +11,13 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 /// More channels than this is a damaged header, not a recording.
 const MAX_CHANNELS: u32 = 64;
 
+/// Seconds of `seconds` that `parts` don't have yet; None for all.
+pub(super) fn wanted(parts: &[Mono], seconds: Option<f64>) -> Option<f64> {
+    let left = seconds? - parts.iter().map(Mono::seconds).sum::<f64>();
+    // Less than a sample of any rate is none.
+    Some(if left < 1e-6 { 0.0 } else { left })
+}
+
 /// Mono samples at the file's own rate.
 pub(super) struct Mono {
     rate: u32,

@@ -6,14 +6,15 @@ use std::io;
 use super::source::Source;
 
 /// Where the link that begins at `start` ends: at the first page that begins a stream after one that doesn't, or at the
-/// end of the file. A damaged page ends the search, since the decoder finds the next page on its own.
+/// end of the file. After a damaged page the search goes on at the next, as the decoder does.
 pub(super) fn link_end(source: &mut Source, start: u64) -> io::Result<u64> {
     let mut at = start;
     let mut in_headers = true;
     while at < source.len() {
         let head: [u8; 27] = source.peek(at)?;
-        if !head.starts_with(b"OggS") {
-            return Ok(source.len());
+        if !is_page(&head) {
+            at = next_page(source, at + 1)?;
+            continue;
         }
         let begins = head[5] & 2 != 0;
         if begins && !in_headers {
@@ -23,7 +24,34 @@ pub(super) fn link_end(source: &mut Source, start: u64) -> io::Result<u64> {
         let segments = usize::from(head[26]);
         let lacing: [u8; 255] = source.peek(at + 27)?;
         let body: u64 = lacing[..segments].iter().map(|&n| u64::from(n)).sum();
-        at += 27 + segments as u64 + body;
+        let end = at + 27 + segments as u64 + body;
+        // A damaged length leads into the middle of another page; the pages within are looked at one by one then.
+        let next: [u8; 27] = source.peek(end)?;
+        at = if end == source.len() || is_page(&next) {
+            end
+        } else {
+            next_page(source, at + 1)?
+        };
+    }
+    Ok(source.len())
+}
+
+/// Magic, version 0, and no flags but the three there are.
+fn is_page(head: &[u8]) -> bool {
+    matches!(head, [b'O', b'g', b'g', b'S', 0, flags, ..] if *flags < 8)
+}
+
+/// Where the next page at or after `from` begins, or the end of the file.
+fn next_page(source: &mut Source, from: u64) -> io::Result<u64> {
+    const BLOCK: usize = 1 << 14;
+    const HEAD: usize = 6;
+    let mut at = from;
+    while at < source.len() {
+        let block: [u8; BLOCK] = source.peek(at)?;
+        if let Some(place) = block.windows(HEAD).position(is_page) {
+            return Ok(at + place as u64);
+        }
+        at += (BLOCK - HEAD + 1) as u64;
     }
     Ok(source.len())
 }

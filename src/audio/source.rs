@@ -1,8 +1,9 @@
 //! The bytes of one recording: a file or what came through a pipe, without the tags around it.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use symphonia::core::io::MediaSource;
 
@@ -21,7 +22,8 @@ pub(super) struct Source {
 
 enum Bytes {
     File(File),
-    Memory(Cursor<Vec<u8>>),
+    /// Shared by every reader of them.
+    Memory(Arc<Vec<u8>>),
 }
 
 impl Source {
@@ -50,7 +52,7 @@ impl Source {
                     "more than 1 GiB comes through this pipe; save it as a file and give that",
                 ));
             }
-            (Bytes::Memory(Cursor::new(memory)), len)
+            (Bytes::Memory(Arc::new(memory)), len)
         };
         if len == 0 {
             return Err(Error::file(
@@ -91,7 +93,7 @@ impl Source {
                 file.try_clone()
                     .map_err(|e| Error::file(path, format!("can't read it ({e})")))?,
             ),
-            Bytes::Memory(memory) => Bytes::Memory(memory.clone()),
+            Bytes::Memory(memory) => Bytes::Memory(Arc::clone(memory)),
         };
         Ok(Self {
             bytes,
@@ -122,16 +124,16 @@ impl Read for Source {
         let want = buffer
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
-        let position = SeekFrom::Start(self.start + self.at);
+        let position = self.start + self.at;
         let buffer = &mut buffer[..want];
         let got = match &mut self.bytes {
             Bytes::File(file) => {
-                file.seek(position)?;
+                file.seek(SeekFrom::Start(position))?;
                 file.read(buffer)?
             }
             Bytes::Memory(memory) => {
-                memory.seek(position)?;
-                memory.read(buffer)?
+                let rest = usize::try_from(position).ok().and_then(|p| memory.get(p..));
+                rest.unwrap_or_default().read(buffer)?
             }
         };
         self.at += got as u64;

@@ -121,7 +121,14 @@ fn predict(
     let whole_song =
         args.segments != Some(Segments::First) && extractor.definition() == Definition::Segment;
     let first = !whole_song && extractor.definition() == Definition::Segment;
-    let samples = audio::load(path, first.then_some(3.0))?;
+    let recording = audio::read(path, first.then_some(3.0))?;
+    if let Some(what) = &recording.left_out {
+        console::note(&format!(
+            "{}: left out: {what}",
+            printable(&path.to_string_lossy())
+        ));
+    }
+    let samples = recording.samples;
     if let Some(note) = nothing_to_hear(&samples) {
         return Ok(Answer {
             file: path.display().to_string(),

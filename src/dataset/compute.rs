@@ -16,6 +16,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::features::{Definition, Extractor};
 use crate::synth;
+use crate::text::printable;
 
 /// Scans a folder, computes (or takes from the cache) each file's features.
 pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> Result<Dataset> {
@@ -90,6 +91,10 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
                         fingerprint,
                         samples: features.prints.len(),
                     });
+                }
+                if let Some(what) = &features.left_out {
+                    let name = printable(&features.path.to_string_lossy());
+                    notes.push(format!("{name}: left out: {what}"));
                 }
                 let path = Some(features.path.clone());
                 dataset.push(

@@ -34,6 +34,8 @@ pub(super) struct Features {
     /// Set when a cache is in use.
     pub fingerprint: Option<Fingerprint>,
     pub reused: bool,
+    /// What of the file could not be decoded, in words.
+    pub left_out: Option<String>,
 }
 
 /// The features of the first file of a track that gives any.
@@ -92,10 +94,11 @@ fn one_file(
             content: cached.content,
             fingerprint: Some(fingerprint),
             reused: true,
+            left_out: None,
         });
     }
     let seconds = seconds_needed(options);
-    let samples = audio::load(path, Some(seconds))?;
+    let audio::Recording { samples, left_out } = audio::read(path, Some(seconds))?;
     let x = extract(&samples, options, extractor).map_err(|e| e.context(path.display()))?;
     let content = content_of(&samples, seconds, || audio::load(path, Some(MAX_SECONDS)))?;
     Ok(Features {
@@ -110,6 +113,7 @@ fn one_file(
             None
         },
         reused: false,
+        left_out,
     })
 }
 
@@ -149,6 +153,7 @@ pub(super) fn composed(
         content: content_of(&music, seconds, whole)?,
         fingerprint: None,
         reused: false,
+        left_out: None,
     })
 }
 

@@ -85,6 +85,48 @@ fn predict_agrees_with_evaluate_and_names_what_it_cannot_read() {
     }
 }
 
+/// A model names a genre for anything; silence and clicks get a line instead, as text and as JSON.
+#[test]
+fn silence_and_a_single_sample_have_no_genre() {
+    let place = Place::new();
+    songs(&place);
+    let options = "train songs --model ears.toml --epochs 1 --batch-size 4 --run run";
+    place.ok(&options.split(' ').collect::<Vec<_>>());
+    let dither: Vec<f32> = (0..66_150).map(|i| (i % 3) as f32 / 32_768.0).collect();
+    let offset = vec![0.25; 66_150];
+    let clips = [
+        ("silence.au", vec![0.0; 66_150], "its 3.0 s are silent"),
+        ("dither.au", dither, "its 3.0 s are silent"),
+        ("offset.au", offset, "its 3.0 s are silent"),
+        ("click.au", vec![0.5], "too short to tell"),
+        ("short.au", vec![0.5, -0.5, 0.1], "too short to tell"),
+    ];
+    for (name, samples, why) in &clips {
+        write_pcm16(place.path(name), samples, 22_050).expect("written");
+        let text = place.ok(&["predict", "run", name]);
+        assert!(
+            text.contains(name) && text.contains(why) && !text.contains('%'),
+            "{text}"
+        );
+        let answers = json(&place.ok(&["predict", "run", name, "--json"]));
+        assert_eq!(answers[0]["file"], *name);
+        assert_eq!(answers[0]["predictions"], serde_json::json!([]));
+        let note = answers[0]["note"].as_str().expect("a note");
+        assert!(note.contains(why), "{note}");
+    }
+    // What is beside them keeps its genres, and has no note.
+    let args = [
+        "predict",
+        "run",
+        "click.au",
+        "songs/low/low.00000.au",
+        "--json",
+    ];
+    let answers = json(&place.ok(&args));
+    assert!(answers[0]["note"].is_string() && answers[1]["note"].is_null());
+    assert_eq!(answers[1]["predictions"].as_array().map(Vec::len), Some(2));
+}
+
 #[test]
 fn bad_files_and_empty_folders_are_named_and_skipped() {
     let place = Place::new();
