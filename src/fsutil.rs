@@ -40,6 +40,20 @@ pub fn create_dir(path: impl AsRef<Path>) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| write_error(path, &e))
 }
 
+/// Writes `bytes` to `path` and creates the folders above it, unless something is there already; whether it was written.
+///
+/// # Errors
+/// As [`atomic_write`].
+pub fn write_if_missing(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool> {
+    let path = path.as_ref();
+    if path.exists() {
+        return Ok(false);
+    }
+    create_dir(parent(path))?;
+    atomic_write(path, bytes)?;
+    Ok(true)
+}
+
 /// Deletes what interrupted writes left in `dir` (a `kill -9` gives no chance to clean up) and returns how many files
 /// that were. Call it where only one process writes, such as a run directory that is being resumed.
 pub fn remove_leftovers(dir: impl AsRef<Path>) -> Result<usize> {

@@ -104,6 +104,70 @@ fn every_invocation_reaches_every_barrier() {
     }
 }
 
+/// In memory that invocations share, writing one element of a vector may write its neighbours as well (WGSL, "Memory locations": Metal's
+/// compiler, for one, does so), and those may be another invocation's. So vectors are written whole, and what is written by elements is an array.
+#[test]
+fn no_kernel_writes_one_element_of_a_shared_vector() {
+    let mut stores = 0;
+    for (path, text) in shaders() {
+        let (module, _) = module(&path, &text);
+        let functions = module.functions.iter().map(|(_, f)| f);
+        for f in functions.chain(module.entry_points.iter().map(|e| &e.function)) {
+            let mut info = naga::front::Typifier::new();
+            let context =
+                naga::proc::ResolveContext::with_locals(&module, &f.local_variables, &f.arguments);
+            for (handle, _) in f.expressions.iter() {
+                info.grow(handle, &f.expressions, &context)
+                    .expect("validated");
+            }
+            for pointer in written(&f.body) {
+                stores += 1;
+                use naga::{AddressSpace as A, Expression as E, TypeInner as T};
+                let (E::Access { base, .. } | E::AccessIndex { base, .. }) = f.expressions[pointer]
+                else {
+                    continue;
+                };
+                let shared = |space| matches!(space, A::WorkGroup | A::Storage { .. });
+                let of_vector = match *info[base].inner_with(&module.types) {
+                    T::Pointer { base, space } => {
+                        shared(space) && matches!(module.types[base].inner, T::Vector { .. })
+                    }
+                    T::ValuePointer {
+                        size: Some(_),
+                        space,
+                        ..
+                    } => shared(space),
+                    _ => false,
+                };
+                let place = f.expressions.get_span(pointer).location(&text);
+                assert!(!of_vector, "{}: {place:?}", path.display());
+            }
+        }
+    }
+    assert!(stores > 500, "only {stores} stores seen");
+}
+
+/// What a block's statements write through.
+fn written(block: &naga::Block) -> Vec<naga::Handle<naga::Expression>> {
+    use naga::Statement as S;
+    let mut found = Vec::new();
+    for statement in block {
+        match statement {
+            S::Store { pointer, .. } => found.push(*pointer),
+            S::Block(b) => found.extend(written(b)),
+            S::If { accept, reject, .. } => {
+                found.extend([written(accept), written(reject)].concat())
+            }
+            S::Switch { cases, .. } => found.extend(cases.iter().flat_map(|c| written(&c.body))),
+            S::Loop {
+                body, continuing, ..
+            } => found.extend([written(body), written(continuing)].concat()),
+            _ => {}
+        }
+    }
+    found
+}
+
 #[test]
 fn naga_translates_every_shader_to_spirv_msl_and_hlsl() {
     for (path, text) in shaders() {

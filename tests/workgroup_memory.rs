@@ -31,18 +31,24 @@ fn no_kernel_reads_workgroup_memory_that_it_did_not_write() {
     }
 }
 
-/// Writes the first element of workgroup memory, and gives the first two.
+/// Writes the first number of workgroup memory, and gives all 26.
 #[derive(Debug)]
 struct Careless;
 
+const NUMBERS: usize = 26;
+
 const SOURCE: &str = "
+struct Row { quads: array<array<vec4<f32>, 3>, 1>, rest: f32 }
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
-var<workgroup> kept: array<f32, 2>;
-@compute @workgroup_size(2)
-fn main(@builtin(local_invocation_index) lane: u32) {
-    if lane == 0u { kept[0] = 7.0; }
+var<workgroup> kept: array<Row, 2>;
+@compute @workgroup_size(5)
+fn main(@builtin(local_invocation_id) lane: vec3<u32>) {
+    if lane.x == 0u { kept[0].rest = 7.0; }
     workgroupBarrier();
-    y[lane] = kept[lane];
+    if lane.x < 2u {
+        y[lane.x * 13u] = kept[lane.x].rest;
+        for (var i = 0u; i < 12u; i++) { y[lane.x * 13u + 1u + i] = kept[lane.x].quads[0][i / 4u][i % 4u]; }
+    }
 }";
 
 impl Op for Careless {
@@ -50,7 +56,7 @@ impl Op for Careless {
         "careless"
     }
     fn output_specs(&self, _: &[Spec]) -> Result<Vec<Spec>> {
-        Ok(vec![Spec::f32([2])])
+        Ok(vec![Spec::f32([NUMBERS])])
     }
     fn differentiable(&self) -> &'static [usize] {
         &[]
@@ -68,7 +74,7 @@ impl Op for Careless {
         l.dispatch(kernel, &[io.y(0)], (), [1, 1, 1])
     }
     fn forward_reference<T: Real>(&self, _: &[&Array<T>], _: &Step) -> Vec<Array<T>> {
-        vec![Array::zeros([2])]
+        vec![Array::zeros([NUMBERS])]
     }
 }
 
@@ -90,5 +96,9 @@ fn a_careless_kernel_shows() {
         .expect("it runs");
     let place = session.place(0, &s, &y).expect("its place");
     let got = from_bytes(&y, &session.read(place).expect("its bytes"));
-    assert!(got[0] == 7.0 && got[1].is_nan(), "{got:?}");
+    assert_eq!(got.len(), NUMBERS);
+    assert!(
+        got[0] == 7.0 && got[1..].iter().all(|v| v.is_nan()),
+        "{got:?}"
+    );
 }

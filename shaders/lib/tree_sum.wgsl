@@ -2,7 +2,7 @@
 
 var<workgroup> tree: array<f32, 64>;
 
-// The sum of `mine` of all lanes, none of which may stay away.
+// The sum of `mine` of all lanes, none of which may stay away. Once in a kernel: a second call writes `tree` while some lanes still read it.
 fn tree_sum(lane: u32, mine: f32) -> f32 {
     tree[lane] = mine;
     workgroupBarrier();

@@ -169,7 +169,7 @@ fn read_format(path: &Path, input: &mut impl Read, endian: Endian, size: u32) ->
     // A sample fills its container, left-justified when it has fewer valid bits ("Multiple channel audio data and WAVE
     // files", Microsoft 2007), so the container's width counts. Writers put it, or the valid bits, in `bits`; a frame's
     // size has it always.
-    let stated = u16_at(14).next_multiple_of(8).min(64);
+    let stated = u16_at(14).min(64).next_multiple_of(8);
     let frame = u32::from(u16_at(12));
     let bits = match frame.checked_div(channels) {
         Some(bytes) if frame % channels == 0 && (stated / 8..=8).contains(&(bytes as u16)) => {

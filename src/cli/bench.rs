@@ -78,15 +78,18 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (Some(op), Some(shape)) => Some(bench::of_shape(op, shape)?),
         _ => None,
     };
-    let model = Model::load(&args.model)?;
+    let model = match &shape {
+        Some(_) => None,
+        None => Some(Model::load(&args.model)?),
+    };
     let gpu = args.class.open(&args.device)?;
-    let subjects = match shape {
-        Some(subject) => vec![subject],
-        None => {
+    let subjects = match &model {
+        Some(model) => {
             let (n, choices) = (args.batch_size, Choices::default());
-            bench::check_step(&model, n, gpu.capabilities(), &choices)?;
-            bench::of_model(&model, n)?
+            bench::check_step(model, n, gpu.capabilities(), &choices)?;
+            bench::of_model(model, n)?
         }
+        None => shape.into_iter().collect(),
     };
     bench::check(&gpu, &subjects)?;
     let peaks = bench::peaks(&gpu)?;

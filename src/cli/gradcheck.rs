@@ -4,7 +4,7 @@ use super::{console, print_json, values};
 use crate::bench::profile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
-use crate::gradcheck::{FD_TOLERANCE, Row, Scope};
+use crate::gradcheck::{Checked, FD_TOLERANCE, Row, Scope};
 use crate::nn::Model;
 use crate::ops::{Choices, registry};
 use crate::sync_check::{self, Report};
@@ -124,7 +124,7 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
     let failed: Vec<&Row> = rows.iter().filter(|r| !r.ok).collect();
     if args.json {
         print_json(&OpReport {
-            ok: failed.is_empty(),
+            ok: failed.is_empty() && !rows.is_empty(),
             adapter: gpu.as_ref().map(|g| g.name()),
             results: rows,
             skipped,
@@ -143,6 +143,7 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
         ));
     }
     match failed.first() {
+        None if rows.is_empty() => Err(Error::usage(nothing_checked(args, &checked))),
         None => Ok(()),
         Some(r) => Err(Error::new(
             ErrorKind::Device,
@@ -157,6 +158,22 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
             ),
         )),
     }
+}
+
+/// Why no case ran, which must not pass for a check.
+fn nothing_checked(args: &GradcheckArgs, checked: &Checked) -> String {
+    let what = args.rung.as_deref().unwrap_or("any rung");
+    let of = args
+        .op
+        .as_deref()
+        .map_or(String::new(), |op| format!(" of '{op}'"));
+    let never = checked.never_ran();
+    let asked = |(ladder, rung, _): &&(&str, &str, String)| format!("{ladder}:{rung}") == what;
+    let why = match never.iter().find(asked) {
+        Some((_, _, why)) if !why.is_empty() => why.clone(),
+        _ => "no op that is asked for has this ladder".to_owned(),
+    };
+    format!("no case{of} runs {what}, so nothing was checked: {why}")
 }
 
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use super::console;
 use crate::error::{Error, Result};
-use crate::fsutil::{atomic_write, create_dir};
+use crate::fsutil::write_if_missing;
 use crate::kernels::{Whole, all, named};
 use crate::ops::built_in_files;
 use clap::Args;
@@ -75,13 +75,10 @@ fn export(dir: &Path) -> Result<()> {
     let (mut written, mut kept) = (0, 0);
     for (name, text) in built_in_files() {
         let path = dir.join(format!("{name}.wgsl"));
-        if path.exists() {
-            kept += 1;
-            continue;
+        match write_if_missing(path, text.as_bytes())? {
+            true => written += 1,
+            false => kept += 1,
         }
-        create_dir(path.parent().unwrap_or(dir))?;
-        atomic_write(&path, text.as_bytes())?;
-        written += 1;
     }
     console::line(&match kept {
         0 => format!("{}: {written} files", dir.display()),

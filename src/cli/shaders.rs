@@ -2,14 +2,13 @@
 
 use super::console;
 use crate::error::{Error, Result};
-use crate::ops::substitute;
+use crate::ops::{kernel_texts, substitute};
 use clap::Args;
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
-use std::{fs, io, thread};
 
 /// Kernels from a folder.
 #[derive(Debug, Clone, Args)]
@@ -75,7 +74,7 @@ fn watch(dir: &Path) -> Result<()> {
         .collect();
     let program = std::env::current_exe()
         .map_err(|e| Error::data(format!("can't find this program to run it again: {e}")))?;
-    let mut seen = contents(dir).map_err(|e| Error::data(format!("{}: {e}", dir.display())))?;
+    let mut seen = kernel_texts(dir)?;
     let mut before: Option<Vec<String>> = None;
     loop {
         let output = Command::new(&program)
@@ -106,7 +105,7 @@ fn watch(dir: &Path) -> Result<()> {
         console::note(&format!("watching {}", dir.display()));
         let now = loop {
             thread::sleep(PAUSE);
-            match contents(dir) {
+            match kernel_texts(dir) {
                 Ok(now) if now != seen => break now,
                 // Unreadable for a moment while an editor replaces a file.
                 _ => {}
@@ -119,30 +118,8 @@ fn watch(dir: &Path) -> Result<()> {
     }
 }
 
-/// A hash of each kernel's text: a file that is only touched has not changed.
-fn contents(dir: &Path) -> io::Result<BTreeMap<PathBuf, u64>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![dir.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            let path = entry.path();
-            if kind.is_dir() {
-                open.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|e| e == "wgsl") {
-                let mut hasher = DefaultHasher::new();
-                fs::read(&path)?.hash(&mut hasher);
-                let name = path.strip_prefix(dir).unwrap_or(&path).to_path_buf();
-                found.insert(name, hasher.finish());
-            }
-        }
-    }
-    Ok(found)
-}
-
 /// Files that were added, removed or changed.
-fn differing(old: &BTreeMap<PathBuf, u64>, new: &BTreeMap<PathBuf, u64>) -> Vec<String> {
+fn differing(old: &BTreeMap<PathBuf, String>, new: &BTreeMap<PathBuf, String>) -> Vec<String> {
     let mut names: Vec<&PathBuf> = old.keys().chain(new.keys()).collect();
     names.sort();
     names.dedup();
@@ -213,6 +190,7 @@ fn compare(old: &str, new: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn lines(text: &str) -> Vec<String> {
         text.lines().map(str::to_owned).collect()
@@ -242,11 +220,11 @@ mod tests {
         fs::create_dir(dir.path().join("relu")).expect("folder");
         fs::write(&file, "fn a() {}").expect("file");
         fs::write(dir.path().join("notes.txt"), "x").expect("file");
-        let old = contents(dir.path()).expect("readable");
+        let old = kernel_texts(dir.path()).expect("readable");
         fs::write(&file, "fn a() {}").expect("file");
-        assert_eq!(contents(dir.path()).expect("readable"), old);
+        assert_eq!(kernel_texts(dir.path()).expect("readable"), old);
         fs::write(&file, "fn b() {}").expect("file");
-        let new = contents(dir.path()).expect("readable");
+        let new = kernel_texts(dir.path()).expect("readable");
         let expected = PathBuf::from("relu/forward.wgsl").display().to_string();
         assert_eq!(differing(&old, &new), [expected]);
     }

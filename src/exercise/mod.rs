@@ -8,7 +8,7 @@ mod check;
 pub use check::{Verdict, check};
 
 use crate::error::{Error, Result};
-use crate::fsutil::{atomic_write, create_dir};
+use crate::fsutil::{atomic_write, write_if_missing};
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -188,13 +188,8 @@ pub fn start(dir: &Path) -> Result<usize> {
     let mut written = 0;
     for folder in HANDED_OUT.dirs() {
         for file in folder.files() {
-            let path = dir.join(file.path());
-            if path.exists() {
-                continue;
-            }
-            create_dir(path.parent().unwrap_or(dir))?;
-            atomic_write(&path, file.contents())?;
-            written += 1;
+            let new = write_if_missing(dir.join(file.path()), file.contents())?;
+            written += usize::from(new);
         }
     }
     Ok(written)

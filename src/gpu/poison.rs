@@ -13,75 +13,110 @@ pub(super) fn poisoned(kernel: &Kernel) -> String {
 
 fn fill(source: &str) -> Option<String> {
     let module = naga::front::wgsl::parse_str(source).ok()?;
+    let main = module.entry_points.iter().find(|e| e.name == "main")?;
     let mut body = String::new();
     for (_, variable) in module.global_variables.iter() {
         if variable.space == naga::AddressSpace::WorkGroup {
-            assign(
-                &module,
-                variable.ty,
-                variable.name.as_deref()?,
-                0,
-                &mut body,
-            )?;
+            let filled = Filled {
+                module: &module,
+                // At least 1 where an override says how many: some are then filled twice.
+                invocations: main.workgroup_size.iter().product::<u32>().max(1),
+                sizes: Vec::new(),
+            };
+            filled.assign(variable.ty, variable.name.as_deref()?, &mut body)?;
         }
     }
     if body.is_empty() {
         return None;
     }
-    let at = body_of_main(source)?;
-    let (head, tail) = source.split_at(at);
+    let (lane, parameter) = match lane_of(main) {
+        Some(name) => (name, ""),
+        None => (
+            "poison_lane",
+            "@builtin(local_invocation_index) poison_lane: u32, ",
+        ),
+    };
+    let (parameters, at) = places_of_main(source)?;
+    let (head, rest) = source.split_at(parameters);
+    let (rest, tail) = rest.split_at(at - parameters);
     Some(format!(
-        "{head} poison_workgroup_memory(); {tail}\nvar<private> poison: u32 = 0x7fc00000u;\n\
-         fn poison_workgroup_memory() {{\n{body}workgroupBarrier();\n}}\n"
+        "{head}{parameter}{rest} poison_workgroup_memory({lane}); {tail}\nvar<private> poison: u32 = 0x7fc00000u;\n\
+         fn poison_workgroup_memory(lane: u32) {{\n{body}workgroupBarrier();\n}}\n"
     ))
 }
 
-/// Statements that fill `place`, of type `ty`, by loops `depth` levels deep already; none for a type that no kernel uses.
-fn assign(
-    module: &naga::Module,
-    ty: naga::Handle<naga::Type>,
-    place: &str,
-    depth: usize,
-    out: &mut String,
-) -> Option<()> {
-    use naga::TypeInner::{Array, Matrix, Scalar, Struct, Vector};
-    match &module.types[ty].inner {
-        Scalar(s) => writeln!(out, "{place} = {};", garbage(*s)?).ok()?,
-        Vector { size, scalar } => {
-            let name = scalar_name(*scalar)?;
-            let value = garbage(*scalar)?;
-            writeln!(out, "{place} = vec{}<{name}>({value});", *size as u8).ok()?;
-        }
-        Matrix {
-            columns,
-            rows,
-            scalar,
-        } => {
-            let (name, value) = (scalar_name(*scalar)?, garbage(*scalar)?);
-            for column in 0..*columns as u8 {
+/// What the kernel calls an invocation's number in its workgroup, if it asks for it.
+fn lane_of(main: &naga::EntryPoint) -> Option<&str> {
+    let lane = naga::Binding::BuiltIn(naga::BuiltIn::LocalInvocationIndex);
+    let mut arguments = main.function.arguments.iter();
+    let found = arguments.find(|a| a.binding.as_ref() == Some(&lane))?;
+    found.name.as_deref()
+}
+
+/// A place in workgroup memory that is to be filled.
+struct Filled<'a> {
+    module: &'a naga::Module,
+    /// That share the filling: each would take as long over all of it as all of them together over their shares.
+    invocations: u32,
+    /// Of the arrays around it, from the outermost on.
+    sizes: Vec<u32>,
+}
+
+impl Filled<'_> {
+    /// Statements that fill `place`, of type `ty`; none for a type that no kernel uses. `#n` stands for the index in array n around it.
+    fn assign(&self, ty: naga::Handle<naga::Type>, place: &str, out: &mut String) -> Option<()> {
+        use naga::TypeInner::{Array, Matrix, Scalar, Struct, Vector};
+        match &self.module.types[ty].inner {
+            Scalar(s) => self.each(place, garbage(*s)?, out),
+            Vector { size, scalar } => {
+                let (name, value) = (scalar_name(*scalar)?, garbage(*scalar)?);
+                self.each(place, &format!("vec{}<{name}>({value})", *size as u8), out)
+            }
+            Matrix {
+                columns,
+                rows,
+                scalar,
+            } => {
+                let (name, value) = (scalar_name(*scalar)?, garbage(*scalar)?);
                 let vector = format!("vec{}<{name}>({value})", *rows as u8);
-                writeln!(out, "{place}[{column}] = {vector};").ok()?;
+                (0..*columns as u8)
+                    .try_for_each(|c| self.each(&format!("{place}[{c}]"), &vector, out))
             }
-        }
-        Array {
-            base,
-            size: naga::ArraySize::Constant(count),
-            ..
-        } => {
-            let i = format!("poison{depth}");
-            writeln!(out, "for (var {i} = 0u; {i} < {count}u; {i}++) {{").ok()?;
-            assign(module, *base, &format!("{place}[{i}]"), depth + 1, out)?;
-            out.push_str("}\n");
-        }
-        Struct { members, .. } => {
-            for member in members {
+            Array {
+                base,
+                size: naga::ArraySize::Constant(count),
+                ..
+            } => {
+                let inside = Filled {
+                    sizes: [&self.sizes[..], &[count.get()]].concat(),
+                    ..*self
+                };
+                inside.assign(*base, &format!("{place}[#{}]", self.sizes.len()), out)
+            }
+            Struct { members, .. } => members.iter().try_for_each(|member| {
                 let place = format!("{place}.{}", member.name.as_deref()?);
-                assign(module, member.ty, &place, depth, out)?;
-            }
+                self.assign(member.ty, &place, out)
+            }),
+            _ => None,
         }
-        _ => return None,
     }
-    Some(())
+
+    /// Fill `place` in every element of the arrays around it.
+    fn each(&self, place: &str, value: &str, out: &mut String) -> Option<()> {
+        let mut place = place.to_owned();
+        let mut inside = self.sizes.iter().product::<u32>();
+        let all = inside;
+        for (n, size) in self.sizes.iter().enumerate() {
+            inside /= size;
+            place = place.replace(&format!("#{n}]"), &format!("i / {inside}u % {size}u]"));
+        }
+        let step = self.invocations;
+        writeln!(
+            out,
+            "for (var i = lane; i < {all}u; i += {step}u) {{ {place} = {value}; }}"
+        )
+        .ok()
+    }
 }
 
 fn scalar_name(scalar: naga::Scalar) -> Option<&'static str> {
@@ -106,15 +141,15 @@ fn garbage(scalar: naga::Scalar) -> Option<&'static str> {
     })
 }
 
-/// Behind the brace that opens `main`.
-fn body_of_main(source: &str) -> Option<usize> {
+/// Behind the parenthesis that opens the parameters of `main`, and behind the brace that opens its body.
+fn places_of_main(source: &str) -> Option<(usize, usize)> {
     let start = source.find("fn main(")? + "fn main(".len();
     let mut open = 1;
     for (i, c) in source[start..].char_indices() {
         match c {
             '(' => open += 1,
             ')' => open -= 1,
-            '{' if open == 0 => return Some(start + i + 1),
+            '{' if open == 0 => return Some((start, start + i + 1)),
             _ => {}
         }
     }
@@ -124,6 +159,17 @@ fn body_of_main(source: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn validate(text: &str) {
+        let module = naga::front::wgsl::parse_str(text).expect("valid WGSL");
+        let (flags, all) = (
+            naga::valid::ValidationFlags::all(),
+            naga::valid::Capabilities::all(),
+        );
+        naga::valid::Validator::new(flags, all)
+            .validate(&module)
+            .expect("a valid module");
+    }
 
     #[test]
     fn every_kind_of_workgroup_memory_is_filled_and_the_text_stays_valid() {
@@ -136,22 +182,26 @@ mod tests {
             fn main(@builtin(local_invocation_index) lane: u32) { pairs[0][1].b = lane; }";
         let text = fill(source).expect("there is memory to fill");
         for part in [
-            "pairs[poison0][poison1].a[poison2] = vec4<f32>(bitcast<f32>(poison));",
-            "pairs[poison0][poison1].b = 4294967295u;",
-            "flag = true;",
-            "turned[1] = vec4<f32>(bitcast<f32>(poison));",
-            "{ poison_workgroup_memory();  pairs[0][1].b = lane; }",
+            "i < 30u; i += 8u) { pairs[i / 6u % 5u][i / 3u % 2u].a[i / 1u % 3u] = vec4<f32>(bitcast<f32>(poison)); }",
+            "i < 10u; i += 8u) { pairs[i / 2u % 5u][i / 1u % 2u].b = 4294967295u; }",
+            "i < 1u; i += 8u) { flag = true; }",
+            "i < 1u; i += 8u) { turned[1] = vec4<f32>(bitcast<f32>(poison)); }",
+            "{ poison_workgroup_memory(lane);  pairs[0][1].b = lane; }",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        let module = naga::front::wgsl::parse_str(&text).expect("valid WGSL");
-        let (flags, all) = (
-            naga::valid::ValidationFlags::all(),
-            naga::valid::Capabilities::all(),
+        validate(&text);
+        // A kernel that does not ask for the invocation's number.
+        let other = source.replace(
+            "local_invocation_index) lane: u32",
+            "local_invocation_id) id: vec3<u32>",
         );
-        naga::valid::Validator::new(flags, all)
-            .validate(&module)
-            .expect("a valid module");
+        let text = fill(&other.replace("= lane", "= id.x")).expect("there is memory to fill");
+        assert!(
+            text.contains("poison_workgroup_memory(poison_lane);"),
+            "{text}"
+        );
+        validate(&text);
         assert_eq!(fill("@compute @workgroup_size(1) fn main() {}"), None);
     }
 }

@@ -117,17 +117,15 @@ impl Model {
 }
 
 impl Model {
-    /// Whether there is a layer of this type, as files spell it.
-    pub fn has(&self, kind: &str) -> bool {
-        let of_kind = |layer: &Layer| {
-            let value = toml::Value::try_from(layer);
-            value.is_ok_and(|v| v.get("type").and_then(toml::Value::as_str) == Some(kind))
-        };
-        let mut found = false;
-        each(&mut self.layers.clone(), &mut |layer| {
-            found |= of_kind(layer)
-        });
-        found
+    /// Whether any layer, those inside of residual blocks included, is one that is meant.
+    pub fn has(&self, meant: fn(&Layer) -> bool) -> bool {
+        fn any(layers: &[Layer], meant: fn(&Layer) -> bool) -> bool {
+            layers.iter().any(|layer| match layer {
+                Layer::Residual { layer, shortcut } => any(layer, meant) || any(shortcut, meant),
+                layer => meant(layer),
+            })
+        }
+        any(&self.layers, meant)
     }
 
     /// Every size that a model file gives and that makes a model larger: what to call it, and the number itself.

@@ -46,7 +46,7 @@ pub use dropout::Dropout;
 pub use gather_batch::GatherBatch;
 pub use kernel::{
     Access, Kernel, Reflection, ShaderFile, TexelAccess, barrier_of_some, built_in_files,
-    substitute,
+    kernel_texts, substitute,
 };
 pub use l2_penalty::L2Penalty;
 pub use ladder::{Geometry, Ladder, Rung, anything};

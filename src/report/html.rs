@@ -7,7 +7,7 @@ use minijinja::{Environment, Value, context};
 use super::format::{bytes, count, number, percent, printable, seconds, tuned};
 use super::plot::{self, CHART_CSS, NARROW, Svg, WIDE};
 use super::spectrogram;
-use super::{AugmentedSample, EpochRow, FoldRow, MemoryTimeline, RunReport};
+use super::{AugmentedSample, EpochRow, FoldRow, MemoryTimeline, RunReport, Spread};
 use crate::error::{Error, Result};
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -48,7 +48,7 @@ fn view(report: &RunReport) -> Value {
         css => Value::from_safe_string(format!("{CSS}{CHART_CSS}")),
         run => printable(&report.run),
         model => printable(&report.model),
-        parameters => count(report.parameters),
+        parameters => (report.parameters > 0).then(|| count(report.parameters)),
         data => printable(&report.data),
         notes => report.notes.iter().map(|n| printable(n)).collect::<Vec<_>>(),
         synthetic => report.synthetic,
@@ -170,19 +170,13 @@ fn fold_scores(row: &FoldRow) -> [f64; 4] {
 
 /// Mean and standard deviation of each score over the folds.
 fn fold_means(report: &RunReport) -> Vec<Vec<String>> {
-    let n = report.folds.len() as f64;
-    let mean = |i: usize| report.folds.iter().map(|r| fold_scores(r)[i]).sum::<f64>() / n;
-    let deviation = |i: usize| {
-        let from = mean(i);
-        let squares = report
-            .folds
-            .iter()
-            .map(|r| (fold_scores(r)[i] - from).powi(2));
-        (squares.sum::<f64>() / (n - 1.0).max(1.0)).sqrt()
-    };
+    let spreads = [0, 1, 2, 3].map(|i| {
+        let scores: Vec<f64> = report.folds.iter().map(|r| fold_scores(r)[i]).collect();
+        Spread::of(&scores)
+    });
     vec![
-        (0..4).map(|i| three(mean(i))).collect(),
-        (0..4).map(|i| three(deviation(i))).collect(),
+        spreads.map(|s| three(s.mean)).to_vec(),
+        spreads.map(|s| three(s.deviation)).to_vec(),
     ]
 }
 

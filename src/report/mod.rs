@@ -10,12 +10,14 @@ pub mod interval;
 pub mod metrics;
 pub mod plot;
 pub mod spectrogram;
+pub mod spread;
 
 pub use format::bytes;
 pub use history::{EpochRow, History};
 pub use interval::Intervals;
 pub use metrics::{ClassScore, ClassificationReport, ConfusionMatrix};
 pub use spectrogram::AugmentedSample;
+pub use spread::Spread;
 
 use std::path::{Path, PathBuf};
 

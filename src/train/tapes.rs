@@ -113,7 +113,7 @@ impl Tapes<'_> {
         let tape = training_tape(self.model, &self.settings(&Cut::whole(1)), self.entries)?;
         let alone = tape.nodes().iter().find(|n| {
             let x = n.io.x.first().and_then(Option::as_ref);
-            n.op.name() == "batch_norm" && x.is_some_and(|x| x.numel() == x.dims()[1])
+            n.op.batch_statistics() && x.is_some_and(|x| x.numel() == x.dims()[1])
         });
         Ok(alone.map(|node| {
             format!(

@@ -4,6 +4,7 @@
 mod splits;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use gtzan_gpu::ErrorKind;
@@ -235,6 +236,26 @@ fn wrong_arrays_are_named() {
             );
         }
     }
+    // A header that claims 662 MB of itself, of which 100 bytes are there; in an archive it is stored as it is.
+    let dir = TempDir::new().unwrap();
+    let mut header = b"\x93NUMPY\x02\x00\x76\x00\x7b\x27".to_vec();
+    header.resize(112, b' ');
+    fs::write(dir.path().join("x.npy"), &header).unwrap();
+    fs::copy(fixtures.join("y.npy"), dir.path().join("y.npy")).unwrap();
+    let claim = &["x.npy", "header claims to be 662372470 bytes"];
+    fails(&dir.path().join("x.npy"), claim);
+    let archive = dir.path().join("x.npz");
+    let mut zip = npyz::npz::NpzWriter::create(&archive).unwrap();
+    let writer = zip.zip_writer();
+    for name in ["x.npy", "y.npy"] {
+        writer.start_file(name, Default::default()).unwrap();
+        writer
+            .write_all(&fs::read(dir.path().join(name)).unwrap())
+            .unwrap();
+    }
+    writer.finish().unwrap();
+    drop(zip);
+    fails(&archive, &["x.npz", "x can't be read", claim[1]]);
     // An x without a y beside it.
     let dir = TempDir::new().unwrap();
     fs::copy(fixtures.join("x.npy"), dir.path().join("x.npy")).unwrap();

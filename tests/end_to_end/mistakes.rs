@@ -2,6 +2,21 @@
 
 use crate::place::{Place, tensors, train};
 
+/// A check that checks nothing must not look like one that passed.
+#[test]
+fn a_gradient_check_without_a_case_fails() {
+    let place = Place::new();
+    let check = ["gradcheck", "relu", "--rung", "dense.forward:naive"];
+    let error = place.fails(&check, 2);
+    assert!(
+        error.contains("'relu'") && error.contains("nothing was checked"),
+        "{error}"
+    );
+    let error = place.fails(&[&check[..], &["--json"]].concat(), 2);
+    assert!(error.contains("nothing was checked"), "{error}");
+    place.ok(&["gradcheck", "relu", "--rung", "relu.forward:naive"]);
+}
+
 #[test]
 fn mistakes_get_a_sentence_and_lose_nothing() {
     let place = Place::new();

@@ -10,7 +10,7 @@
 // again. Under pooling a lane loads one dy for all four positions of its window: only one of them gets it, the others a zero.
 // The compiler for GFX1100 makes 728 instructions of a stage under pooling (718 without an epilogue, 733 under ReLU), 512 of them multiply-adds
 // (70 %; 512 of 568 without the loads); 108 registers, no spill.
-// Next rung: transforms (Winograd), which do 3x3 windows in fewer multiplications.
+// Next rung: none yet for GPUs; transforms (Winograd) do 3x3 windows in fewer multiplications, and stand as rungs for CPU drivers only.
 
 struct Params {
     n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]

@@ -2,7 +2,7 @@
 // a: element (m,k) at m*a_row + k*a_k, 0 where mask is not positive; b: (n,k) at n*b_row + k*b_k; bias: [N]; c: [M,N]. Any sizes.
 // One invocation: 8x8 of c, 64 sums in registers. One workgroup: 128 of them, 64x128 of c, in stages of 8 along k.
 // Traffic: (64 + 128) x 8 floats (6 KiB) per 65,536 multiply-adds of a stage: 21 FLOP per byte of memory; from workgroup memory an
-// invocation reads four vec4s per 64 multiply-adds, 1 byte each.
+// invocation reads four quads per 64 multiply-adds, 1 byte each.
 //
 // Why it is laid out as it is:
 // - Coalescing. Four elements that follow each other in memory are one load: four k of a row where k runs fastest (A_ALONG_K, B_ALONG_K),
@@ -43,9 +43,11 @@ const ROWS: u32 = 64u;              // of a
 const COLUMNS: u32 = 128u;          // rows of b
 const PAD: u32 = 4u;
 
-// A stage's tiles, in fours of k: at each k two halves of the rows, four rows in a vec4. 12.5 KiB in all.
-struct RowsOfA { k: array<array<array<vec4<f32>, 8>, 2>, 4>, pad: array<vec4<f32>, PAD> }
-struct RowsOfB { k: array<array<array<vec4<f32>, 16>, 2>, 4>, pad: array<vec4<f32>, PAD> }
+// A stage's tiles, in fours of k: at each k two halves of the rows, four rows in a quad. 12.5 KiB in all.
+// No vec4s, though all loads are: lanes write single elements, and a language may write a vector's element by writing all four (Metal's does).
+alias Quad = array<f32, 4>;
+struct RowsOfA { k: array<array<array<Quad, 8>, 2>, 4>, pad: array<Quad, PAD> }
+struct RowsOfB { k: array<array<array<Quad, 16>, 2>, 4>, pad: array<Quad, PAD> }
 var<workgroup> a_tile: array<array<RowsOfA, 2>, 2>;
 var<workgroup> b_tile: array<array<RowsOfB, 2>, 2>;
 
@@ -119,7 +121,7 @@ fn store_a(stage: u32, quad: vec4<f32>) {
         a_tile[stage][q].k[2][half][i][j] = quad.z;
         a_tile[stage][q].k[3][half][i][j] = quad.w;
     } else {
-        a_tile[stage][q].k[of_a.k % 4u][half][i] = quad;
+        a_tile[stage][q].k[of_a.k % 4u][half][i] = Quad(quad.x, quad.y, quad.z, quad.w);
     }
 }
 
@@ -134,7 +136,7 @@ fn store_b(stage: u32, second: u32, quad: vec4<f32>) {
         b_tile[stage][q].k[2][second][i][j] = quad.z;
         b_tile[stage][q].k[3][second][i][j] = quad.w;
     } else {
-        b_tile[stage][second].k[of_b.k][of_b.row / 64u][i] = quad;
+        b_tile[stage][second].k[of_b.k][of_b.row / 64u][i] = Quad(quad.x, quad.y, quad.z, quad.w);
     }
 }
 
@@ -142,15 +144,17 @@ fn store_b(stage: u32, second: u32, quad: vec4<f32>) {
 fn multiply(stage: u32, q: u32, k: u32, row: u32, column: u32) {
     let low = a_tile[stage][q].k[k][0][row];
     let high = a_tile[stage][q].k[k][1][row];
-    let b8 = mat2x4<f32>(b_tile[stage][q].k[k][0][column], b_tile[stage][q].k[k][1][column]);
-    c0 += low.x * b8;
-    c1 += low.y * b8;
-    c2 += low.z * b8;
-    c3 += low.w * b8;
-    c4 += high.x * b8;
-    c5 += high.y * b8;
-    c6 += high.z * b8;
-    c7 += high.w * b8;
+    let v = b_tile[stage][q].k[k][0][column];
+    let w = b_tile[stage][q].k[k][1][column];
+    let b8 = mat2x4<f32>(v[0], v[1], v[2], v[3], w[0], w[1], w[2], w[3]);
+    c0 += low[0] * b8;
+    c1 += low[1] * b8;
+    c2 += low[2] * b8;
+    c3 += low[3] * b8;
+    c4 += high[0] * b8;
+    c5 += high[1] * b8;
+    c6 += high[2] * b8;
+    c7 += high[3] * b8;
 }
 
 // A stage, while the one whose k begin at `next` is on its way into the other half.

@@ -4,7 +4,7 @@ use super::super::console;
 use super::{Context, Scores, create_run, single};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
-use crate::report::{ClassificationReport, ConfusionMatrix, FoldRow, RunReport};
+use crate::report::{ClassificationReport, ConfusionMatrix, FoldRow, RunReport, Spread};
 use crate::train::{RunFolder, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -21,25 +21,6 @@ struct Saved {
 struct Fold {
     kept: ConfusionMatrix,
     last: ConfusionMatrix,
-}
-
-/// Mean and standard deviation over the folds (n − 1 in the denominator).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Spread {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Spread {
-    fn of(values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n.max(1.0);
-        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        Self {
-            mean,
-            deviation: (squares / (n - 1.0).max(1.0)).sqrt(),
-        }
-    }
 }
 
 /// `metrics.json` of the whole: what `evaluate --json` prints of all folds' kept weights together, and each fold.
@@ -200,19 +181,4 @@ fn report(settings: &Settings, run: &Path, folds: &[Fold]) -> Result<()> {
         html.display()
     ));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// 2, 4, 4, 4, 5, 5, 7, 9 have the mean 5 and the squared deviations 9 + 1 + 1 + 1 + 0 + 0 + 4 + 16 = 32.
-    #[test]
-    fn mean_and_deviation_of_a_known_list() {
-        let s = Spread::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
-        assert_eq!(s.mean, 5.0);
-        assert!((s.deviation - (32.0f64 / 7.0).sqrt()).abs() < 1e-12);
-        let one = Spread::of(&[0.5]);
-        assert_eq!((one.mean, one.deviation), (0.5, 0.0));
-    }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
 use crate::fsutil::atomic_write;
 use crate::gpu::Gpu;
-use crate::nn::Model;
+use crate::nn::{Layer, Model};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
@@ -163,11 +163,13 @@ fn load_model(s: &Settings) -> Result<Model> {
     if s.keras_statistics || s.init.is_some() {
         model = model.with_keras_statistics();
     }
-    if s.keras_statistics && !model.has("batch_norm") {
+    if s.keras_statistics && !model.has(|l| matches!(l, Layer::BatchNorm { .. })) {
         return Err(without(&model, "--keras-statistics", "batch norm"));
     }
     match s.dropout {
-        Some(_) if !model.has("dropout") => Err(without(&model, "--dropout", "dropout")),
+        Some(_) if !model.has(|l| matches!(l, Layer::Dropout { .. })) => {
+            Err(without(&model, "--dropout", "dropout"))
+        }
         Some(rate) => model.with_dropout(rate),
         None => Ok(model),
     }

@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 /// The longest text that is read from an array of strings.
 const MAX_TEXT: u64 = 4096;
 
+/// The longest header that is read, which is version 1's; NumPy itself refuses more than 10,000 bytes.
+const MAX_HEADER: u32 = 65_535;
+
 /// A problem with one array, without the file's name.
 type Problem = String;
 
@@ -25,14 +28,17 @@ pub(super) fn read_npz(path: &Path) -> Result<Arrays> {
     present.sort();
 
     let mut array = |name: &str, arrays: &mut Arrays| -> Result<bool> {
-        match archive.by_name(name) {
-            Err(e) => Err(Error::file(path, format!("{name} can't be read ({e})"))),
-            Ok(None) => Ok(false),
-            Ok(Some(array)) => arrays
-                .take(name, array)
-                .map(|()| true)
-                .map_err(|problem| Error::file(path, problem)),
+        if !present.iter().any(|p| p == name) {
+            return Ok(false);
         }
+        let unreadable = |e: io::Error| Error::file(path, format!("{name} can't be read ({e})"));
+        let entry = npyz::npz::file_name_from_array_name(name);
+        let entry = archive.zip_archive().by_name(&entry);
+        let array = open(entry.map_err(|e| unreadable(e.into()))?).map_err(unreadable)?;
+        arrays
+            .take(name, array)
+            .map(|()| true)
+            .map_err(|problem| Error::file(path, problem))
     };
     let mut arrays = Arrays::default();
     for name in ["x", "y"] {
@@ -74,13 +80,29 @@ pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
         }
         let file = File::open(&path)
             .map_err(|e| Error::file(&path, format!("can't be read as the array {name} ({e})")))?;
-        let array = NpyFile::new(BufReader::new(file))
+        let array = open(BufReader::new(file))
             .map_err(|e| Error::file(&path, format!("not a readable .npy file ({e})")))?;
         arrays
             .take(name, array)
             .map_err(|problem| Error::file(&path, problem))?;
     }
     Ok(arrays)
+}
+
+/// An array, its header read. The header's own length is not believed: it is made room for before a byte of it is read.
+fn open<R: Read>(mut file: R) -> io::Result<NpyFile<impl Read>> {
+    let mut start = Vec::new();
+    file.by_ref().take(12).read_to_end(&mut start)?;
+    // Two bytes in version 1, four later (numpy.lib.format).
+    if let [0x93, b'N', b'U', b'M', b'P', b'Y', version, _, a, b, c, d] = start[..] {
+        let claimed = u32::from_le_bytes([a, b, c, d]);
+        if version > 1 && claimed > MAX_HEADER {
+            return Err(io::Error::other(format!(
+                "its header claims to be {claimed} bytes long"
+            )));
+        }
+    }
+    NpyFile::new(io::Cursor::new(start).chain(file))
 }
 
 /// `train_x.npy` -> `train_y.npy`, `train_track.npy`; `X.npy` -> `Y.npy` or `y.npy`.

@@ -66,9 +66,9 @@ impl Epilogue {
 /// Cross-correlation with zero padding and an optional bias (what every framework calls convolution):
 /// `y[n,k,i,j] = b[k] + Σ w[k,c,u,v] · x[n, c, i·stride + u − top, j·stride + v − left]`.
 ///
-/// Inputs: x `[N,C,H,W]`, w `[K,C,KH,KW]`, and b `[K]` unless the convolution has none. Outputs: y `[N,K,OH,OW]`; under [`Epilogue::ReluMaxPool2`] y is
-/// `[N,K,OH/2,OW/2]`, and output 1 is argmax (u8, same shape): the window index of the maximum, `2·row + column`, the
-/// first one in a tie, or 255 where y is 0 because ReLU cut it off (so no gradient passes).
+/// Inputs: x `[N,C,H,W]`, w `[K,C,KH,KW]`, and b `[K]` unless the convolution has none. Outputs: y `[N,K,OH,OW]`; under
+/// [`Epilogue::ReluMaxPool2`] y is `[N,K,OH/2,OW/2]`, and output 1 is argmax (u8, same shape): the window index of the
+/// maximum, `2·row + column`, the first one in a tie, or 255 where y is 0 because ReLU cut it off (so no gradient passes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv2d {
     /// Rows and columns from one window to the next.

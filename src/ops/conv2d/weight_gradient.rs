@@ -15,14 +15,19 @@ struct SumParams {
     reserved: [u32; 2],
 }
 
-/// Into how many partial sums `rows` rows are split so that `workgroups` per split keep the device busy.
-pub fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
-    let wanted: usize = match l.capabilities().class {
+/// How many splits of `workgroups` each keep the device busy.
+pub fn wanted(workgroups: usize, l: &Lowering) -> usize {
+    let busy: usize = match l.capabilities().class {
         DeviceClass::Software => 32,
         DeviceClass::Hardware => 512,
     };
+    busy.div_ceil(workgroups)
+}
+
+/// Into how many partial sums `rows` rows are split so that `workgroups` per split keep the device busy.
+pub fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
     let most = (rows / 4).max(1);
-    wanted.div_ceil(workgroups).clamp(1, most.min(64))
+    wanted(workgroups, l).clamp(1, most.min(64))
 }
 
 /// Where the kernel writes: dw itself when there is one partial sum only.

@@ -1,12 +1,13 @@
 //! A WGSL kernel: its file and the shared pieces that it stands on.
 
+mod compatible;
 mod diagnostics;
 mod reflection;
 mod substitutes;
 mod uniformity;
 
 pub use reflection::{Access, Reflection, TexelAccess};
-pub use substitutes::{built_in_files, substitute};
+pub use substitutes::{built_in_files, kernel_texts, substitute};
 pub use uniformity::barrier_of_some;
 
 /// A kernel: a WGSL file, the pieces of `shaders/lib/` that it uses, and the values of its `override` constants. The entry point is

@@ -1,6 +1,6 @@
 //! Kernels read from a folder in place of the built-in ones of the same names, so that a change is seen without building.
 
-use super::{Kernel, Reflection, ShaderFile, diagnostics, uniformity};
+use super::{Kernel, Reflection, ShaderFile, compatible, diagnostics, uniformity};
 use crate::error::{Error, Result};
 use include_dir::{Dir, include_dir};
 use std::collections::{BTreeMap, HashMap};
@@ -71,12 +71,11 @@ fn name_of(path: &Path) -> String {
 pub fn substitute(dir: &Path) -> Result<Vec<String>> {
     let built_in: BTreeMap<String, &str> = built_in_files().into_iter().collect();
     let mut texts = BTreeMap::new();
-    for path in wgsl_files(dir)? {
-        let name = name_of(path.strip_prefix(dir).unwrap_or(&path));
+    for (path, text) in kernel_texts(dir)? {
+        let name = name_of(&path);
         let Some(original) = built_in.get(&name) else {
-            return Err(no_such_kernel(&path, &name, &built_in));
+            return Err(no_such_kernel(&dir.join(path), &name, &built_in));
         };
-        let text = read(&path)?;
         if text != **original {
             texts.insert(name, &*text.leak());
         }
@@ -100,9 +99,12 @@ fn unreadable(path: &Path, e: &io::Error) -> Error {
     Error::data(format!("{}: can't read it: {e}", path.display()))
 }
 
-/// All `.wgsl` files below `dir`, in alphabetical order.
-fn wgsl_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// The texts of all `.wgsl` files below `dir`, by their paths in it.
+///
+/// # Errors
+/// When a folder or a file can't be read, or there is no such file.
+pub fn kernel_texts(dir: &Path) -> Result<BTreeMap<PathBuf, String>> {
+    let mut found = BTreeMap::new();
     let mut open = vec![dir.to_path_buf()];
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).map_err(|e| unreadable(&folder, &e))? {
@@ -114,7 +116,8 @@ fn wgsl_files(dir: &Path) -> Result<Vec<PathBuf>> {
             if kind.is_dir() {
                 open.push(path);
             } else if path.extension().is_some_and(|e| e == "wgsl") {
-                found.push(path);
+                let name = path.strip_prefix(dir).unwrap_or(&path).to_path_buf();
+                found.insert(name, read(&path)?);
             }
         }
     }
@@ -124,7 +127,6 @@ fn wgsl_files(dir: &Path) -> Result<Vec<PathBuf>> {
             dir.display()
         )));
     }
-    found.sort();
     Ok(found)
 }
 
@@ -230,7 +232,7 @@ pub(super) fn check(kernel: &Kernel, module: &naga::Module, own: &Reflection) ->
     let Some(original) = built_in(kernel) else {
         return Ok(());
     };
-    check_against(kernel, module, own, &original)?;
+    compatible::check(kernel, module, own, &original)?;
     if let Some(span) = uniformity::barrier_of_some(module) {
         let message = "a barrier that not every invocation of the workgroup reaches: whether it is reached depends on the invocation";
         let label = (span, "the others would be waited for here".to_owned());
@@ -244,254 +246,9 @@ pub(super) fn check(kernel: &Kernel, module: &naga::Module, own: &Reflection) ->
     Ok(())
 }
 
-fn check_against(
-    kernel: &Kernel,
-    module: &naga::Module,
-    own: &Reflection,
-    original: &Kernel,
-) -> Result<()> {
-    let expected = naga::front::wgsl::parse_str(original.source)
-        .map_err(|e| diagnostics::unparsable(original, &e))?;
-    let differs = |span: naga::Span, message: &str| {
-        let label = (span, "here".to_owned());
-        Err(diagnostics::render(
-            kernel,
-            message,
-            vec![label],
-            Vec::new(),
-        ))
-    };
-    let theirs = super::reflection::declarations(original, &expected)?;
-    let (mine, sent) = (bindings(module, own), bindings(&expected, &theirs));
-    for (i, sent) in sent.iter().enumerate() {
-        match mine.get(i) {
-            Some(mine) if mine.kind == sent.kind => {}
-            Some(mine) => {
-                let message = format!(
-                    "binding {i} is {}, but the op binds {} ({}) there",
-                    mine.kind, sent.kind, sent.name
-                );
-                return differs(mine.span, &message);
-            }
-            None => {
-                let message = format!(
-                    "binding {i} is missing: the op binds {} ({}) there",
-                    sent.kind, sent.name
-                );
-                return differs(
-                    entry(module).map_or_else(naga::Span::default, first_statement),
-                    &message,
-                );
-            }
-        }
-    }
-    if let Some(more) = mine.get(sent.len()) {
-        let message = format!("the op binds nothing as binding {}", sent.len());
-        return differs(more.span, &message);
-    }
-    for (_, constant) in expected.overrides.iter() {
-        let same = module
-            .overrides
-            .iter()
-            .find(|(_, o)| o.name == constant.name);
-        let name = constant.name.as_deref().unwrap_or_default();
-        let Some((handle, found)) = same else {
-            let message =
-                format!("the op sets a constant, `override {name}`, that is not declared");
-            return differs(naga::Span::default(), &message);
-        };
-        if module.types[found.ty].inner != expected.types[constant.ty].inner {
-            let message =
-                format!("`override {name}` has another type than the value that the op sets");
-            return differs(module.overrides.get_span(handle), &message);
-        }
-    }
-    let (Some(mine), Some(theirs)) = (entry(module), entry(&expected)) else {
-        return differs(
-            naga::Span::default(),
-            "there is no compute entry point `main`",
-        );
-    };
-    if mine.workgroup_size != theirs.workgroup_size {
-        let message = format!(
-            "a workgroup has {:?} invocations, but the op counts its workgroups for {:?}",
-            mine.workgroup_size, theirs.workgroup_size
-        );
-        return differs(first_statement(mine), &message);
-    }
-    Ok(())
-}
-
-/// The entry point.
-fn entry(module: &naga::Module) -> Option<&naga::EntryPoint> {
-    module.entry_points.iter().find(|e| e.name == "main")
-}
-
-/// A place in the kernel that messages can point at (naga keeps none of the attributes in front of it).
-fn first_statement(entry: &naga::EntryPoint) -> naga::Span {
-    let body = &entry.function.body;
-    body.span_iter()
-        .next()
-        .map_or_else(naga::Span::default, |(_, span)| *span)
-}
-
-/// What is bound at one number.
-struct Binding {
-    kind: String,
-    name: String,
-    span: naga::Span,
-}
-
-/// All bindings in order, as far as an op could tell them apart.
-fn bindings(module: &naga::Module, reflection: &Reflection) -> Vec<Binding> {
-    let mut found = BTreeMap::new();
-    for (handle, var) in module.global_variables.iter() {
-        let Some(binding) = &var.binding else {
-            continue;
-        };
-        let inner = &module.types[var.ty].inner;
-        let kind = match var.space {
-            naga::AddressSpace::Storage { access } => {
-                match access.contains(naga::StorageAccess::STORE) {
-                    true => "a storage buffer to write".to_owned(),
-                    false => "a storage buffer to read".to_owned(),
-                }
-            }
-            naga::AddressSpace::Uniform if matches!(inner, naga::TypeInner::Array { .. }) => {
-                "a uniform window".to_owned()
-            }
-            naga::AddressSpace::Uniform => {
-                format!("{} bytes of parameters", inner.size(module.to_ctx()))
-            }
-            _ => {
-                let texels = reflection.texels.iter();
-                let found = texels.enumerate().find(|(i, _)| {
-                    let first = reflection.storage.len()
-                        + reflection.windows
-                        + usize::from(reflection.has_params);
-                    first + i == binding.binding as usize
-                });
-                found.map_or("a texture".to_owned(), |(_, (pool, access))| {
-                    format!("the texture {} ({access:?})", pool.name())
-                })
-            }
-        };
-        found.insert(
-            binding.binding,
-            Binding {
-                kind,
-                name: var.name.clone().unwrap_or_default(),
-                span: module.global_variables.get_span(handle),
-            },
-        );
-    }
-    found.into_values().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SENT: &str = "override WIDTH: u32 = 4u;
-struct Params { n: u32, m: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<uniform> params: Params;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x < params.n { y[id.x] = x[id.x] * f32(WIDTH) * f32(params.m); }
-}";
-
-    fn kernel(text: &str) -> Kernel {
-        let text: &'static str = text.to_owned().leak();
-        let files = vec![ShaderFile {
-            name: "op/main",
-            text,
-        }]
-        .leak();
-        Kernel::built_in(text, files)
-    }
-
-    fn checked(from: &str, to: &str) -> Result<()> {
-        assert!(SENT.contains(from));
-        let changed = kernel(&SENT.replace(from, to));
-        let module = naga::front::wgsl::parse_str(changed.source).expect("parses");
-        let own = super::super::reflection::declarations(&changed, &module)?;
-        check_against(&changed, &module, &own, &kernel(SENT))
-    }
-
-    #[test]
-    fn what_an_op_cannot_tell_apart_is_let_through() {
-        for (from, to) in [
-            ("y: array<f32>;", "y: array<f32>; // the result"),
-            ("f32(WIDTH) * f32(params.m)", "f32(params.m * WIDTH)"),
-            ("@workgroup_size(64)", "@workgroup_size(64, 1, 1)"),
-            (
-                "override WIDTH: u32 = 4u;",
-                "override WIDTH: u32; const MORE = 3;",
-            ),
-        ] {
-            checked(from, to).unwrap_or_else(|e| panic!("{to}: {e}"));
-        }
-    }
-
-    #[test]
-    fn what_an_op_does_not_send_is_refused_at_its_line() {
-        for (from, to, place, message) in [
-            (
-                "var<storage, read> x",
-                "var<storage, read_write> x",
-                "op/main.wgsl:3:",
-                "binding 0 is a storage buffer to write",
-            ),
-            (
-                "m: u32 }",
-                "m: u32, more: u32 }",
-                "op/main.wgsl:5:",
-                "12 bytes of parameters, but the op binds 8 bytes",
-            ),
-            ("(64)", "(32)", "op/main.wgsl:8:", "[32, 1, 1] invocations"),
-            (
-                "override WIDTH: u32 = 4u",
-                "override WIDTH: i32 = 4",
-                "op/main.wgsl:1:",
-                "another type",
-            ),
-            (
-                "override WIDTH: u32",
-                "const WIDTH: u32",
-                "op/main",
-                "`override WIDTH`",
-            ),
-            (
-                "@group(0) @binding(2) var<uniform> params: Params;",
-                "const params = Params(1u, 2u);",
-                "op/main.wgsl:8:",
-                "binding 2 is missing: the op binds 8 bytes of parameters (params)",
-            ),
-            (
-                "@compute",
-                "@group(0) @binding(3) var<uniform> w: array<vec4<f32>, 4096>;\n@compute",
-                "op/main.wgsl:6:",
-                "binds nothing as binding 3",
-            ),
-            (
-                "fn main",
-                "fn other",
-                "op/main",
-                "no compute entry point `main`",
-            ),
-        ] {
-            let Err(error) = checked(from, to) else {
-                panic!("{to} was let through");
-            };
-            let text = error.to_string();
-            assert!(
-                text.contains(place) && text.contains(message),
-                "{to}: {text}"
-            );
-        }
-    }
 
     #[test]
     fn every_file_of_the_folder_is_known() {

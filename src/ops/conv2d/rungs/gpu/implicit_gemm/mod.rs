@@ -24,9 +24,10 @@ pub const FORWARD: Rung<Geometry> = Rung::gpu("implicit_gemm", supports_forward,
 pub const BACKWARD_INPUT: Rung<Geometry> =
     Rung::gpu("implicit_gemm", supports_input, backward_input);
 
-/// Positions and channels of a workgroup, and steps of the contraction of a stage: the constants of `product.wgsl`.
-const POSITIONS: usize = 128;
-const FILTERS: usize = 64;
+/// Rows and columns of a workgroup's tile (of y and of dx positions and channels, of dw weights of a filter and filters), and steps of the
+/// contraction in a stage: the constants of `lib/gemm_tile.wgsl`.
+const ROWS: usize = 128;
+const COLUMNS: usize = 64;
 const STEP: usize = 8;
 
 /// Rows and columns of a window whose taps have a bit each in a word, of which one says "inside" by itself.
@@ -86,7 +87,7 @@ fn product(g: &Geometry) -> Product {
             pad_top: g.pad_top as u32,
             pad_left: g.pad_left as u32,
             steps: (g.c * g.kh * g.kw).next_multiple_of(STEP) as u32,
-            quads: (g.k.next_multiple_of(FILTERS) / 4) as u32,
+            quads: (g.k.next_multiple_of(COLUMNS) / 4) as u32,
         },
         turned: false,
         wide: wide(g),
@@ -112,7 +113,7 @@ fn turned(g: &Geometry) -> Product {
             oh: g.h as u32,
             ow: g.w as u32,
             steps: (g.k * taps).next_multiple_of(STEP) as u32,
-            quads: (g.c.next_multiple_of(FILTERS) / 4) as u32,
+            quads: (g.c.next_multiple_of(COLUMNS) / 4) as u32,
             ..product(g).params
         },
         turned: true,
@@ -124,12 +125,8 @@ fn turned(g: &Geometry) -> Product {
 
 impl Product {
     fn grid(&self, n: usize) -> [usize; 3] {
-        let blocks = self.params.quads as usize * 4 / FILTERS;
-        [
-            blocks,
-            (n * self.positions).div_ceil(POSITIONS),
-            self.phases,
-        ]
+        let blocks = self.params.quads as usize * 4 / COLUMNS;
+        [blocks, (n * self.positions).div_ceil(ROWS), self.phases]
     }
 
     fn kernel(&self, kernel: Kernel) -> Kernel {

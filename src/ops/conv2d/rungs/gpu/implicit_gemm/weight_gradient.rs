@@ -1,20 +1,16 @@
 //! The gradient of the weight as an implicit product: filters by weights of a filter, contracted over the positions of all samples.
 
+use super::{COLUMNS, ROWS, STEP};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::conv2d::weight_gradient::{partials, sum};
-use crate::ops::{Capabilities, DeviceClass, Io, Lowering, Rung, grid_1d};
+use crate::ops::conv2d::weight_gradient::{partials, sum, wanted};
+use crate::ops::{Capabilities, Io, Lowering, Rung, grid_1d};
 use crate::tensor::Spec;
 use bytemuck::{Pod, Zeroable};
 
 /// The rung.
 pub const BACKWARD_WEIGHT: Rung<Geometry> = Rung::gpu("implicit_gemm", supports, run);
-
-/// Filters and weights of a filter of a workgroup, and positions of a stage: the constants of `lib/gemm_tile.wgsl`.
-const FILTERS: usize = 64;
-const WEIGHTS: usize = 128;
-const STEP: usize = 8;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -58,7 +54,7 @@ fn positions(g: &Geometry) -> usize {
 /// Workgroups that share the positions of a split.
 fn tiles(g: &Geometry) -> [usize; 2] {
     let size = g.c * g.kh * g.kw;
-    [g.k.div_ceil(FILTERS), size.div_ceil(WEIGHTS)]
+    [g.k.div_ceil(COLUMNS), size.div_ceil(ROWS)]
 }
 
 fn supports(g: &Geometry, _: &Capabilities) -> Result<(), String> {
@@ -71,15 +67,11 @@ fn supports(g: &Geometry, _: &Capabilities) -> Result<(), String> {
 /// Into how many sums the positions are split: enough to keep the device busy, each of some stages, and all within half
 /// the workspace cap: they live beside whole activations, and more of them gain little.
 fn splits(g: &Geometry, l: &Lowering) -> usize {
-    let wanted: usize = match l.capabilities().class {
-        DeviceClass::Software => 32,
-        DeviceClass::Hardware => 512,
-    };
     let [down, across] = tiles(g);
     let bytes = g.k * g.c * g.kh * g.kw * 4;
     let fit = (l.workspace_cap() as usize / 2 / bytes).max(1);
     let useful = (g.n * positions(g) / (16 * STEP)).max(1);
-    wanted.div_ceil(down * across).min(useful).min(fit)
+    wanted(down * across, l).min(useful).min(fit)
 }
 
 fn run(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
