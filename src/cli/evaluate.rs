@@ -39,16 +39,23 @@ pub struct EvaluateArgs {
     json: bool,
 }
 
+impl EvaluateArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        if self.data.is_file() {
+            let arrays = "on a file of arrays, which holds the features";
+            super::without_effect(self.segments.is_some(), "--segments", arrays)?;
+            super::without_effect(self.threads.is_some(), "--threads", arrays)?;
+        }
+        Ok(())
+    }
+}
+
 /// Evaluate.
 ///
 /// # Errors
 /// When the model or the data can't be used, or they don't fit each other.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    if args.data.is_file() {
-        let arrays = "on a file of arrays, which holds the features";
-        super::without_effect(args.segments.is_some(), "--segments", arrays)?;
-        super::without_effect(args.threads.is_some(), "--threads", arrays)?;
-    }
     let file = ModelFile::load(&super::predict::model_path(&args.model))?;
     let mut options = train::feature_options(
         &file,

@@ -33,6 +33,21 @@ pub struct ExerciseArgs {
     device: super::DeviceArgs,
 }
 
+impl ExerciseArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        if self.hint || self.solution {
+            self.device
+                .refuse("with --hint or --solution, which run no kernel")?;
+        }
+        if self.number.is_none() {
+            self.device
+                .refuse("without the number of an exercise, whose kernel it would run")?;
+        }
+        Ok(())
+    }
+}
+
 /// List, show or check.
 ///
 /// # Errors

@@ -34,18 +34,25 @@ pub struct FeaturesArgs {
     cache: super::CacheArgs,
 }
 
+impl FeaturesArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        if self.data.is_file() {
+            let arrays = "on a file of arrays, which holds the features";
+            super::without_effect(self.features.is_some(), "--features", arrays)?;
+            super::without_effect(self.segments.is_some(), "--segments", arrays)?;
+            super::without_effect(self.threads.is_some(), "--threads", arrays)?;
+            super::without_effect(self.cache.is_given(), "--cache or --no-cache", arrays)?;
+        }
+        Ok(())
+    }
+}
+
 /// Compute and write.
 ///
 /// # Errors
 /// When the folder can't be used, or the file can't be written.
 pub fn run(args: &FeaturesArgs) -> Result<()> {
-    if args.data.is_file() {
-        let arrays = "on a file of arrays, which holds the features";
-        super::without_effect(args.features.is_some(), "--features", arrays)?;
-        super::without_effect(args.segments.is_some(), "--segments", arrays)?;
-        super::without_effect(args.threads.is_some(), "--threads", arrays)?;
-        super::without_effect(args.cache.is_given(), "--cache or --no-cache", arrays)?;
-    }
     let options = Options {
         definition: args.features.unwrap_or(Definition::Segment),
         segments: args.segments.unwrap_or(Segments::First),

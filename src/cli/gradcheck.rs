@@ -64,16 +64,24 @@ struct Skipped {
     skipped: String,
 }
 
+impl GradcheckArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        if self.reference {
+            self.device.refuse("with --reference, which needs none")?;
+            let why = "with --reference, which runs no kernels";
+            super::without_effect(self.class.class().is_some(), "--class", why)?;
+            self.shaders.refuse(why)?;
+        }
+        Ok(())
+    }
+}
+
 /// Check, print a table, fail when a row fails.
 ///
 /// # Errors
 /// When an op's name is unknown, the device fails, or a check fails.
 pub fn run(args: &GradcheckArgs) -> Result<()> {
-    if args.reference {
-        args.device.refuse("with --reference, which needs none")?;
-        let why = "with --reference, which runs no kernels";
-        super::without_effect(args.class.class().is_some(), "--class", why)?;
-    }
     if args.shaders.apply()? {
         return Ok(());
     }

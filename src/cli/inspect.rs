@@ -77,15 +77,22 @@ struct Report<'a> {
     kernels: &'a [Row],
 }
 
+impl InspectArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        if self.target.is_some() {
+            self.device
+                .refuse("with --target, which compiles without a GPU")?;
+        }
+        Ok(())
+    }
+}
+
 /// Compile and print.
 ///
 /// # Errors
 /// When there is no compiler to ask, an unknown name, or a kernel that does not compile.
 pub fn run(args: &InspectArgs) -> Result<()> {
-    if args.target.is_some() {
-        args.device
-            .refuse("with --target, which compiles without a GPU")?;
-    }
     if args.shaders.apply()? {
         return Ok(());
     }

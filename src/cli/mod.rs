@@ -15,6 +15,8 @@ mod predict;
 mod profile;
 mod shaders;
 mod synth;
+#[cfg(test)]
+mod together;
 mod train;
 mod tune;
 mod values;
@@ -116,6 +118,7 @@ impl Cli {
     /// # Errors
     /// What went wrong, in one sentence.
     pub fn run(self) -> Result<()> {
+        self.check()?;
         match self.command {
             Command::Train(args) => train::run(*args),
             Command::Evaluate(args) => evaluate::run(&args),
@@ -132,6 +135,31 @@ impl Cli {
             Command::Features(args) => features::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Synth(args) => synth::run(&args),
+        }
+    }
+}
+
+impl Cli {
+    /// Refuse options of which one leaves another without effect, beyond what clap refuses: before anything is opened. A new
+    /// option has to say where it stands to the others of its command, in the tables of `together.rs`. (`train` looks when it
+    /// reads its settings, once: a config file may be a pipe.)
+    fn check(&self) -> Result<()> {
+        match &self.command {
+            Command::Evaluate(args) => args.check(),
+            Command::Plan(args) => args.check(),
+            Command::Gradcheck(args) => args.check(),
+            Command::Tune(args) => args.check(),
+            Command::Profile(args) => args.check(),
+            Command::Inspect(args) => args.check(),
+            Command::Exercise(args) => args.check(),
+            Command::Features(args) => args.check(),
+            Command::Train(_)
+            | Command::Predict(_)
+            | Command::Bench(_)
+            | Command::Kernel(_)
+            | Command::Devices(_)
+            | Command::Export(_)
+            | Command::Synth(_) => Ok(()),
         }
     }
 }

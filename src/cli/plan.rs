@@ -66,16 +66,23 @@ pub struct PlanArgs {
     json: bool,
 }
 
+impl PlanArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        self.class.refuse_cache(&self.cache)?;
+        if self.portable {
+            self.device
+                .refuse("with --portable, which plans for none in particular")?;
+        }
+        Ok(())
+    }
+}
+
 /// Plan and print.
 ///
 /// # Errors
 /// When the model is unknown, does not fit the shape, or nothing fits the budget.
 pub fn run(args: &PlanArgs) -> Result<()> {
-    args.class.refuse_cache(&args.cache)?;
-    if args.portable {
-        args.device
-            .refuse("with --portable, which plans for none in particular")?;
-    }
     let model = Model::load(&args.model)?;
     let (capabilities, choices, for_what) = device(args)?;
     let samples = args.samples.unwrap_or(0);
@@ -220,7 +227,7 @@ fn largest(args: &PlanArgs, request: &Request, tapes: &Tapes) -> Result<()> {
         batches,
     };
     if args.json {
-        return print_json(&report);
+        print_json(&report)?;
     }
     if best == 0 {
         return Err(Error::new(
@@ -230,6 +237,9 @@ fn largest(args: &PlanArgs, request: &Request, tapes: &Tapes) -> Result<()> {
                 report::bytes(args.vram.unwrap_or(0))
             ),
         ));
+    }
+    if args.json {
+        return Ok(());
     }
     console::line(&format!(
         "largest batch within {} without micro-batches: {best}{}",

@@ -52,12 +52,18 @@ struct Report<'a> {
     ops: &'a [profile::Row],
 }
 
+impl ProfileArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        self.class.refuse_cache(&self.cache)
+    }
+}
+
 /// Profile a training step on random data.
 ///
 /// # Errors
 /// When the model is unknown, the device fails, or the trace can't be written.
 pub fn run(args: &ProfileArgs) -> Result<()> {
-    args.class.refuse_cache(&args.cache)?;
     args.shaders.apply()?;
     let model = Model::load(&args.model)?;
     let gpu = args.class.open(&args.device)?;

@@ -48,6 +48,14 @@ impl ShaderArgs {
 }
 
 impl WatchArgs {
+    /// Refuse `--shaders` where no kernel would run. (The environment's variable is there for all commands.)
+    pub fn refuse(&self, why: &str) -> Result<()> {
+        let given = self.shaders.shaders.as_deref();
+        let from_environment = std::env::var_os("GTZAN_GPU_SHADERS").map(PathBuf::from);
+        let said = given.is_some() && given != from_environment.as_deref();
+        super::without_effect(said || self.watch, "--shaders", why)
+    }
+
     /// Use the folder, if one is given; true when the command was run here, again and again, and there is nothing left to do.
     ///
     /// # Errors

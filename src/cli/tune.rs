@@ -25,14 +25,28 @@ pub struct TuneArgs {
     cache: super::CacheArgs,
 }
 
+impl TuneArgs {
+    /// Refuse what leaves the command without effect.
+    pub fn check(&self) -> Result<()> {
+        match self.cache.no_cache {
+            true => Err(Error::usage(
+                "--no-cache leaves no folder to store the choices in; leave it out, or name one with --cache DIR",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+fn no_folder() -> Error {
+    Error::usage("there is no folder to store the choices in; name one with --cache DIR")
+}
+
 /// Time the rungs of every problem of the model, store the fastest.
 ///
 /// # Errors
 /// When the model is unknown, the device fails, or the choices can't be stored.
 pub fn run(args: &TuneArgs) -> Result<()> {
-    let folder = args.cache.folder().ok_or_else(|| {
-        Error::usage("there is no folder to store the choices in; name one with --cache DIR")
-    })?;
+    let folder = args.cache.folder().ok_or_else(no_folder)?;
     let model = Model::load(&args.model)?;
     let gpu = args.device.open()?;
     let (n, choices) = (args.batch_size, Choices::default());

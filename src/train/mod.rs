@@ -29,6 +29,8 @@ pub use predictor::Predictor;
 pub use run_folder::RunFolder;
 pub use schedule::{LearningRate, Schedule};
 pub use score::Scores;
+#[cfg(test)]
+pub(crate) use settings::VALUES;
 pub use settings::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 pub use tapes::Tapes;
 pub use task::{Task, argmax, per_track, split_rule};

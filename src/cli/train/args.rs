@@ -52,11 +52,26 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// The settings of a new run.
+    /// The settings of the run that begins or goes on.
     ///
     /// # Errors
-    /// When the config file can't be used, or an option makes no sense.
+    /// When a file of them can't be used, or an option makes no sense, or leaves another without effect.
     pub fn settings(&self) -> Result<Settings> {
+        let Some(run) = &self.resume else {
+            return self.beginning();
+        };
+        let config = run.join("config.toml");
+        if !config.is_file() {
+            return Err(Error::file(
+                run,
+                "no run to resume (it has no config.toml); start one with `gtzan-gpu train --run`",
+            ));
+        }
+        self.going_on(Given::read(&config)?)
+    }
+
+    /// The settings of a new run.
+    fn beginning(&self) -> Result<Settings> {
         let file = match &self.config {
             Some(path) => Given::read(path)?,
             None => Given::default(),
@@ -82,10 +97,7 @@ impl TrainArgs {
     }
 
     /// The settings of a run that goes on: those it was begun with, and what may differ.
-    ///
-    /// # Errors
-    /// When an option makes no sense, or would make it another run.
-    pub fn going_on(&self, begun: Given) -> Result<Settings> {
+    fn going_on(&self, begun: Given) -> Result<Settings> {
         let before = Settings::of(begun.clone());
         let command = self.options.given()?;
         let settings = Settings::of(command.clone().over(begun));

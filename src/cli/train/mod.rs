@@ -19,8 +19,8 @@ use crate::nn::{Layer, Model};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, Given, GraphSettings, ModelFile, RunFolder, Scores, Settings, Tapes,
-    Task, Trainer,
+    Checkpoint, Engine, Feed, GraphSettings, ModelFile, RunFolder, Scores, Settings, Tapes, Task,
+    Trainer,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -38,11 +38,9 @@ struct Context<'a> {
 pub fn run(args: TrainArgs) -> Result<()> {
     console::be_patient();
     args.shaders.apply()?;
+    let settings = args.settings()?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
-    let (settings, held) = match &args.resume {
-        Some(run) => (resume_settings(run, &args)?, Some(RunFolder::hold(run)?)),
-        None => (args.settings()?, None),
-    };
+    let held = args.resume.as_deref().map(RunFolder::hold).transpose()?;
     let context = Context {
         gpu: args.class.open(&args.device)?,
         args: &args,
@@ -181,17 +179,6 @@ fn without(model: &Model, option: &str, layer: &str) -> Error {
         "{option} is without effect on the model {}, which has no {layer} layer; leave it out",
         model.name
     ))
-}
-
-fn resume_settings(run: &Path, args: &TrainArgs) -> Result<Settings> {
-    let config = run.join("config.toml");
-    if !config.is_file() {
-        return Err(Error::file(
-            run,
-            "no run to resume (it has no config.toml); start one with `gtzan-gpu train --run`",
-        ));
-    }
-    args.going_on(Given::read(&config)?)
 }
 
 fn resume_checkpoint(run: &Path) -> Result<Option<Checkpoint>> {

@@ -19,6 +19,8 @@ mod tests;
 
 pub use declare::{Declared, Kind};
 pub use recipes::DEFAULT as DEFAULT_RECIPE;
+#[cfg(test)]
+pub(crate) use together::tests::VALUES;
 
 use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;

@@ -191,13 +191,13 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::ffi::OsStr;
 
     /// Every option with values that it may have, the first of them another than the default. A new option gets a line here,
     /// and a rule above for each other option that it leaves without effect, or that does so to it.
-    const VALUES: &[(&str, &[&str])] = &[
+    pub(crate) const VALUES: &[(&str, &[&str])] = &[
         ("data", &["genres", "FILE"]),
         ("recipe", &["strong"]),
         ("model", &["small"]),
