@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use gtzan_gpu::ops::{Augment, Choices};
-use gtzan_gpu::train::{Feed, Weights};
+use gtzan_gpu::plan::budget::Request;
+use gtzan_gpu::train::{Feed, Tapes, Weights};
+use std::sync::Arc;
 
 fn after_fifty_steps(seed_model: f32, feed: Feed) -> Weights {
     let gpu = gpu();
@@ -125,4 +127,45 @@ fn fifty_steps_give_the_same_bits_twice_and_streamed() {
         bits(&after_fifty_steps(0.0, resident)),
         "dropout does nothing"
     );
+}
+
+/// Micro-batches that a budget makes necessary and those that are asked for by number are the same run.
+#[test]
+fn micro_batches_by_budget_and_by_name_give_the_same_bits() {
+    let gpu = gpu();
+    let (model, choices) = (tiny_model(0.5), Choices::default());
+    let samples = Arc::new(tiny_samples());
+    let n = samples.len();
+    let tapes = Tapes {
+        model: &model,
+        base: tiny_settings(n, 1, Feed::Streamed),
+        samples: n,
+        entries: n,
+        eval_entries: n,
+    };
+    let after = |budget, micro_batches| {
+        let request = Request {
+            budget,
+            batch: n,
+            micro_batches,
+            may_reside: false,
+            may_recompute: false,
+            capabilities: gpu.capabilities(),
+            choices: &choices,
+        };
+        let (fitted, mut engine) = tapes.open(&gpu, &request, &samples, 42).expect("opens");
+        engine.initialise(42).expect("weights");
+        engine.set_class_weights(&[1.0; 10]).expect("weights");
+        let losses = losses(&mut engine, n as u32, 10);
+        let weights = engine.weights().expect("weights");
+        (fitted, losses, bits(&weights))
+    };
+    let named = after(None, Some(2));
+    assert_eq!(named.0.cut.micro_batches, 2);
+    let tight = after(Some(named.0.plan.total_bytes()), None);
+    assert_eq!(tight.0.cut, named.0.cut, "{:#?}", tight.0.considered);
+    assert_eq!((&tight.1, &tight.2), (&named.1, &named.2));
+    let whole = after(None, None);
+    assert_eq!(whole.0.cut.micro_batches, 1);
+    assert_ne!(whole.2, named.2, "the cut does nothing");
 }

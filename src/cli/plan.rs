@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::nn::Model;
 use crate::ops::{Capabilities, Choices, DeviceClass};
-use crate::plan::budget::{Fitted, Request, fit, largest_batch};
+use crate::plan::budget::{Fitted, Request, check_micro_batches, fit, largest_batch};
 use crate::plan::summary::{Summary, timeline};
 use crate::report;
 use crate::train::{Feed, GraphSettings, Tapes};
@@ -28,6 +28,9 @@ pub struct PlanArgs {
     /// Samples per step
     #[arg(long, default_value_t = 8, value_parser = values::batch_size())]
     batch_size: usize,
+    /// Cut each batch into this many equal parts [default: as few as fit --vram]
+    #[arg(long, value_name = "N", value_parser = values::batch_size())]
+    micro_batches: Option<usize>,
     /// Memory budget, e.g. 256MiB
     #[arg(long, value_name = "BYTES", value_parser = crate::plan::budget::parse_bytes)]
     vram: Option<u64>,
@@ -47,7 +50,7 @@ pub struct PlanArgs {
     #[arg(long)]
     explain: bool,
     /// The largest batch that fits --vram without being split, and a table of batch sizes
-    #[arg(long, requires = "vram", conflicts_with_all = ["batch_size", "explain", "svg"])]
+    #[arg(long, requires = "vram", conflicts_with_all = ["batch_size", "micro_batches", "explain", "svg"])]
     fit: bool,
     /// Draw buffers over the step's time into this file
     #[arg(long, value_name = "FILE")]
@@ -74,7 +77,10 @@ impl PlanArgs {
             self.device
                 .refuse("with --portable, which plans for none in particular")?;
         }
-        Ok(())
+        match self.micro_batches {
+            Some(k) => check_micro_batches(self.batch_size, k),
+            None => Ok(()),
+        }
     }
 }
 
@@ -108,7 +114,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     let request = Request {
         budget: args.vram,
         batch: args.batch_size,
-        micro_batches: None,
+        micro_batches: args.micro_batches,
         may_reside: samples > 0,
         may_recompute: true,
         capabilities: &capabilities,
@@ -119,7 +125,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     }
     let fitted =
         fit(&request, |cut| tapes.record(cut)).map_err(|e| tapes.name_largest(&request, e))?;
-    if let Some(why) = tapes.cannot_learn(args.batch_size)? {
+    if let Some(why) = tapes.cannot_learn(args.batch_size, args.micro_batches)? {
         console::note(&format!("warning: {why}"));
     }
     let summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
@@ -132,8 +138,13 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         return print_json(&summary);
     }
     console::line(&format!(
-        "{}, batch {}, planned for {for_what}",
-        model.name, args.batch_size
+        "{}, batch {}{}, planned for {for_what}",
+        model.name,
+        args.batch_size,
+        match summary.micro_batches {
+            1 => String::new(),
+            k => format!(" in {k} micro-batches of {}", summary.micro_batch_size),
+        }
     ));
     summary.table().iter().for_each(|l| console::line(l));
     if args.explain || args.vram.is_some() {

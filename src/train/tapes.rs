@@ -104,12 +104,21 @@ impl Tapes<'_> {
         self.sizes(request.batch).name_largest(error, works)
     }
 
-    /// Why a step of this batch can't teach a model anything: batch norm behind global pooling sees one value of each channel,
-    /// whose deviation from itself is 0, so that its output is its bias whatever the input. `None` when it can.
-    pub fn cannot_learn(&self, batch: usize) -> Result<Option<String>> {
-        if batch != 1 {
+    /// Why a step of this batch, cut into as many parts as were asked for, can't teach a model anything: batch norm behind global
+    /// pooling sees one value of each channel, whose deviation from itself is 0, so that its output is its bias whatever the
+    /// input. `None` when it can. (The planner's own cuts leave such a model two samples.)
+    pub fn cannot_learn(
+        &self,
+        batch: usize,
+        micro_batches: Option<usize>,
+    ) -> Result<Option<String>> {
+        if batch > micro_batches.unwrap_or(1) {
             return Ok(None);
         }
+        let (what, instead) = match batch {
+            1 => ("a batch of 1", "--batch-size 2 or more"),
+            _ => ("micro-batches of 1", "fewer --micro-batches"),
+        };
         let tape = training_tape(self.model, &self.settings(&Cut::whole(1)), self.entries)?;
         let alone = tape.nodes().iter().find(|n| {
             let x = n.io.x.first().and_then(Option::as_ref);
@@ -117,7 +126,7 @@ impl Tapes<'_> {
         });
         Ok(alone.map(|node| {
             format!(
-                "{}: with a batch of 1 each channel has one value here, and what batch norm makes of that is the same whatever the value, so that nothing can be learned; use --batch-size 2 or more, or a model without batch norm behind global pooling",
+                "{}: with {what} each channel has one value here, and what batch norm makes of that is the same whatever the value, so that nothing can be learned; use {instead}, or a model without batch norm behind global pooling",
                 node.label
             )
         }))

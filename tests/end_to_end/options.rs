@@ -146,3 +146,81 @@ fn shuffle_dropout_and_threads() {
         "0.2 is the model's own rate"
     );
 }
+
+#[test]
+fn micro_batches_are_cut_as_asked_or_refused() {
+    let place = Place::new();
+    let run = |name: &str, more: &[&str]| {
+        let options = [&["--epochs", "1", "--run", name], more].concat();
+        place.ok(&train(&options))
+    };
+    run("whole", &[]);
+    run("one", &["--micro-batches", "1"]);
+    let text = run("halves", &["--micro-batches", "2"]);
+    assert!(text.contains("2 micro-batches a step"), "{text}");
+    assert!(same_weights(&place, "whole", "one"));
+    assert!(!same_weights(&place, "whole", "halves"));
+    // Another budget is not another cut.
+    run("tight", &["--micro-batches", "2", "--vram", "1GiB"]);
+    assert!(same_weights(&place, "halves", "tight"));
+    for (k, batch, part) in [
+        ("3", "4", "give 2 or 4"),
+        ("5", "4", "give 4"),
+        ("0", "4", "at least 1"),
+        ("1000", "1000", "samples train"),
+    ] {
+        let error = place.fails(
+            &[
+                "train",
+                "set.safetensors",
+                "--model",
+                "toy.toml",
+                "--batch-size",
+                batch,
+                "--micro-batches",
+                k,
+                "--run",
+                "none",
+            ],
+            2,
+        );
+        assert!(
+            error.contains("--micro-batches") && error.contains(part),
+            "{error}"
+        );
+        assert!(!place.path("none").exists());
+    }
+    // Fewer samples than a batch: the largest batch that can still be cut so (30 train).
+    let few = [
+        "train",
+        "set.safetensors",
+        "--model",
+        "toy.toml",
+        "--batch-size",
+        "40",
+        "--epochs",
+        "1",
+    ];
+    for (k, batch) in [("4", "28"), ("8", "24")] {
+        let out = place.run(&[&few[..], &["--micro-batches", k, "--run", k]].concat());
+        let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+        let said = format!("batches of {batch} it is");
+        assert!(out.status.success() && stderr.contains(&said), "{stderr}");
+    }
+    let error = place.fails(&["train", "--resume", "halves", "--micro-batches", "4"], 2);
+    assert!(error.contains("another --micro-batches"), "{error}");
+    let plan =
+        |more: &[&str]| place.ok(&[&["plan", "--model", "toy.toml", "--portable"], more].concat());
+    let text = plan(&["--micro-batches", "4"]);
+    assert!(text.contains("batch 8 in 4 micro-batches of 2"), "{text}");
+    let error = place.fails(&["plan", "--model", "toy.toml", "--micro-batches", "3"], 2);
+    assert!(error.contains("give 2 or 4"), "{error}");
+    place.ok(&[
+        "plan",
+        "--model",
+        "toy.toml",
+        "--micro-batches",
+        "4",
+        "--json",
+    ]);
+}

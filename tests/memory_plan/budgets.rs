@@ -4,7 +4,8 @@ use gtzan_gpu::error::{Error, ErrorKind, Result};
 use gtzan_gpu::nn::Model;
 use gtzan_gpu::ops::{Capabilities, Choices, DeviceClass};
 use gtzan_gpu::plan::budget::{
-    Cut, Fitted, Request, balanced, fit, fit_and_open, largest_batch, parse_bytes,
+    Cut, Fitted, Request, balanced, check_micro_batches, fit, fit_and_open, largest_batch,
+    parse_bytes,
 };
 use gtzan_gpu::plan::{Category, Summary, timeline};
 use gtzan_gpu::tape::{Role, Tape};
@@ -242,6 +243,29 @@ fn micro_batches_are_balanced() {
     assert_eq!(sizes(10, 4), [2, 3, 2, 3]);
     assert_eq!(sizes(3, 5), [1, 1, 1]);
     assert_eq!(sizes(8, 1), [8]);
+}
+
+#[test]
+fn micro_batches_by_name_cut_into_equal_parts() {
+    for (batch, k) in [(8, 1), (8, 2), (8, 8), (9, 3), (1, 1)] {
+        assert_eq!(check_micro_batches(batch, k), Ok(()), "{k} of {batch}");
+    }
+    for (batch, k, parts) in [
+        (8, 3, "equal parts; give 2 or 4,"),
+        (30, 4, "equal parts; give 3 or 5,"),
+        (7, 2, "equal parts; give 1 or 7,"),
+        (8, 9, "than a batch of 8 has samples; give 8,"),
+        (1, 2, "than a batch of 1 has samples; give 1,"),
+    ] {
+        let error = check_micro_batches(batch, k).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("--micro-batches {k}: ")),
+            "{text}"
+        );
+        assert!(text.contains(parts), "{text}");
+    }
 }
 
 #[test]

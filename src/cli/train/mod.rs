@@ -80,7 +80,7 @@ fn single(
     };
     let task = load_task(settings, args)?;
     let mut settings = settings.clone();
-    clamp_batch(&mut settings, &task);
+    clamp_batch(&mut settings, &task)?;
     let settings = &settings;
     let (fitted, engine) = open_engine(gpu, &model, &task, settings, args)?;
     console::check()?;
@@ -262,16 +262,26 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     Ok(task)
 }
 
-/// A batch holds the training samples at most: what is beyond them would be computed for nothing.
-fn clamp_batch(s: &mut Settings, task: &Task) {
-    let most = task.train.len().max(1);
-    if s.batch_size > most {
-        console::note(&format!(
-            "a batch of {} is more than the {most} samples that train: batches of {most} it is",
-            s.batch_size
-        ));
-        s.batch_size = most;
+/// A batch holds the training samples at most: what is beyond them would be computed for nothing. It stays one that can be cut
+/// into the micro-batches that were asked for.
+fn clamp_batch(s: &mut Settings, task: &Task) -> Result<()> {
+    let samples = task.train.len().max(1);
+    if s.batch_size <= samples {
+        return Ok(());
     }
+    let parts = s.micro_batches.unwrap_or(1);
+    let most = samples - samples % parts;
+    if most == 0 {
+        return Err(Error::usage(format!(
+            "--micro-batches {parts}: only {samples} samples train, fewer than a batch would have parts; give {samples} at most"
+        )));
+    }
+    console::note(&format!(
+        "a batch of {} is more than the {samples} samples that train: batches of {most} it is",
+        s.batch_size
+    ));
+    s.batch_size = most;
+    Ok(())
 }
 
 /// Fit the run into the budget, create its buffers, say what was chosen.
@@ -310,14 +320,14 @@ fn open_engine<'g>(
     let request = Request {
         budget: budget.or_else(|| gpu.default_budget()),
         batch: s.batch_size,
-        micro_batches: None,
+        micro_batches: s.micro_batches,
         may_reside: true,
         may_recompute: true,
         capabilities: gpu.capabilities(),
         choices: &choices,
     };
     show::model(model, task).map_err(|e| tapes.name_largest(&request, e))?;
-    if let Some(why) = tapes.cannot_learn(s.batch_size)? {
+    if let Some(why) = tapes.cannot_learn(s.batch_size, s.micro_batches)? {
         return Err(Error::usage(why));
     }
     let (fitted, engine) = tapes.open(gpu, &request, &task.samples, s.seed)?;

@@ -85,6 +85,32 @@ pub fn balanced(samples: usize, parts: usize) -> impl Iterator<Item = Range<usiz
     (0..parts).map(move |i| i * samples / parts..(i + 1) * samples / parts)
 }
 
+/// Refuse a number of micro-batches that does not cut a batch into equal parts.
+///
+/// # Errors
+/// With the nearest numbers that do.
+pub fn check_micro_batches(batch: usize, micro_batches: usize) -> Result<()> {
+    let cuts = |k: &usize| batch.is_multiple_of(*k);
+    if (1..=batch).contains(&micro_batches) && cuts(&micro_batches) {
+        return Ok(());
+    }
+    let why = match micro_batches > batch {
+        true => format!("more parts than a batch of {batch} has samples"),
+        false => format!("a batch of {batch} can't be cut into that many equal parts"),
+    };
+    let fewer = (1..=batch.min(micro_batches)).rev().find(cuts);
+    let more = (micro_batches..=batch).find(cuts);
+    let near: Vec<String> = [fewer, more]
+        .into_iter()
+        .flatten()
+        .map(|k| k.to_string())
+        .collect();
+    Err(Error::usage(format!(
+        "--micro-batches {micro_batches}: {why}; give {}, or another --batch-size",
+        near.join(" or ")
+    )))
+}
+
 /// A program of a plan.
 #[derive(Debug, Clone)]
 pub struct Program {

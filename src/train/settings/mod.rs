@@ -41,6 +41,8 @@ options! {
     value epochs: u32 = 50, at_least(1), may_change: true;
     /// Samples per optimizer step
     value batch_size: usize = 8, at_least(1);
+    /// Cut each batch into this many equal parts, whose gradients are summed
+    optional micro_batches: usize, at_least(1), placeholder: "N", unset: "as few as fit the memory budget";
     /// Adam's learning rate, the highest of the schedule
     value learning_rate: f64 = 1e-3, value::learning_rate();
     /// How the learning rate goes on: constant, plateau (falls when validation stops getting better) or cosine (falls to the last

@@ -24,9 +24,11 @@ fn a_saved_run_reads_back_whole() {
             ("schedule", _) => "cosine".into(),
             ("keep", _) => "last".into(),
             ("model" | "split" | "data" | "init" | "recipe", _) => format!("some \"{}\"", o.name),
-            ("epochs" | "folds" | "batch_size" | "limit" | "threads" | "synthetic_tracks", _) => {
-                "7".into()
-            }
+            (
+                "epochs" | "folds" | "batch_size" | "micro_batches" | "limit" | "threads"
+                | "synthetic_tracks",
+                _,
+            ) => "7".into(),
             ("seed", _) => i64::MAX.to_string(),
             (
                 "fold" | "early_stopping" | "plateau_patience" | "time_shift" | "frequency_masks"

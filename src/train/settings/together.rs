@@ -7,6 +7,7 @@ use super::{Declared, Given, Kind, Settings};
 use crate::dataset::Segments;
 use crate::error::{Error, Result};
 use crate::features::Definition;
+use crate::plan::budget::check_micro_batches;
 use crate::train::Schedule;
 use std::path::Path;
 
@@ -144,11 +145,15 @@ impl Settings {
     /// counts as given there, or when it has another value than in the recipe (a saved config names every option).
     ///
     /// # Errors
-    /// With the two options, and which to leave out.
+    /// With the two options, and which to leave out; or that the batch can't be cut as asked.
     pub fn check(&self, command: &Given, recipe: &Given) -> Result<()> {
         let mut said = self.differences(&Self::of(recipe.clone()));
         said.extend(command.names());
-        self.refuse(&said)
+        self.refuse(&said)?;
+        match self.micro_batches {
+            Some(k) => check_micro_batches(self.batch_size, k),
+            None => Ok(()),
+        }
     }
 
     /// [`check`](Self::check) for a run that goes on: only for what stands on the command line now.
@@ -203,6 +208,7 @@ pub(crate) mod tests {
         ("model", &["small"]),
         ("epochs", &["7"]),
         ("batch_size", &["4", "1"]),
+        ("micro_batches", &["4", "8", "1"]),
         ("learning_rate", &["0.01", "1"]),
         ("schedule", &["cosine", "constant", "plateau"]),
         ("warm_up", &["1.5"]),
@@ -259,6 +265,9 @@ pub(crate) mod tests {
         (("plateau_factor", "*"), ("schedule", "constant")),
         (("min_lr", "*"), ("schedule", "constant")),
         (("mixup", "0.3"), ("batch_size", "1")),
+        (("micro_batches", "4"), ("batch_size", "1")),
+        (("micro_batches", "8"), ("batch_size", "1")),
+        (("micro_batches", "8"), ("batch_size", "4")),
         (("plateau_factor", "*"), ("plateau_patience", "0")),
         (("min_lr", "*"), ("plateau_patience", "0")),
         (("keras_statistics", "false"), ("init", "*")),
