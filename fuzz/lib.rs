@@ -75,6 +75,18 @@ pub fn check<T>(name: &str, data: &[u8], read: impl FnOnce(&Path) -> T) {
     within_memory(data.len(), || read(&path));
 }
 
+/// Decode `data` as the recording called `name`. Resampling takes far longer than decoding a small file and looks at nothing but
+/// the rate and the length, so that only one input in 64 has it.
+pub fn check_audio(name: &str, data: &[u8]) {
+    use gtzan_gpu::audio;
+    let sum = data.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    if sum.is_multiple_of(64) {
+        check(name, data, |path| audio::read(path, Some(3.0)).is_ok());
+    } else {
+        check(name, data, |path| audio::decode(path, Some(3.0)).is_ok());
+    }
+}
+
 /// Run `read` on an input of `len` bytes within the limit.
 pub fn within_memory<T>(len: usize, read: impl FnOnce() -> T) {
     let limit = 8 * len + (64 << 20);

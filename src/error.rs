@@ -95,7 +95,7 @@ impl Error {
     pub fn context(self, context: impl fmt::Display) -> Self {
         Self {
             kind: self.kind,
-            message: format!("{context}: {}", self.message),
+            message: format!("{}: {}", printable(&context.to_string()), self.message),
         }
     }
 

@@ -68,6 +68,7 @@ pub mod gpu;
 pub mod gradcheck;
 pub mod inspect;
 pub mod kernels;
+mod lfs;
 pub mod nn;
 pub mod onnx;
 pub mod ops;

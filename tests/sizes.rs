@@ -264,3 +264,34 @@ fn a_shape_to_measure_that_is_too_large_is_refused_before_it_is_filled() {
         assert!(error.contains("for batch size, which is 60000"), "{error}");
     }
 }
+
+/// The kernels for CPU drivers go through their operands in pieces, of which far too large a layer has millions: with the adapter
+/// that is here, whatever it is, and its limits.
+#[test]
+fn the_largest_possible_value_is_found_at_once_for_the_kernels_of_a_cpu_driver() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let model = "name = 'm'\n[[layer]]\ntype = 'conv2d'\nfilters = 1000000\nkernel = 3\n[[layer]]\ntype = 'global_avg_pool'\n\
+        [[layer]]\ntype = 'dense'\nunits = 'classes'\n";
+    std::fs::write(dir.path().join("m.toml"), model).expect("written");
+    for (size, args) in [
+        (
+            "filters of layer 1",
+            ["--model", "m.toml", "--classes", "10"],
+        ),
+        ("rows", ["--model", "small", "--rows", "100000"]),
+        ("frames", ["--model", "small", "--frames", "100000"]),
+    ] {
+        let error = refused(
+            dir.path(),
+            &[&["plan", "--class", "cpu"], &args[..]].concat(),
+        );
+        assert!(
+            error.contains("the largest possible value here is"),
+            "{error}"
+        );
+        assert!(
+            error.contains(&format!(" for {size}, which is ")),
+            "{error}"
+        );
+    }
+}

@@ -18,6 +18,7 @@ mod wav;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::lfs;
 use mono::{Mono, wanted};
 use source::Source;
 
@@ -32,6 +33,9 @@ pub struct Recording {
     /// What is in the file and not in `samples`, in words; None when nothing is missing.
     pub left_out: Option<String>,
 }
+
+/// A stretch of one sample rate: the rate in Hz, and mono samples.
+pub type Stretch = (u32, Vec<f32>);
 
 /// [`read`], for those who don't want to know whether something was left out.
 ///
@@ -54,6 +58,20 @@ pub fn load(path: &Path, seconds: Option<f64>) -> Result<Vec<f32>> {
 /// One sentence that names the file when it can't be opened, is no known audio format, holds no samples, has a rate or
 /// channel count that only a damaged header can have, or holds NaN or infinite samples.
 pub fn read(path: &Path, seconds: Option<f64>) -> Result<Recording> {
+    let (stretches, left_out) = decode(path, seconds)?;
+    let mut resampled = stretches
+        .into_iter()
+        .map(|(rate, samples)| resample::resample(samples, rate));
+    let mut samples = resampled.next().unwrap_or_default();
+    resampled.for_each(|more| samples.extend(more));
+    Ok(Recording { samples, left_out })
+}
+
+/// [`read`] without resampling: the stretches one after the other, of which neighbours differ in rate, and what was left out.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn decode(path: &Path, seconds: Option<f64>) -> Result<(Vec<Stretch>, Option<String>)> {
     if let Some(s) = seconds
         && !(s.is_finite() && s > 0.0)
     {
@@ -111,17 +129,15 @@ pub fn read(path: &Path, seconds: Option<f64>) -> Result<Recording> {
     {
         return Err(e);
     }
-    Ok(Recording {
-        samples: joined(path, parts)?,
-        left_out: (!left_out.is_empty()).then(|| left_out.join(", ")),
-    })
+    let left_out = (!left_out.is_empty()).then(|| left_out.join(", "));
+    Ok((joined(path, parts)?, left_out))
 }
 
-/// All parts at [`SAMPLE_RATE`], one after the other; neighbours of one rate are resampled as one.
-fn joined(path: &Path, parts: Vec<Mono>) -> Result<Vec<f32>> {
+/// Neighbours of one rate as one.
+fn joined(path: &Path, parts: Vec<Mono>) -> Result<Vec<Stretch>> {
     // A part without samples is what a change right at the end leaves; only all parts together must have some.
     let some = parts.iter().any(|p| !p.is_empty());
-    let mut stretches: Vec<(u32, Vec<f32>)> = Vec::new();
+    let mut stretches: Vec<Stretch> = Vec::new();
     for part in parts.into_iter().filter(|p| !some || !p.is_empty()) {
         let (rate, samples) = part.finish(path)?;
         match stretches.last_mut() {
@@ -129,18 +145,13 @@ fn joined(path: &Path, parts: Vec<Mono>) -> Result<Vec<f32>> {
             _ => stretches.push((rate, samples)),
         }
     }
-    let mut resampled = stretches
-        .into_iter()
-        .map(|(rate, samples)| resample::resample(samples, rate));
-    let mut all = resampled.next().unwrap_or_default();
-    resampled.for_each(|samples| all.extend(samples));
-    Ok(all)
+    Ok(stretches)
 }
 
 /// Why a file that begins with `magic` can't be read.
 fn unknown_format(path: &Path, magic: &[u8]) -> Error {
-    if is_pointer(magic) {
-        return pointer(path);
+    if lfs::is_pointer(magic) {
+        return lfs::pointer(path, "the audio");
     }
     Error::file(
         path,
@@ -153,18 +164,6 @@ fn unknown_format(path: &Path, magic: &[u8]) -> Error {
                 &magic[..magic.len().min(4)]
             ),
         },
-    )
-}
-
-/// Whether a file is the text that Git LFS leaves in place of one it has not fetched.
-fn is_pointer(magic: &[u8]) -> bool {
-    magic.starts_with(b"version http")
-}
-
-fn pointer(path: &Path) -> Error {
-    Error::file(
-        path,
-        "a Git LFS pointer, not the audio itself; fetch it with \"git lfs pull\"",
     )
 }
 
@@ -219,7 +218,7 @@ impl Format {
             | [b'I', b'D', b'3', ..] => return Some(Self::Compressed),
             // An MPEG audio frame: eleven set bits.
             [0xff, b, ..] if b & 0xe0 == 0xe0 => return Some(Self::Compressed),
-            _ if is_pointer(magic) || other_format(magic).is_some() => return None,
+            _ if lfs::is_pointer(magic) || other_format(magic).is_some() => return None,
             // Padding between an ID3 tag and the first frame.
             _ if tagged => return Some(Self::Compressed),
             _ => {}

@@ -120,7 +120,11 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
     for name in drop_empty_genres(&mut dataset.genres, dataset.tracks.iter_mut()) {
         dataset.skipped.push(Skipped {
             path: dir.join(name),
-            reason: "none of the files in this folder is usable".into(),
+            reason: match options.limit {
+                None => "none of the files in this folder is usable",
+                Some(_) => "none of the files that --limit takes from this folder is usable",
+            }
+            .into(),
         });
     }
     notes.extend(depths(&dataset.tracks));

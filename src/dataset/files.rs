@@ -10,6 +10,7 @@ use crate::audio;
 use crate::error::{Error, Result};
 use crate::features::{Definition, Extractor, SEGMENT_SAMPLES};
 use crate::synth;
+use crate::text::printable;
 
 /// Segments of one track at most: the 30 s that a GTZAN track has.
 const MAX_SEGMENTS: usize = 10;
@@ -201,7 +202,7 @@ pub fn segments_of(samples: &[f32]) -> impl Iterator<Item = &[f32]> {
 
 pub(super) fn skipped(path: PathBuf, error: &Error) -> Skipped {
     let message = error.to_string();
-    let prefix = format!("{}: ", path.display());
+    let prefix = format!("{}: ", printable(&path.to_string_lossy()));
     let reason = message.strip_prefix(&prefix).unwrap_or(&message);
     Skipped {
         reason: reason.to_string(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::sides::{Side, Split};
 use super::{ContentId, Dataset};
 use crate::error::{Error, Result};
+use crate::lfs;
 
 /// One track of a list, and where it stands.
 pub(super) struct Line {
@@ -48,8 +49,10 @@ fn content_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path)
-        .map_err(|e| Error::file(path, format!("can't be read as a split: {e}")))
+    let text = fs::read_to_string(path)
+        .map_err(|e| Error::file(path, format!("can't be read as a split: {e}")))?;
+    lfs::refuse(path, text.as_bytes(), "the split")?;
+    Ok(text)
 }
 
 pub(super) fn read_lists(dir: &Path) -> Result<Vec<Line>> {

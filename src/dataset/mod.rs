@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::features::{Definition, FRAMES, ROWS};
+use crate::text::printable;
 
 pub use crate::synth::Progress;
 pub use batches::{class_weights_balanced, epoch_order};
@@ -146,7 +147,8 @@ pub struct Skipped {
 
 impl std::fmt::Display for Skipped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}: skipped", self.path.display(), self.reason)
+        let name = printable(&self.path.to_string_lossy());
+        write!(f, "{name}: {}: skipped", self.reason)
     }
 }
 

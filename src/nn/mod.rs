@@ -10,6 +10,7 @@ pub use record::{Mode, Recorded, SummaryRow};
 pub use summary::Summary;
 
 use crate::error::{Error, Result};
+use crate::lfs;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -56,6 +57,7 @@ impl Model {
         }
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::file(path, format!("can't be read as a model: {e}")))?;
+        lfs::refuse(path, text.as_bytes(), "the model")?;
         Self::from_toml(&text, name)
     }
 

@@ -158,6 +158,10 @@ impl Io {
     }
 }
 
+/// The most launches of one op in one pass. What needs more is far larger than any model that trains: kernels that go through their
+/// operands in pieces would make millions of launches of a layer with a million filters, each with its parameters in host memory.
+const MOST_LAUNCHES: usize = 1 << 16;
+
 /// Collects dispatches and workspace tensors of a whole schedule.
 pub struct Lowering<'a> {
     pub(crate) capabilities: &'a Capabilities,
@@ -175,7 +179,8 @@ impl Lowering<'_> {
     /// Launch `kernel` over `tensors` (in binding order) with `params`, on `grid` workgroups.
     ///
     /// # Errors
-    /// When the kernel's source declares another number of buffers, or the grid exceeds 65,535 in a dimension.
+    /// When the kernel's source declares another number of buffers, the grid exceeds 65,535 in a dimension, or the op has made
+    /// 65,536 launches already.
     pub fn dispatch<P: Pod>(
         &mut self,
         kernel: Kernel,
@@ -217,6 +222,13 @@ impl Lowering<'_> {
                     "a grid of {}x{}x{} workgroups exceeds 65,535 in one dimension (or is empty)",
                     grid[0], grid[1], grid[2]
                 ),
+            ));
+        }
+        let first = self.dispatches.partition_point(|d| d.node < self.node);
+        if self.dispatches.len() - first >= MOST_LAUNCHES {
+            return Err(Error::too_large(
+                kernel.name,
+                format!("an op of more than {MOST_LAUNCHES} launches"),
             ));
         }
         self.dispatches.push(Dispatch {

@@ -3,6 +3,7 @@
 use super::engine::Weights;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write_with;
+use crate::lfs;
 use crate::tensor::Shape;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
@@ -88,6 +89,7 @@ fn check_finite<'a>(
 pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, Metadata)> {
     let bytes = std::fs::read(path)
         .map_err(|e| Error::file(path, format!("can't be read as {what}: {e}")))?;
+    lfs::refuse(path, &bytes, "the file")?;
     let damaged = |e: safetensors::SafeTensorError| {
         Error::file(
             path,

@@ -170,6 +170,39 @@ fn bad_files_are_skipped_with_a_line_each_or_fatal_when_strict() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_skipped_file_with_a_line_break_in_its_name_is_one_line_with_its_name_once() {
+    let dir = folder(&["jazz/a.au", "rock/b.au"]);
+    let name = "jazz/x\n\x1b[2Jerror: all is lost.wav";
+    fs::write(dir.path().join(name), [0; 100]).unwrap();
+    let set = Dataset::open(dir.path(), &Options::default(), QUIET).unwrap();
+    let line = set.skipped[0].to_string();
+    assert!(!line.contains(['\n', '\x1b']), "{line:?}");
+    assert_eq!(line.matches("all is lost").count(), 1, "{line:?}");
+    let strict = Options {
+        strict: true,
+        ..Options::default()
+    };
+    let error = Dataset::open(dir.path(), &strict, QUIET).unwrap_err();
+    assert!(!error.to_string().contains(['\n', '\x1b']), "{error:?}");
+}
+
+#[test]
+fn a_limit_that_takes_only_bad_files_of_a_genre_does_not_call_the_genre_unusable() {
+    let dir = folder(&["jazz/b.au", "pop/a.au", "rock/a.au"]);
+    fs::write(dir.path().join("jazz/a.au"), "").unwrap();
+    let options = Options {
+        limit: Some(3),
+        ..Options::default()
+    };
+    let set = Dataset::open(dir.path(), &options, QUIET).unwrap();
+    assert_eq!(set.genres, ["pop", "rock"]);
+    let lines: Vec<String> = set.skipped.iter().map(ToString::to_string).collect();
+    let about = |l: &&String| l.contains("none of the files that --limit takes");
+    assert_eq!(lines.iter().filter(about).count(), 1, "{lines:?}");
+}
+
 #[test]
 fn when_nothing_usable_is_left_the_error_names_the_first_bad_file() {
     let dir = folder(&["jazz/a.au", "rock/b.au"]);
@@ -236,26 +269,41 @@ fn wrong_arrays_are_named() {
             );
         }
     }
-    // A header that claims 662 MB of itself, of which 100 bytes are there; in an archive it is stored as it is.
-    let dir = TempDir::new().unwrap();
-    let mut header = b"\x93NUMPY\x02\x00\x76\x00\x7b\x27".to_vec();
-    header.resize(112, b' ');
-    fs::write(dir.path().join("x.npy"), &header).unwrap();
-    fs::copy(fixtures.join("y.npy"), dir.path().join("y.npy")).unwrap();
-    let claim = &["x.npy", "header claims to be 662372470 bytes"];
-    fails(&dir.path().join("x.npy"), claim);
-    let archive = dir.path().join("x.npz");
-    let mut zip = npyz::npz::NpzWriter::create(&archive).unwrap();
-    let writer = zip.zip_writer();
-    for name in ["x.npy", "y.npy"] {
-        writer.start_file(name, Default::default()).unwrap();
-        writer
-            .write_all(&fs::read(dir.path().join(name)).unwrap())
-            .unwrap();
+    // Headers in pairs and in archives, which store them as they are: one that claims 662 MB of itself, of which 100 bytes are
+    // there, and brackets within brackets, for which a parser that tries again at each takes longer than anyone lives.
+    let mut long = b"\x93NUMPY\x02\x00\x76\x00\x7b\x27".to_vec();
+    long.resize(112, b' ');
+    let nested = |version: u8, length: &[u8], bracket: &str| {
+        let start = [&b"\x93NUMPY"[..], &[version, 0], length].concat();
+        [
+            start,
+            format!("{{'descr': '<f4', {:<102}\n", bracket.repeat(64)).into(),
+        ]
+        .concat()
+    };
+    for (header, problem) in [
+        (long, "header claims to be 662372470 bytes"),
+        (nested(1, &[120, 0], "["), "brackets 65 deep"),
+        (nested(2, &[120, 0, 0, 0], "("), "brackets 65 deep"),
+        (nested(3, &[120, 0, 0, 0], "{"), "brackets 65 deep"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("x.npy"), &header).unwrap();
+        fs::copy(fixtures.join("y.npy"), dir.path().join("y.npy")).unwrap();
+        fails(&dir.path().join("x.npy"), &["x.npy", problem]);
+        let archive = dir.path().join("x.npz");
+        let mut zip = npyz::npz::NpzWriter::create(&archive).unwrap();
+        let writer = zip.zip_writer();
+        for name in ["x.npy", "y.npy"] {
+            writer.start_file(name, Default::default()).unwrap();
+            writer
+                .write_all(&fs::read(dir.path().join(name)).unwrap())
+                .unwrap();
+        }
+        writer.finish().unwrap();
+        drop(zip);
+        fails(&archive, &["x.npz", "x can't be read", problem]);
     }
-    writer.finish().unwrap();
-    drop(zip);
-    fails(&archive, &["x.npz", "x can't be read", claim[1]]);
     // An x without a y beside it.
     let dir = TempDir::new().unwrap();
     fs::copy(fixtures.join("x.npy"), dir.path().join("x.npy")).unwrap();

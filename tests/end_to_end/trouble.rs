@@ -242,3 +242,38 @@ mod full {
         }
     }
 }
+
+/// What Git LFS leaves of a file that it has not fetched, in the place of every kind of file.
+#[test]
+fn a_pointer_in_the_place_of_a_file_is_told_how_to_fetch_it() {
+    let place = Place::new();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 12345\n";
+    for name in [
+        "p.safetensors",
+        "p.npz",
+        "x.npy",
+        "p.toml",
+        "p.txt",
+        "p.mp3",
+    ] {
+        std::fs::write(place.path(name), pointer).expect("written");
+    }
+    for args in [
+        &["evaluate", "p.safetensors", "set.safetensors"][..],
+        &["train", "p.safetensors"],
+        &["train", "p.npz"],
+        &["train", "x.npy"],
+        &["plan", "--model", "p.toml"],
+        &["train", "--config", "p.toml"],
+        &train(&["--recipe", "p.toml"]),
+        &train(&["--split", "p.txt"]),
+        &train(&["--init", "p.safetensors"]),
+    ] {
+        let error = place.fails(args, 1);
+        assert!(error.contains("git lfs pull"), "{args:?}: {error}");
+    }
+    place.ok(&train(&["--epochs", "1", "--run", "run"]));
+    std::fs::write(place.path("run/checkpoint.safetensors"), pointer).expect("written");
+    let error = place.fails(&["train", "--resume", "run"], 1);
+    assert!(error.contains("git lfs pull"), "{error}");
+}

@@ -30,6 +30,7 @@ use super::{Dataset, Sample, Source, Track};
 use crate::error::{Error, Result};
 use crate::features::Definition;
 use crate::fsutil::write_error;
+use crate::lfs;
 
 /// What a file holds, before it is checked.
 #[derive(Debug, Default)]
@@ -51,6 +52,7 @@ struct Arrays {
 
 /// Reads a data set by the ending of `path`.
 pub(super) fn read(path: &Path) -> Result<Dataset> {
+    lfs::refuse_file(path, "the file of arrays")?;
     let arrays = match ending(path).as_str() {
         "safetensors" => tensors::read(path)?,
         "npz" => npy::read_npz(path)?,

@@ -10,12 +10,16 @@ use npyz::{DType, NpyFile, Order, TypeChar, WriteOptions, WriterBuilder};
 use super::{Arrays, write_atomically};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::lfs;
 
 /// The longest text that is read from an array of strings.
 const MAX_TEXT: u64 = 4096;
 
 /// The longest header that is read, which is version 1's; NumPy itself refuses more than 10,000 bytes.
 const MAX_HEADER: u32 = 65_535;
+
+/// The deepest brackets of a header that is read: a dictionary of a list of fields, of which one is a tuple with a shape.
+const MAX_DEPTH: usize = 4;
 
 /// A problem with one array, without the file's name.
 type Problem = String;
@@ -80,6 +84,7 @@ pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
         }
         let file = File::open(&path)
             .map_err(|e| Error::file(&path, format!("can't be read as the array {name} ({e})")))?;
+        lfs::refuse_file(&path, "the array")?;
         let array = open(BufReader::new(file))
             .map_err(|e| Error::file(&path, format!("not a readable .npy file ({e})")))?;
         arrays
@@ -89,20 +94,49 @@ pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
     Ok(arrays)
 }
 
-/// An array, its header read. The header's own length is not believed: it is made room for before a byte of it is read.
+/// An array, its header read. Neither the header's own length is believed, which is made room for before a byte of it is read,
+/// nor its depth: the parser takes twice the time for every bracket within a bracket.
 fn open<R: Read>(mut file: R) -> io::Result<NpyFile<impl Read>> {
     let mut start = Vec::new();
     file.by_ref().take(12).read_to_end(&mut start)?;
     // Two bytes in version 1, four later (numpy.lib.format).
     if let [0x93, b'N', b'U', b'M', b'P', b'Y', version, _, a, b, c, d] = start[..] {
-        let claimed = u32::from_le_bytes([a, b, c, d]);
-        if version > 1 && claimed > MAX_HEADER {
+        let (claimed, before) = match version {
+            1 => (u32::from(u16::from_le_bytes([a, b])), 10),
+            _ => (u32::from_le_bytes([a, b, c, d]), 12),
+        };
+        if claimed > MAX_HEADER {
             return Err(io::Error::other(format!(
                 "its header claims to be {claimed} bytes long"
             )));
         }
+        let end = before + u64::from(claimed);
+        let rest = end.saturating_sub(start.len() as u64);
+        file.by_ref().take(rest).read_to_end(&mut start)?;
+        let header = start.get(before as usize..).unwrap_or_default();
+        let depth = depth(header);
+        if depth > MAX_DEPTH {
+            return Err(io::Error::other(format!(
+                "its header has brackets {depth} deep, which no array needs"
+            )));
+        }
     }
     NpyFile::new(io::Cursor::new(start).chain(file))
+}
+
+/// How deep brackets stand within brackets; those that are never closed and those in names count too.
+fn depth(header: &[u8]) -> usize {
+    let mut deepest = 0;
+    let mut open = 0usize;
+    for byte in header {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
 }
 
 /// `train_x.npy` -> `train_y.npy`, `train_track.npy`; `X.npy` -> `Y.npy` or `y.npy`.

@@ -135,6 +135,7 @@ impl Given {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::file(path, format!("can't be read as settings: {e}")))?;
+        crate::lfs::refuse(path, text.as_bytes(), "the settings")?;
         Self::from_toml(&text, &path.display().to_string())
     }
 
