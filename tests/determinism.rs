@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use gtzan_gpu::ops::{Augment, Choices};
 use gtzan_gpu::plan::budget::Request;
-use gtzan_gpu::train::{Feed, Tapes, Weights};
+use gtzan_gpu::train::{Feed, Samples, Tapes, Weights};
 use std::sync::Arc;
 
 fn after_fifty_steps(seed_model: f32, feed: Feed) -> Weights {
@@ -21,7 +21,6 @@ fn after_fifty_steps(seed_model: f32, feed: Feed) -> Weights {
 fn augmented_steps_give_the_same_bits_twice_and_streamed() {
     let gpu = gpu();
     let augment = Augment {
-        shift: 7,
         gain: 0.2,
         offset: 0.1,
         row_masks: 2,
@@ -30,10 +29,11 @@ fn augmented_steps_give_the_same_bits_twice_and_streamed() {
         frame_mask: 3,
         mixup: 0.4,
     };
-    let after = |feed, micro_batches: usize, augment, average| {
+    let after = |feed, micro_batches: usize, time_shift, augment, average| {
         let g = gtzan_gpu::train::GraphSettings {
             label_smoothing: 0.1,
             weight_decay: 0.05,
+            time_shift,
             augment,
             average,
             ..tiny_settings(4 / micro_batches, micro_batches, feed)
@@ -44,7 +44,7 @@ fn augmented_steps_give_the_same_bits_twice_and_streamed() {
         (losses, engine.weights().expect("weights"), averaged)
     };
     let resident = Feed::Resident { samples: 4 };
-    let first = after(resident, 1, augment, Some(0.9));
+    let first = after(resident, 1, 7, augment, Some(0.9));
     assert!(
         first
             .1
@@ -53,23 +53,25 @@ fn augmented_steps_give_the_same_bits_twice_and_streamed() {
     );
     assert_ne!(bits(&first.1), bits(&first.2), "the average does nothing");
     for feed in [resident, Feed::Streamed] {
-        let again = after(feed, 1, augment, Some(0.9));
+        let again = after(feed, 1, 7, augment, Some(0.9));
         assert_eq!(bits(&first.1), bits(&again.1), "{feed:?}");
         assert_eq!(bits(&first.2), bits(&again.2), "{feed:?}");
     }
-    let halves = after(resident, 2, augment, None);
-    let streamed = after(Feed::Streamed, 2, augment, None);
+    let halves = after(resident, 2, 7, augment, None);
+    let streamed = after(Feed::Streamed, 2, 7, augment, None);
     assert_eq!(
         bits(&halves.1),
         bits(&streamed.1),
         "streaming halves differs"
     );
     // One setting less is another run.
+    let still = after(resident, 1, 0, augment, None);
+    assert_ne!(
+        bits(&first.1),
+        bits(&still.1),
+        "the time shift does nothing"
+    );
     for less in [
-        Augment {
-            shift: 0,
-            ..augment
-        },
         Augment {
             gain: 0.0,
             ..augment
@@ -91,7 +93,7 @@ fn augmented_steps_give_the_same_bits_twice_and_streamed() {
             ..augment
         },
     ] {
-        let other = after(resident, 1, less, None);
+        let other = after(resident, 1, 7, less, None);
         assert_ne!(bits(&first.1), bits(&other.1), "{less:?}");
     }
 }
@@ -134,7 +136,13 @@ fn fifty_steps_give_the_same_bits_twice_and_streamed() {
 fn micro_batches_by_budget_and_by_name_give_the_same_bits() {
     let gpu = gpu();
     let (model, choices) = (tiny_model(0.5), Choices::default());
-    let samples = Arc::new(tiny_samples());
+    // Enough of them for activations to weigh more than a sum of gradients.
+    let few = tiny_samples();
+    let samples = Arc::new(Samples {
+        x: few.x.repeat(16),
+        labels: few.labels.repeat(16),
+        neighbours: Vec::new(),
+    });
     let n = samples.len();
     let tapes = Tapes {
         model: &model,

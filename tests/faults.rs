@@ -64,6 +64,7 @@ impl Run {
                 label_smoothing: 0.0,
                 weight_decay: 0.0,
                 clip_norm: None,
+                time_shift: 0,
                 augment: Default::default(),
                 average: None,
             },
@@ -172,13 +173,20 @@ fn a_device_lost_at_any_submission_is_a_sentence_and_the_run_goes_on_to_the_same
         .expect("trains");
     let all = counted.faults().submissions();
     assert!(all > 30, "{all} submissions");
+    let mut lost = 0;
     // Every submission of the start and the first steps, and some of all the rest.
     for n in (1..all).filter(|n| *n < 24 || n % 5 == 0) {
         let folder = run.dir.path().join(format!("lost {n}"));
         let gpu = gpu();
         let engine = run.open(&gpu).expect("opens");
         gpu.faults().lose_device(n);
-        let error = run.train(engine, &folder).expect_err("the device is lost");
+        let error = match run.train(engine, &folder) {
+            // A slow machine reads the loss so far once a second, so runs differ in their number of submissions: this one was over
+            // before the device was lost, or with the submission that lost it.
+            Ok(()) if gpu.faults().submissions() <= n => break,
+            done => done.expect_err("the device is lost"),
+        };
+        lost += 1;
         assert_eq!(error.kind(), ErrorKind::Device, "submission {n}: {error}");
         is_sentence(&error);
         let text = error.to_string();
@@ -191,4 +199,5 @@ fn a_device_lost_at_any_submission_is_a_sentence_and_the_run_goes_on_to_the_same
             "lost at submission {n}, other bits"
         );
     }
+    assert!(lost > 25, "lost {lost} times");
 }

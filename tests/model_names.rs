@@ -46,6 +46,7 @@ fn the_built_in_models_have_pytorchs_names_and_shapes() {
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        time_shift: 0,
         augment: Default::default(),
         average: None,
     };

@@ -38,6 +38,7 @@ fn eight_tracks_are_learnt_by_heart() {
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        time_shift: 0,
         augment: Default::default(),
         average: None,
     };
@@ -52,7 +53,11 @@ fn eight_tracks_are_learnt_by_heart() {
         &choices,
     )
     .expect("compiles");
-    let samples = Samples { x, labels };
+    let samples = Samples {
+        x,
+        labels,
+        neighbours: Vec::new(),
+    };
     let mut engine =
         Engine::new(&gpu, programs, plan, &g, samples.into(), TRACKS, 1).expect("an engine");
     engine.initialise(1).expect("weights");

@@ -49,6 +49,7 @@ fn nothing_is_allocated_after_the_first_steps() {
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: Some(1.0),
+            time_shift: 0,
             augment: Default::default(),
             average: None,
         },

@@ -1,9 +1,9 @@
-// Augmentation, second half: y[n,c,r,f] = a(x[n])[c,r,f] * w + a'(p[n])[c,r,f] * (1 - w), where a shifts circularly in time, multiplies,
-// adds, then masks rows and frames with 0 (the mean of normalised features), as drawn by augment/draw.
+// Augmentation, second half: y[n,c,r,f] = a(x[n])[c,r,f] * w + a'(p[n])[c,r,f] * (1 - w), where a multiplies, adds, then masks rows
+// and frames with 0 (the mean of normalised features), as drawn by augment/draw.
 // x, p (partners; x again when there is no mixup), y: [N,C,R,F]; draws: [N][2].
 // One invocation: one element. One workgroup: 64 neighbours of one sample, along grid x; samples along grid y. No workgroup memory.
 // Traffic: reads x and p once, writes y once, 12 bytes per element for some 30 operations: memory-bound. A sample's draws are one
-// address for a whole workgroup, so they come through the scalar cache. A shift breaks a row's line once, where it wraps.
+// address for a whole workgroup, so they come through the scalar cache.
 // Next rung: fused into gather_batch, which would save one read and one write, for data that lies on the device.
 
 struct Params { per_sample: u32, rows: u32, frames: u32, pad0: u32 }
@@ -33,15 +33,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let line = i / params.frames; // channel and row
     let frame = i - line * params.frames;
     let row = f32(line % params.rows);
-    let start = n * params.per_sample + line * params.frames;
+    let at = n * params.per_sample + i;
     let own = draws[2u * n];
-    let source = (frame + params.frames - u32(own.shift)) % params.frames;
-    var value = select(x[start + source] * own.gain + own.offset, 0.0, masked(own, row, f32(frame)));
+    var value = select(x[at] * own.gain + own.offset, 0.0, masked(own, row, f32(frame)));
     if MIXUP {
         let other = draws[2u * n + 1u];
-        let source = (frame + params.frames - u32(other.shift)) % params.frames;
-        let mixed = select(p[start + source] * other.gain + other.offset, 0.0, masked(other, row, f32(frame)));
+        let mixed = select(p[at] * other.gain + other.offset, 0.0, masked(other, row, f32(frame)));
         value = own.weight * value + other.weight * mixed;
     }
-    y[n * params.per_sample + i] = value;
+    y[at] = value;
 }

@@ -6,9 +6,9 @@
 // Next rung: none; augment/apply reads these as one broadcast line per sample.
 
 struct Params {
-    samples: u32, rows: u32, frames: u32, shift: u32,   // shift: circular, this many frames at most, either way
+    samples: u32, rows: u32, frames: u32, mixup: u32,
     row_masks: u32, row_mask: u32, frame_masks: u32, frame_mask: u32, // how many, and the largest
-    gain: f32, offset: f32, mixup: u32, pad0: u32,
+    gain: f32, offset: f32, pad0: u32, pad1: u32,
     quantiles: array<vec4<f32>, 16>,                    // upper half of Beta(alpha, alpha)'s quantile function, at i / 63
 }
 
@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> step: Step;
 @group(0) @binding(3) var<uniform> params: Params;
 
-// Random words number `which` of the sample at this position.
+// Random words number `which` of the sample at this position; the first half of number 0 is lib/time_shift's.
 fn words(position: u32, which: u32) -> vec2<u32> {
     return threefry(vec2<u32>(step.seed, AUGMENTATION), vec2<u32>(step.step, position * 16u + which));
 }
@@ -36,11 +36,7 @@ fn mask(w: vec2<u32>, size: u32, largest: u32) -> vec2<f32> {
 
 fn drawn(position: u32, weight: f32) -> Draw {
     var d: Draw;
-    let first = words(position, 0u);
-    // An even spread over -shift ..= shift, or over the whole circle where that is more than once around.
-    let around = min(2u * params.shift + 1u, params.frames);
-    d.shift = f32((below(first.x, around) + params.frames - around / 2u) % params.frames);
-    d.gain = 1.0 + params.gain * (2.0 * unit(first.y) - 1.0);
+    d.gain = 1.0 + params.gain * (2.0 * unit(words(position, 0u).y) - 1.0);
     d.offset = params.offset * (2.0 * unit(words(position, 1u).x) - 1.0);
     d.weight = weight;
     for (var i = 0u; i < 4u; i++) {

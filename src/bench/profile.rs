@@ -49,6 +49,7 @@ pub fn random_engine<'g>(
     let samples = Samples {
         x: Fill::Normal(1.0).values(batch_size * g.rows * g.frames, &mut rng),
         labels: (0..batch_size).map(|i| (i % g.classes) as u32).collect(),
+        neighbours: Vec::new(),
     };
     let mut engine = Engine::new(gpu, programs, plan, &g, samples.into(), batch_size, 0)?;
     engine.initialise(0)?;

@@ -60,6 +60,7 @@ pub(crate) fn graph(batch_size: usize) -> GraphSettings {
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        time_shift: 0,
         augment: Default::default(),
         average: None,
     }

@@ -35,7 +35,7 @@ pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
-pub use augment::{Augment, partner};
+pub use augment::{Augment, partner, time_shift};
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use capabilities::{Capabilities, DeviceClass};
 pub use case::{Case, Entry, Fill, Input};
@@ -43,7 +43,7 @@ pub use choices::{AnyLadder, Choices, Chosen, MadeFor, Posed, Problem, RungView,
 pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dense::Dense;
 pub use dropout::Dropout;
-pub use gather_batch::GatherBatch;
+pub use gather_batch::{GatherBatch, copy_moved};
 pub use kernel::{
     Access, Kernel, Reflection, ShaderFile, TexelAccess, barrier_of_some, built_in_files,
     kernel_texts, substitute,

@@ -1,7 +1,7 @@
 //! Samples as the network sees them, for people to look at.
 
 use super::trainer::Trainer;
-use crate::ops::{Array, Augment, Op, Step, partner};
+use crate::ops::{Array, Augment, Op, Step, copy_moved, partner, time_shift};
 use crate::report::AugmentedSample;
 
 impl Trainer<'_, '_> {
@@ -9,7 +9,8 @@ impl Trainer<'_, '_> {
     /// the numbers that the kernels draw there. None for a run without augmentation.
     pub fn augmented(&self, count: usize) -> Vec<AugmentedSample> {
         let augment = self.settings.augment();
-        if augment == Augment::default() {
+        let largest = self.settings.time_shift;
+        if augment == Augment::default() && largest == 0 {
             return Vec::new();
         }
         let order = self.order(1);
@@ -27,24 +28,42 @@ impl Trainer<'_, '_> {
             samples.x[entry as usize * size..][..size].to_vec()
         };
         let genre = |entry: u32| self.task.genres[samples.labels[entry as usize] as usize].clone();
-        let own: Vec<u32> = order.iter().copied().take(batch.min(count)).collect();
-        let partners: Vec<u32> = (0..own.len())
-            .map(|p| order[partner(p as u32, &step) as usize])
-            .collect();
-        let array = |entries: &[u32]| Array::<f32> {
-            shape: [entries.len(), 1, rows, frames].into(),
-            data: entries.iter().flat_map(|&e| values(e)).collect(),
+        let own: Vec<u32> = (0..batch.min(count) as u32).collect();
+        let partners: Vec<u32> = own.iter().map(|&p| partner(p, &step)).collect();
+        let array = |positions: &[u32]| Array::<f32> {
+            shape: [positions.len(), 1, rows, frames].into(),
+            data: positions
+                .iter()
+                .flat_map(|&p| {
+                    let mut moved = vec![0.0; rows * frames];
+                    let entry = order[p as usize];
+                    let shift = time_shift(p, &step, largest, frames);
+                    let neighbours = samples.neighbours(entry);
+                    copy_moved(
+                        &mut moved,
+                        &samples.x,
+                        entry as usize,
+                        neighbours,
+                        frames,
+                        shift,
+                    );
+                    moved
+                })
+                .collect(),
         };
         let (x, others) = (array(&own), array(&partners));
         let y = augment.forward_reference(&[&x, &others], &step);
         let after = y[0].data.chunks(rows * frames);
         (own.iter().zip(&partners).zip(after).zip(&y[1].data))
-            .map(|(((&entry, &other), after), &share)| AugmentedSample {
-                genre: genre(entry),
-                mixed: augment.mixes().then(|| (genre(other), share)),
-                size: [rows, frames],
-                before: values(entry),
-                after: after.to_vec(),
+            .map(|(((&own, &other), after), &share)| {
+                let [entry, other] = [own, other].map(|p| order[p as usize]);
+                AugmentedSample {
+                    genre: genre(entry),
+                    mixed: augment.mixes().then(|| (genre(other), share)),
+                    size: [rows, frames],
+                    before: values(entry),
+                    after: after.to_vec(),
+                }
             })
             .collect()
     }

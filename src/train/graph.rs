@@ -44,7 +44,9 @@ pub struct GraphSettings {
     pub weight_decay: f32,
     /// Global-norm clipping.
     pub clip_norm: Option<f32>,
-    /// What happens to the training batch before the model sees it.
+    /// Frames by which a training sample may move in time, see [`GatherBatch::shift`]; a host that streams moves them itself.
+    pub time_shift: usize,
+    /// What else happens to the training batch before the model sees it.
     pub augment: Augment,
     /// Decay of a moving average of the weights, which is kept beside them.
     pub average: Option<f32>,
@@ -61,14 +63,17 @@ struct Augmented {
 }
 
 impl GraphSettings {
-    /// The batch; under mixup its partners too.
+    /// The batch; in training under mixup its partners too.
     fn batch(
         &self,
         tape: &mut Tape,
         order: &str,
         entries: usize,
-        mixes: bool,
+        mode: Mode,
     ) -> Result<(Batch, Option<Batch>)> {
+        let training = mode == Mode::Training;
+        let mixes = training && self.augment.mixes();
+        let shift = if training { self.time_shift } else { 0 };
         let (n, rows, frames) = (self.micro_batch, self.rows, self.frames);
         tape.set_scope("input");
         match self.feed {
@@ -76,9 +81,15 @@ impl GraphSettings {
                 let set = tape.input("dataset", Spec::f32([samples, rows, frames]));
                 let labels = tape.input("dataset labels", Spec::u32([samples]));
                 let order = tape.input(order, Spec::u32([entries]));
+                let mut inputs = vec![&set, &labels, &order];
+                let neighbours;
+                if shift > 0 {
+                    neighbours = tape.input("dataset neighbours", Spec::u32([samples, 2]));
+                    inputs.push(&neighbours);
+                }
                 let mut gather = |partners| -> Result<Batch> {
-                    let op = Arc::new(GatherBatch { n, partners });
-                    let gathered = tape.apply_all(op, &[&set, &labels, &order])?;
+                    let op = Arc::new(GatherBatch { n, partners, shift });
+                    let gathered = tape.apply_all(op, &inputs)?;
                     Ok((gathered[0].clone(), gathered[1].clone()))
                 };
                 let own = gather(false)?;
@@ -98,8 +109,7 @@ impl GraphSettings {
 
     /// The training batch, augmented.
     fn augmented(&self, tape: &mut Tape, entries: usize) -> Result<Augmented> {
-        let mixes = self.augment.mixes();
-        let ((x, labels), partners) = self.batch(tape, "order", entries, mixes)?;
+        let ((x, labels), partners) = self.batch(tape, "order", entries, Mode::Training)?;
         if self.augment == Augment::default() {
             return Ok(Augmented {
                 x,
@@ -147,8 +157,8 @@ fn loss(
     Ok((total, outputs[1].clone()))
 }
 
-/// The tape of one training step. Inputs: `dataset`, `dataset labels`, `order` (or `batch x`, `batch labels`, and under mixup
-/// `batch partners`, `batch partners' labels`), and `class weights`; output `totals`. Under mixup the accuracy counts the label
+/// The tape of one training step. Inputs: `dataset`, `dataset labels`, `order`, with a time shift `dataset neighbours` (or `batch x`,
+/// `batch labels`, and under mixup `batch partners`, `batch partners' labels`), and `class weights`; output `totals`. Under mixup the accuracy counts the label
 /// with the larger share.
 ///
 /// `entries`: length of the epoch's order.
@@ -211,7 +221,7 @@ pub fn training_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result
 /// When the model does not fit the data's shape.
 pub fn evaluation_tape(model: &Model, g: &GraphSettings, entries: usize) -> Result<Tape> {
     let mut tape = Tape::new();
-    let ((x, labels), _) = g.batch(&mut tape, "eval order", entries, false)?;
+    let ((x, labels), _) = g.batch(&mut tape, "eval order", entries, Mode::Evaluation)?;
     let recorded = model.record(&mut tape, &x, g.classes, Mode::Evaluation)?;
     let weights = tape.input("unit weights", Spec::f32([g.classes]));
     let (total, probabilities) = loss(&mut tape, &recorded, &labels, None, &weights, 0.0)?;

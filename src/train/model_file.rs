@@ -139,6 +139,7 @@ impl ModelFile {
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            time_shift: 0,
             augment: Default::default(),
             average: None,
         }

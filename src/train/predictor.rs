@@ -57,6 +57,7 @@ impl<'g> Predictor<'g> {
             self.engine.set_samples(Arc::new(Samples {
                 x: part,
                 labels: vec![0; n],
+                neighbours: Vec::new(),
             }));
             let order: Vec<u32> = (0..n as u32).collect();
             all.extend(self.engine.evaluate(&order)?.probabilities);

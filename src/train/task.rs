@@ -4,8 +4,8 @@ use super::engine::Samples;
 use super::model_file::FeatureSettings;
 use super::settings::Settings;
 use crate::dataset::{
-    Dataset, Groups, KnownSplit, Normaliser, Segments, Source, SplitRule, class_weights_balanced,
-    split_grouped,
+    Dataset, Groups, KnownSplit, Normaliser, Sample, Segments, Source, SplitRule,
+    class_weights_balanced, split_grouped,
 };
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -118,6 +118,7 @@ impl Task {
         );
         let fingerprint = fingerprint(&dataset, &[&train, &validation]);
         let (split, split_text) = (KnownSplit::new(&dataset, &parts), parts.to_text(&dataset));
+        let neighbours = neighbours(&dataset.samples);
         let frames = dataset.frames;
         let mut x = dataset.take_x();
         normaliser.apply(&mut x, frames)?;
@@ -130,7 +131,11 @@ impl Task {
             },
             track_of: dataset.samples.iter().map(|s| s.track).collect(),
             genres: dataset.genres,
-            samples: Arc::new(Samples { x, labels }),
+            samples: Arc::new(Samples {
+                x,
+                labels,
+                neighbours,
+            }),
             train: train.iter().map(|&i| i as u32).collect(),
             validation: validation.iter().map(|&i| i as u32).collect(),
             test: test.iter().map(|&i| i as u32).collect(),
@@ -144,6 +149,17 @@ impl Task {
             fingerprint,
         })
     }
+}
+
+/// For each sample the one that ends where it begins and the one that begins where it ends, or itself where there is none.
+fn neighbours(samples: &[Sample]) -> Vec<[u32; 2]> {
+    let follows = |a: &Sample, b: &Sample| a.track == b.track && a.segment + 1 == b.segment;
+    let own = |(i, sample): (usize, &Sample)| {
+        let before = i > 0 && follows(&samples[i - 1], sample);
+        let after = samples.get(i + 1).is_some_and(|next| follows(sample, next));
+        [i as u32 - u32::from(before), i as u32 + u32::from(after)]
+    };
+    samples.iter().enumerate().map(own).collect()
 }
 
 fn fingerprint(dataset: &Dataset, sides: &[&Vec<usize>]) -> String {
@@ -202,4 +218,18 @@ pub fn argmax(row: &[f32]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_those_of_the_same_track_without_a_gap() {
+        let sample = |(track, segment)| Sample { track, segment };
+        let samples = [(0, 0), (0, 1), (0, 3), (1, 4), (2, 0), (2, 1), (2, 2)].map(sample);
+        let expected = [[0, 1], [0, 1], [2, 2], [3, 3], [4, 5], [4, 6], [5, 6]];
+        assert_eq!(neighbours(&samples), expected);
+        assert!(neighbours(&[]).is_empty());
+    }
 }

@@ -63,6 +63,7 @@ pub fn tiny_settings(micro_batch: usize, micro_batches: usize, feed: Feed) -> Gr
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        time_shift: 0,
         augment: Default::default(),
         average: None,
     }
@@ -76,6 +77,8 @@ pub fn tiny_samples() -> Samples {
             .into_iter()
             .map(|v| v as u32)
             .collect(),
+        // Three of one track, and one alone.
+        neighbours: vec![[0, 1], [0, 2], [1, 2], [3, 3]],
     }
 }
 

@@ -30,6 +30,7 @@ fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            time_shift: 0,
             augment: Default::default(),
             average: None,
         },

@@ -70,6 +70,7 @@ fn gradients(
             label_smoothing: 0.0,
             weight_decay: 0.0,
             clip_norm: None,
+            time_shift: 0,
             augment,
             average: None,
         },
@@ -151,7 +152,6 @@ fn gradients(
 fn micro_batches_give_the_gradients_of_the_batch() {
     let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
     let augmented = Augment {
-        shift: 3,
         gain: 0.3,
         offset: 0.2,
         row_masks: 2,

@@ -304,6 +304,7 @@ fn open_engine<'g>(
             label_smoothing: s.label_smoothing,
             weight_decay: s.weight_decay,
             clip_norm: s.clip_norm,
+            time_shift: s.time_shift,
             augment: s.augment(),
             average: s.average,
         },

@@ -23,7 +23,6 @@ pub(super) fn cases() -> Vec<Case> {
         ..nothing
     };
     let all = Augment {
-        shift: 65,
         gain: 0.2,
         offset: 0.3,
         row_masks: 4,
@@ -32,14 +31,15 @@ pub(super) fn cases() -> Vec<Case> {
         frame_mask: 6,
         mixup: 0.4,
     };
-    let shift = Augment {
-        shift: 2,
+    let loudness = Augment {
+        gain: 0.3,
+        offset: 0.1,
         ..nothing
     };
     vec![
         case("nothing is changed", nothing, [2, 1, 3, 5]),
         case("one element", all, [1, 1, 1, 1]),
-        case("shift", shift, [3, 1, 4, 7]),
+        case("loudness", loudness, [3, 1, 4, 7]),
         case("masks, prime sizes", masks, [5, 3, 11, 13]),
         case(
             "mask wider than the sample",

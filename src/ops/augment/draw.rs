@@ -12,8 +12,6 @@ const STREAM: u32 = 0x5EC7_A000;
 /// The augmentation of one sample.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Draw {
-    /// Frames to the right, circular, below F.
-    pub shift: usize,
     /// Factor.
     pub gain: f32,
     /// Added after the factor.
@@ -34,12 +32,11 @@ impl Draw {
             if self.rows.iter().any(|r| r.contains(&(line % rows))) {
                 continue;
             }
-            for (frame, y) in y.iter_mut().enumerate() {
+            for (frame, (y, &x)) in y.iter_mut().zip(x).enumerate() {
                 if self.frames.iter().any(|f| f.contains(&frame)) {
                     continue;
                 }
-                let from = x[(frame + frames - self.shift) % frames];
-                let changed = from * T::lit(f64::from(self.gain)) + T::lit(f64::from(self.offset));
+                let changed = x * T::lit(f64::from(self.gain)) + T::lit(f64::from(self.offset));
                 *y = *y + weight * changed;
             }
         }
@@ -69,6 +66,14 @@ pub fn partner(position: u32, step: &Step) -> u32 {
     (position + 1 + below(word, batch as usize - 1) as u32) % batch
 }
 
+/// By how many frames the training sample at `position` of the batch moves to the right, to the left when negative: even over
+/// `-largest ..= largest`, or over the `frames` places of a circle where that is more than once around.
+pub fn time_shift(position: u32, step: &Step, largest: usize, frames: usize) -> isize {
+    let around = (2 * largest.min(frames) + 1).min(frames);
+    let [word, _] = words(position, 0, step);
+    below(word, around) as isize - (around / 2) as isize
+}
+
 /// What happens to the sample at this position, and its share λ (1 without mixup).
 pub(super) fn drawn(
     op: &Augment,
@@ -77,16 +82,14 @@ pub(super) fn drawn(
     frames: usize,
     step: &Step,
 ) -> (Draw, f32) {
-    let [shift, gain] = words(position, 0, step);
+    let [_, gain] = words(position, 0, step);
     let [offset, share] = words(position, 1, step);
-    let around = (2 * op.shift.min(frames) + 1).min(frames);
     let mask = |w: [u32; 2], size: usize, largest: usize| {
         let width = below(w[0], largest.min(size) + 1);
         let start = below(w[1], size - width + 1);
         start..start + width
     };
     let draw = Draw {
-        shift: (below(shift, around) + frames - around / 2) % frames,
         gain: 1.0 + op.gain * (2.0 * unit(gain) - 1.0),
         offset: op.offset * (2.0 * unit(offset) - 1.0),
         rows: (0..op.row_masks as u32)
@@ -170,9 +173,17 @@ mod tests {
 
     /// Every shift within reach comes up, and none beyond.
     #[test]
-    fn shifts_and_masks_stay_within_their_bounds() {
+    fn shifts_stay_within_their_bounds() {
+        for (largest, reach) in [(0, 0..=0), (3, -3..=3), (9, -9..=9), (10, -10..=9)] {
+            let shifts = (0..900).map(|p| time_shift(p, &Step::full(900), largest, 20));
+            let shifts: std::collections::BTreeSet<isize> = shifts.collect();
+            assert!(shifts.into_iter().eq(reach), "at most {largest}");
+        }
+    }
+
+    #[test]
+    fn masks_stay_within_their_bounds() {
         let op = Augment {
-            shift: 3,
             row_masks: 2,
             row_mask: 4,
             frame_masks: 4,
@@ -181,15 +192,12 @@ mod tests {
             offset: 0.5,
             mixup: 0.4,
         };
-        let mut shifts = std::collections::BTreeSet::new();
         for p in 0..400 {
             let (d, share) = drawn(&op, p, 11, 20, &Step::full(400));
-            shifts.insert(d.shift);
             assert!((0.75..=1.25).contains(&d.gain) && d.offset.abs() <= 0.5);
             assert!((0.5..=1.0).contains(&share));
             assert!(d.rows.iter().all(|r| r.len() <= 4 && r.end <= 11));
             assert!(d.frames.iter().all(|f| f.end <= 20));
         }
-        assert!(shifts.into_iter().eq([0, 1, 2, 3, 17, 18, 19]));
     }
 }

@@ -1,4 +1,4 @@
-//! Augmentation of a batch on the device: shift in time, gain, masks, and mixup of two samples.
+//! Augmentation of a batch on the device: gain, masks, and mixup of two samples.
 
 mod cases;
 mod draw;
@@ -10,15 +10,15 @@ use crate::tensor::{DType, Spec};
 use bytemuck::{Pod, Zeroable};
 use draw::{Draw, drawn, quantiles};
 
-pub use draw::partner;
+pub use draw::{partner, time_shift};
 
 /// `y[n] = λ · a(x[n]) + (1 − λ) · a'(partners[n])`, each sample under an augmentation of its own.
 ///
 /// Inputs: x `[N,C,R,F]` (R feature rows, F frames), and under mixup the partners, of the same shape: the samples that
 /// [`super::GatherBatch`] picks with `partners`. Outputs: y, as x; and λ `[N]`, which [`super::SoftmaxCrossEntropy`] reads.
 ///
-/// An augmentation shifts a sample circularly in time, multiplies it, adds to it, and then sets masked rows and frames to 0, the
-/// mean of normalised features (SpecAugment without time warping, Park et al. 2019). The partner's is the one that it has as a
+/// An augmentation multiplies a sample, adds to it, and then sets masked rows and frames to 0, the mean of normalised features
+/// (SpecAugment without time warping, Park et al. 2019); where a sample begins is [`super::GatherBatch`]'s to move. The partner's is the one that it has as a
 /// sample itself. λ is drawn from Beta(α, α) (mixup, Zhang et al. 2018), the larger of λ and 1 − λ, so that a sample's own label
 /// leads; by a table of the quantile function, linear between 64 nodes.
 ///
@@ -26,8 +26,6 @@ pub use draw::partner;
 /// micro-batches see the same numbers, and nothing is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Augment {
-    /// Largest shift in time, in frames, to either side; from F/2 on all shifts around the circle are equally likely.
-    pub shift: usize,
     /// Factors are uniform in `1 ± gain`.
     pub gain: f32,
     /// Offsets are uniform in `± offset`, in deviations of normalised features.
@@ -58,15 +56,14 @@ struct DrawParams {
     samples: u32,
     rows: u32,
     frames: u32,
-    shift: u32,
+    mixup: u32,
     row_masks: u32,
     row_mask: u32,
     frame_masks: u32,
     frame_mask: u32,
     gain: f32,
     offset: f32,
-    mixup: u32,
-    pad: u32,
+    pad: [u32; 2],
     quantiles: [f32; Augment::NODES],
 }
 
@@ -189,15 +186,14 @@ impl Op for Augment {
             samples: n as u32,
             rows: rows as u32,
             frames: frames as u32,
-            shift: self.shift.min(frames) as u32,
+            mixup: u32::from(self.mixes()),
             row_masks: self.row_masks as u32,
             row_mask: self.row_mask.min(rows) as u32,
             frame_masks: self.frame_masks as u32,
             frame_mask: self.frame_mask.min(frames) as u32,
             gain: self.gain,
             offset: self.offset,
-            mixup: u32::from(self.mixes()),
-            pad: 0,
+            pad: [0; 2],
             quantiles: quantiles(self.mixup),
         };
         let kernel = kernel!("augment/draw", "step", "threefry", "partner", "draw");

@@ -11,7 +11,7 @@ pub use weights::{Weights, check_weights};
 use super::graph::{BATCH, Feed, GraphSettings, PARTNERS};
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::{Adam, Step, partner};
+use crate::ops::{Adam, Step, partner, time_shift};
 use crate::plan::budget::balanced;
 use crate::plan::{MemoryPlan, Schedule};
 use samples::fill;
@@ -78,6 +78,15 @@ impl<'g> Engine<'g> {
             engine
                 .session
                 .write_buffer("input dataset labels", &labels)?;
+        }
+        if engine.session.has_buffer("input dataset neighbours") {
+            let neighbours: Vec<u32> = (0..engine.samples.len() as u32)
+                .flat_map(|s| engine.samples.neighbours(s).map(|n| n as u32))
+                .collect();
+            engine.session.write_buffer(
+                "input dataset neighbours",
+                bytemuck::cast_slice(&neighbours),
+            )?;
         }
         let ones = vec![1.0f32; g.classes];
         if engine.session.has_buffer("input unit weights") {
@@ -222,16 +231,21 @@ impl<'g> Engine<'g> {
             });
         }
         let streamed = self.g.feed == Feed::Streamed;
-        let mixes = streamed && program == TRAIN && self.training() && self.g.augment.mixes();
+        let trains = program == TRAIN && self.training();
+        let mixes = streamed && trains && self.g.augment.mixes();
+        let largest = if trains { self.g.time_shift } else { 0 };
         if streamed {
             let whole = &order[start..start + batch];
             for (step, [x, labels, partners, their_labels]) in steps.iter().zip(&mut self.scratch) {
-                let from = step.sample_offset as usize;
-                let own = from..from + step.valid as usize;
-                fill(&self.samples, &whole[own.clone()], &self.g, x, labels);
+                let own = step.sample_offset..step.sample_offset + step.valid;
+                let moved = |position: u32| {
+                    let shift = time_shift(position, step, largest, self.g.frames);
+                    (whole[position as usize], shift)
+                };
+                let entries: Vec<_> = own.clone().map(moved).collect();
+                fill(&self.samples, &entries, &self.g, x, labels);
                 if mixes {
-                    let mixed_in = |position| whole[partner(position as u32, step) as usize];
-                    let entries: Vec<u32> = own.map(mixed_in).collect();
+                    let entries: Vec<_> = own.map(|p| moved(partner(p, step))).collect();
                     fill(&self.samples, &entries, &self.g, partners, their_labels);
                 }
             }

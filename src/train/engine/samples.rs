@@ -1,5 +1,6 @@
 //! The samples, and how a batch of them reaches the device.
 
+use crate::ops::copy_moved;
 use crate::train::graph::GraphSettings;
 
 /// The samples that an engine trains and evaluates on, normalised.
@@ -9,6 +10,9 @@ pub struct Samples {
     pub x: Vec<f32>,
     /// One class per sample.
     pub labels: Vec<u32>,
+    /// For each sample the one before and the one after it in its track, or itself where there is none; empty when no sample has
+    /// a neighbour.
+    pub neighbours: Vec<[u32; 2]>,
 }
 
 impl Samples {
@@ -17,28 +21,37 @@ impl Samples {
         self.labels.len()
     }
 
+    /// The samples before and after one in its track.
+    pub fn neighbours(&self, sample: u32) -> [usize; 2] {
+        let list = self.neighbours.get(sample as usize);
+        list.unwrap_or(&[sample; 2]).map(|n| n as usize)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 }
 
-/// Gather samples for streaming; padding samples repeat the first, so that their values are finite.
+/// Gather samples for streaming, each with the frames by which it moves; padding samples repeat the first, so that their values are
+/// finite.
 pub(super) fn fill(
     samples: &Samples,
-    entries: &[u32],
+    entries: &[(u32, isize)],
     g: &GraphSettings,
     x: &mut Vec<u8>,
     labels: &mut Vec<u8>,
 ) {
-    x.clear();
     labels.clear();
     let size = g.rows * g.frames;
+    let mut moved = vec![0.0; size];
+    x.clear();
     for i in 0..g.micro_batch {
-        let entry = *entries.get(i).unwrap_or(&entries[0]) as usize;
-        x.extend_from_slice(bytemuck::cast_slice(
-            &samples.x[entry * size..(entry + 1) * size],
-        ));
+        let (entry, shift) = *entries.get(i).unwrap_or(&entries[0]);
+        let neighbours = samples.neighbours(entry);
+        let entry = entry as usize;
+        copy_moved(&mut moved, &samples.x, entry, neighbours, g.frames, shift);
+        x.extend_from_slice(bytemuck::cast_slice(&moved));
         labels.extend_from_slice(&samples.labels[entry].to_le_bytes());
     }
 }

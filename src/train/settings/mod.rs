@@ -58,7 +58,7 @@ options! {
     value label_smoothing: f32 = 0.0, share();
     /// Keep a moving average of the weights with this decay; it is what validates and what is saved
     optional average: f32, share(), unset: "no average";
-    /// Augmentation: shift each sample in time, circularly, by up to this many frames to either side
+    /// Augmentation: let each sample begin up to this many frames earlier or later in its track, which is a circle where it ends
     value time_shift: usize = 0, anything(), placeholder: "FRAMES";
     /// Augmentation: multiply each sample by a factor within 1 plus or minus this
     value gain: f32 = 0.0, share();
@@ -125,10 +125,9 @@ options! {
 }
 
 impl Settings {
-    /// What happens to a training batch.
+    /// What happens to a training batch, apart from the time shift.
     pub fn augment(&self) -> Augment {
         Augment {
-            shift: self.time_shift,
             gain: self.gain,
             offset: self.offset,
             row_masks: self.frequency_masks,
