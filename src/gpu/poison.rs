@@ -58,8 +58,8 @@ struct Filled<'a> {
     module: &'a naga::Module,
     /// That share the filling: each would take as long over all of it as all of them together over their shares.
     invocations: u32,
-    /// Of the arrays around it, from the outermost on.
-    sizes: Vec<u32>,
+    /// Of the arrays around it, from the outermost on: numbers, or the names of overrides.
+    sizes: Vec<String>,
 }
 
 impl Filled<'_> {
@@ -82,13 +82,14 @@ impl Filled<'_> {
                 (0..*columns as u8)
                     .try_for_each(|c| self.each(&format!("{place}[{c}]"), &vector, out))
             }
-            Array {
-                base,
-                size: naga::ArraySize::Constant(count),
-                ..
-            } => {
+            Array { base, size, .. } => {
+                let size = match *size {
+                    naga::ArraySize::Constant(count) => format!("{count}u"),
+                    naga::ArraySize::Pending(size) => self.module.overrides[size].name.clone()?,
+                    naga::ArraySize::Dynamic => return None,
+                };
                 let inside = Filled {
-                    sizes: [&self.sizes[..], &[count.get()]].concat(),
+                    sizes: [&self.sizes[..], &[size]].concat(),
                     ..*self
                 };
                 inside.assign(*base, &format!("{place}[#{}]", self.sizes.len()), out)
@@ -104,16 +105,18 @@ impl Filled<'_> {
     /// Fill `place` in every element of the arrays around it.
     fn each(&self, place: &str, value: &str, out: &mut String) -> Option<()> {
         let mut place = place.to_owned();
-        let mut inside = self.sizes.iter().product::<u32>();
-        let all = inside;
+        let product = |sizes: &[String]| match sizes {
+            [] => "1u".to_owned(),
+            sizes => sizes.join(" * "),
+        };
         for (n, size) in self.sizes.iter().enumerate() {
-            inside /= size;
-            place = place.replace(&format!("#{n}]"), &format!("i / {inside}u % {size}u]"));
+            let inside = product(&self.sizes[n + 1..]);
+            place = place.replace(&format!("#{n}]"), &format!("i / ({inside}) % {size}]"));
         }
-        let step = self.invocations;
+        let (all, step) = (product(&self.sizes), self.invocations);
         writeln!(
             out,
-            "for (var i = lane; i < {all}u; i += {step}u) {{ {place} = {value}; }}"
+            "for (var i = lane; i < {all}; i += {step}u) {{ {place} = {value}; }}"
         )
         .ok()
     }
@@ -176,17 +179,20 @@ mod tests {
         let source = "
             struct Pair { a: array<vec4<f32>, 3>, b: u32 }
             var<workgroup> pairs: array<array<Pair, 2>, 5>;
+            override LANES: u32 = 7u;
+            var<workgroup> lanes: array<u32, LANES>;
             var<workgroup> flag: bool;
             var<workgroup> turned: mat2x4<f32>;
             @compute @workgroup_size(8)
-            fn main(@builtin(local_invocation_index) lane: u32) { pairs[0][1].b = lane; }";
+            fn main(@builtin(local_invocation_index) lane: u32) { pairs[0][1].b = lane; lanes[1] = lane; }";
         let text = fill(source).expect("there is memory to fill");
         for part in [
-            "i < 30u; i += 8u) { pairs[i / 6u % 5u][i / 3u % 2u].a[i / 1u % 3u] = vec4<f32>(bitcast<f32>(poison)); }",
-            "i < 10u; i += 8u) { pairs[i / 2u % 5u][i / 1u % 2u].b = 4294967295u; }",
+            "i < 5u * 2u * 3u; i += 8u) { pairs[i / (2u * 3u) % 5u][i / (3u) % 2u].a[i / (1u) % 3u] = vec4<f32>(bitcast<f32>(poison)); }",
+            "i < 5u * 2u; i += 8u) { pairs[i / (2u) % 5u][i / (1u) % 2u].b = 4294967295u; }",
+            "i < LANES; i += 8u) { lanes[i / (1u) % LANES] = 4294967295u; }",
             "i < 1u; i += 8u) { flag = true; }",
             "i < 1u; i += 8u) { turned[1] = vec4<f32>(bitcast<f32>(poison)); }",
-            "{ poison_workgroup_memory(lane);  pairs[0][1].b = lane; }",
+            "{ poison_workgroup_memory(lane);  pairs[0][1].b = lane; lanes[1] = lane; }",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -9,23 +9,7 @@
 @group(0) @binding(2) var<storage, read> step: Step;
 @group(0) @binding(3) var<uniform> params: Params;
 
-// What is known of some values: how many, their sum, the sum of squared distances from their average.
-struct Moments { count: f32, sum: Sum, squares: Sum }
-
 var<workgroup> lanes: array<Moments, 8>;
-
-// Moments of two sets together (Chan, Golub & LeVeque 1979): nothing large is subtracted from something large.
-fn unite(a: Moments, b: Moments) -> Moments {
-    let count = a.count + b.count;
-    let d = b.sum.high / max(b.count, 1.0) - a.sum.high / max(a.count, 1.0);
-    let between = d * d * (a.count * b.count / max(count, 1.0));
-    return Moments(count, join(a.sum, b.sum), add(join(a.squares, b.squares), between));
-}
-
-// a with one block more: within a block values are summed as they are, which costs little accuracy; blocks with compensation.
-fn add_block(a: Moments, count: f32, sum: f32, squares: f32) -> Moments {
-    return unite(a, Moments(count, Sum(sum, 0.0), Sum(squares, 0.0)));
-}
 
 // a with those components of v that lie in the row.
 fn some(a: Moments, v: vec4<f32>, inside: vec4<bool>) -> Moments {

@@ -80,8 +80,12 @@ fn next_a(k: u32) -> vec4<f32> {
     var quad: vec4<f32>;
     if A_QUADS == 1u {
         let i = min(of_a.at, params.m * params.k / 4u - 1u);
-        quad = select(vec4<f32>(0.0), a[i], of_a.k + k < params.k);
-        if MASK == 1u { quad = select(vec4<f32>(0.0), quad, mask[i] > vec4<f32>(0.0)); }
+        let inside = of_a.k + k < params.k;
+        if MASK == 1u {
+            quad = select(vec4<f32>(0.0), a[i], mask[i] > vec4<f32>(select(3.4e38, 0.0, inside))); // one comparison for both
+        } else {
+            quad = select(vec4<f32>(0.0), a[i], inside);
+        }
         of_a.at += STEP * params.a_k / 4u;
     } else {
         for (var j = 0u; j < 4u; j++) {

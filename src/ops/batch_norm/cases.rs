@@ -56,6 +56,9 @@ pub(super) fn cases() -> Vec<Case> {
         // Several unrolled blocks, a rest, and rows that begin at every offset within a vec4.
         case("long rows", training, &[2, 5, 31, 37], normal).kinks(),
         case("long rows, dropout", dropout, &[2, 3, 31, 37], normal).kinks(),
+        case("rows of several blocks", training, &[3, 2, 67, 71], normal)
+            .kinks()
+            .valid(2),
         case("more channels than lanes", training, &[2, 67, 3, 3], normal).kinks(),
     ]
 }

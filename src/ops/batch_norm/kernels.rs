@@ -6,16 +6,11 @@
 //! All these sums carry their rounding errors along. What batch norm takes off every element is an average: an error in it is
 //! not averaged out but repeated in every element, and a weight's gradient adds them all up.
 
-use super::BatchNorm;
+use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::dropout::aligned;
-use crate::ops::util::WORKGROUP;
-use crate::ops::{
-    Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Problem, Rung, Work, grid_1d,
-};
+use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Rung};
 use crate::tensor::{Spec, Tensor};
-use bytemuck::{Pod, Zeroable};
 
 /// Mean and variance of each channel.
 pub static STATISTICS: Ladder<Geometry> = Ladder {
@@ -35,12 +30,23 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
                 l,
             )
         }),
+        Rung::gpu("wide", rows, |g, io, l| {
+            let kernel = kernel!(
+                "batch_norm/wide/statistics",
+                "step",
+                "compensated",
+                "moments",
+                "batch_norm"
+            );
+            statistics(g.with_wide(kernel), g, io, l)
+        }),
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             statistics(
                 kernel!(
                     "batch_norm/blocks/statistics",
                     "step",
                     "compensated",
+                    "moments",
                     "batch_norm"
                 ),
                 g,
@@ -72,6 +78,17 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
                 io,
                 l,
             )
+        }),
+        Rung::gpu("wide", rows, |g, io, l| {
+            let kernel = kernel!(
+                "batch_norm/wide/backward",
+                "step",
+                "threefry",
+                "dropout",
+                "compensated",
+                "batch_norm"
+            );
+            sums(g.with_wide(kernel), g, io, l)
         }),
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             sums(
@@ -155,117 +172,21 @@ pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
     work: |g| g.work(5, 3),
 };
 
-/// The reductions' default: a tree meets at barriers, which cost a GPU little; a CPU driver, which runs a workgroup's invocations one
-/// after the other in vectors, would rather let each add up a block.
+/// The reductions' default: a tree meets at barriers, which cost a GPU little beside waiting for memory, so there one is best with as
+/// much in flight as the row has; a CPU driver, which runs a workgroup's invocations one after the other in vectors, would rather let
+/// each add up a block.
 fn reduction(c: &Capabilities) -> usize {
     match c.class {
-        DeviceClass::Hardware => 1,
-        DeviceClass::Software => 2,
+        DeviceClass::Hardware => 2,
+        DeviceClass::Software => 3,
     }
 }
 
 /// A vec4 may straddle two rows, but not three.
 fn rows(g: &Geometry, _: &Capabilities) -> Result<(), String> {
-    match g.spatial {
+    match g.spatial() {
         s if s >= 4 => Ok(()),
         s => Err(format!("a row has {s} elements, fewer than a vec4")),
-    }
-}
-
-/// Sizes and settings, as every kernel reads them.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-pub struct Geometry {
-    samples: u32,
-    channels: u32,
-    spatial: u32,
-    training: u32,
-    epsilon: f32,
-    layer: u32,
-    threshold: u32,
-    scale: f32,
-}
-
-impl Geometry {
-    pub(super) fn new(op: &BatchNorm, x: &Tensor) -> Self {
-        let (samples, channels) = (x.dims()[0], x.dims()[1]);
-        Self {
-            samples: samples as u32,
-            channels: channels as u32,
-            spatial: (x.numel() / (samples * channels)) as u32,
-            training: u32::from(op.training),
-            epsilon: op.epsilon,
-            layer: op.dropout.map_or(0, |d| d.layer),
-            threshold: op.dropout.map_or(0, |d| d.threshold()),
-            scale: op.dropout.map_or(1.0, |d| d.scale()),
-        }
-    }
-
-    /// Work of a kernel that does `flops` per element and moves each element `times` times; what it moves per channel is little.
-    fn work(&self, flops: u64, times: u64) -> Work {
-        let sizes = [self.samples, self.channels, self.spatial];
-        let elements = sizes.iter().map(|&s| u64::from(s)).product::<u64>();
-        Work {
-            flops: flops * elements,
-            bytes: 4 * times * elements,
-        }
-    }
-
-    /// `kernel` with dropout compiled in, if there is any.
-    fn with_dropout(&self, kernel: Kernel) -> Kernel {
-        if self.scale == 1.0 {
-            return kernel;
-        }
-        kernel
-            .with("DROPOUT", 1.0)
-            .with("ALIGNED", aligned(self.channels * self.spatial))
-    }
-
-    /// The same for a kernel that works by single elements.
-    fn with_naive_dropout(&self, kernel: Kernel) -> Kernel {
-        kernel.with("DROPOUT", f64::from(u8::from(self.scale != 1.0)))
-    }
-
-    /// One workgroup per row.
-    fn row_grid(&self) -> [u32; 3] {
-        [self.channels, self.samples, 1]
-    }
-
-    /// One invocation per channel.
-    fn channel_grid(&self) -> [u32; 3] {
-        grid_1d(self.channels as usize, WORKGROUP)
-    }
-
-    /// One invocation per element.
-    fn element_grid(&self) -> [u32; 3] {
-        let elements = self.samples * self.channels * self.spatial;
-        grid_1d(elements as usize, WORKGROUP)
-    }
-
-    /// Two compensated sums per row, in workspace.
-    fn partial(&self, l: &mut Lowering) -> Tensor {
-        let shape = [self.samples as usize, self.channels as usize, 4];
-        l.workspace("partial sums", Spec::f32(shape))
-    }
-
-    /// Invocations per row of the elementwise kernels: few on a CPU driver, which runs eight at a time anyway.
-    fn row_workgroup(&self, l: &Lowering) -> u32 {
-        match l.capabilities().class {
-            DeviceClass::Software => 8,
-            DeviceClass::Hardware => (self.spatial / 4).next_power_of_two().clamp(32, 256),
-        }
-    }
-}
-
-impl crate::ops::Geometry for Geometry {
-    fn problem(&self) -> Problem {
-        let size = |v: u32| v as usize;
-        Problem(vec![
-            ("n", size(self.samples)),
-            ("c", size(self.channels)),
-            ("s", size(self.spatial)),
-            ("dropout", usize::from(self.threshold > 0)),
-        ])
     }
 }
 
@@ -303,9 +224,9 @@ fn statistics(first_stage: Kernel, g: &Geometry, io: &Io, l: &mut Lowering) -> R
 
 /// Mean and variance that y is made with: the batch's or the running ones.
 fn used_statistics<'a>(g: &Geometry, io: &'a Io) -> (&'a Tensor, &'a Tensor) {
-    match g.training {
-        0 => (io.x(3), io.x(4)),
-        _ => (io.y(1), io.y(2)),
+    match g.training() {
+        false => (io.x(3), io.x(4)),
+        true => (io.y(1), io.y(2)),
     }
 }
 
@@ -327,7 +248,7 @@ pub(super) fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     // Frozen gamma or beta: the gradient of x needs the sums all the same.
     let mut io = io.clone();
     for i in [1, 2] {
-        let sum = || l.workspace("sum", Spec::f32([g.channels as usize]));
+        let sum = || l.workspace("sum", Spec::f32([g.channels()]));
         io.dx[i].get_or_insert_with(sum);
     }
     l.run(&BACKWARD, g, &io)?;

@@ -1,6 +1,7 @@
 //! Batch normalisation, with the dropout that often follows it done in the same pass.
 
 mod cases;
+mod geometry;
 mod kernels;
 mod reference;
 mod update_running;
@@ -12,7 +13,7 @@ pub use update_running::UpdateRunning;
 use super::{Array, Dropout, Entry, Io, Lowering, Op, Pass, Real, Saved, Step};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Spec};
-use kernels::Geometry;
+use geometry::Geometry;
 
 /// `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel (Ioffe & Szegedy 2015), in the conventions of Keras'
 /// `BatchNormalization`: epsilon inside the root, biased variance everywhere.

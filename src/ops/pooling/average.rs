@@ -1,6 +1,6 @@
 //! Average pooling.
 
-use super::{Geometry, WORKGROUP, only_input};
+use super::{Geometry, WORKGROUP, on_a_gpu, only_input, small_window};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::{Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d};
@@ -26,16 +26,36 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 /// y from x.
 pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.forward",
-    rungs: &[Rung::naive(forward)],
-    order: |_, _| Vec::new(),
+    rungs: &[
+        Rung::naive(forward),
+        Rung::gpu("fixed", small_window, forward_fixed),
+    ],
+    // Divisions by sizes known only at run time, three for each element, are most of the other's instructions.
+    order: |_, c| {
+        if on_a_gpu(c) {
+            vec![FORWARD.rungs[1]]
+        } else {
+            Vec::new()
+        }
+    },
     work: |g| g.work(0),
 };
 
 /// dx from dy.
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.backward",
-    rungs: &[Rung::naive(backward)],
-    order: |_, _| Vec::new(),
+    rungs: &[
+        Rung::naive(backward),
+        Rung::gpu("fixed", small_window, backward_fixed),
+    ],
+    // Divisions by sizes known only at run time, three for each element, are most of the other's instructions.
+    order: |_, c| {
+        if on_a_gpu(c) {
+            vec![BACKWARD.rungs[1]]
+        } else {
+            Vec::new()
+        }
+    },
     work: |g| g.work(0),
 };
 
@@ -112,6 +132,19 @@ fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let dx = io.wanted(0);
     let kernel = kernel!("avg_pool2d/naive/backward", "pooling");
     l.dispatch(kernel, &[io.dy(), dx], *g, grid_1d(dx.numel(), WORKGROUP))
+}
+
+fn forward_fixed(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let (x, y) = (io.x(0), io.y(0));
+    let kernel = g.fixed(kernel!("avg_pool2d/fixed/forward", "fixed_pooling"));
+    l.dispatch(kernel, &[x, y], *g, grid_1d(y.numel(), WORKGROUP))
+}
+
+fn backward_fixed(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
+    let kernel = g.fixed(kernel!("avg_pool2d/fixed/backward", "fixed_pooling"));
+    let grid = grid_1d(dx.numel().div_ceil(4), WORKGROUP);
+    l.dispatch(kernel, &[io.dy(), dx], *g, grid)
 }
 
 fn cases() -> Vec<Case> {

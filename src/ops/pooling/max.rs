@@ -1,6 +1,6 @@
 //! Max-pooling.
 
-use super::{Geometry, WORKGROUP, only_input};
+use super::{Geometry, WORKGROUP, on_a_gpu, only_input, small_window};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::ops::{
@@ -31,16 +31,36 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 /// y and argmax from x.
 pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "max_pool2d.forward",
-    rungs: &[Rung::naive(forward)],
-    order: |_, _| Vec::new(),
+    rungs: &[
+        Rung::naive(forward),
+        Rung::gpu("fixed", small_window, forward_fixed),
+    ],
+    // Divisions by sizes known only at run time, three for each element, are most of the other's instructions.
+    order: |_, c| {
+        if on_a_gpu(c) {
+            vec![FORWARD.rungs[1]]
+        } else {
+            Vec::new()
+        }
+    },
     work: |g| g.work(1),
 };
 
 /// dx from dy and argmax.
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "max_pool2d.backward",
-    rungs: &[Rung::naive(backward)],
-    order: |_, _| Vec::new(),
+    rungs: &[
+        Rung::naive(backward),
+        Rung::gpu("fixed", small_window, backward_fixed),
+    ],
+    // Divisions by sizes known only at run time, three for each element, are most of the other's instructions.
+    order: |_, c| {
+        if on_a_gpu(c) {
+            vec![BACKWARD.rungs[1]]
+        } else {
+            Vec::new()
+        }
+    },
     work: |g| g.work(1),
 };
 
@@ -137,6 +157,19 @@ fn backward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         kernel!("max_pool2d/naive/backward", "pooling"),
         grid_1d(dx.numel(), WORKGROUP),
     );
+    l.dispatch(kernel, &[io.dy(), io.y(1), dx], *g, grid)
+}
+
+fn forward_fixed(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let kernel = g.fixed(kernel!("max_pool2d/fixed/forward", "fixed_pooling"));
+    let grid = grid_1d(io.y(0).numel(), WORKGROUP);
+    l.dispatch(kernel, &[io.x(0), io.y(0), io.y(1)], *g, grid)
+}
+
+fn backward_fixed(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let dx = io.wanted(0);
+    let kernel = g.fixed(kernel!("max_pool2d/fixed/backward", "fixed_pooling"));
+    let grid = grid_1d(dx.numel().div_ceil(4), WORKGROUP);
     l.dispatch(kernel, &[io.dy(), io.y(1), dx], *g, grid)
 }
 

@@ -4,7 +4,7 @@ pub(super) mod average;
 pub(super) mod global_average;
 pub(super) mod max;
 
-use super::{Problem, Work};
+use super::{Capabilities, DeviceClass, Kernel, Problem, Work};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Shape, Spec};
 use bytemuck::{Pod, Zeroable};
@@ -27,6 +27,21 @@ pub struct Geometry {
     oh: u32,
     ow: u32,
     reserved: [u32; 3],
+}
+
+/// A pipeline of its own for every shape pays where divisions are dear and windows are small enough to be written out.
+fn small_window(g: &Geometry, _: &Capabilities) -> Result<(), String> {
+    match g.window_h * g.window_w {
+        0..=64 => Ok(()),
+        area => Err(format!(
+            "a window has {area} elements; more than 64 are not written out"
+        )),
+    }
+}
+
+/// Whether a rung for GPUs is the default: a CPU driver compiles for longer than it saves.
+fn on_a_gpu(c: &Capabilities) -> bool {
+    c.class == DeviceClass::Hardware
 }
 
 impl Geometry {
@@ -65,6 +80,19 @@ impl Geometry {
     fn output(&self, x: &Shape) -> [usize; 4] {
         let [n, c] = [x.dims()[0], x.dims()[1]];
         [n, c, self.oh as usize, self.ow as usize]
+    }
+
+    /// `kernel` with the sizes of lib/fixed_pooling.
+    fn fixed(&self, kernel: Kernel) -> Kernel {
+        kernel
+            .with("H", self.h)
+            .with("W", self.w)
+            .with("WINDOW_H", self.window_h)
+            .with("WINDOW_W", self.window_w)
+            .with("STRIDE_H", self.stride_h)
+            .with("STRIDE_W", self.stride_w)
+            .with("OH", self.oh)
+            .with("OW", self.ow)
     }
 
     /// Work in either direction: one operation per tap; the larger and the smaller tensor once each, and `argmax` bytes per window.
