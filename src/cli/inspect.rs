@@ -8,6 +8,7 @@ use crate::inspect::assembly::Count;
 use crate::inspect::{Inspector, Kernels, Row, of_cases, of_model, radv};
 use crate::nn::Model;
 use crate::ops::Choices;
+use crate::train::{now, utc};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::process::Stdio;
@@ -54,6 +55,9 @@ pub struct InspectArgs {
     shaders: super::shaders::WatchArgs,
     #[command(flatten)]
     device: super::DeviceArgs,
+    /// Print a table in Markdown
+    #[arg(long, conflicts_with_all = ["json", "isa", "against"])]
+    markdown: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -115,6 +119,10 @@ pub fn run(args: &InspectArgs) -> Result<()> {
             batch_size: model.then_some(args.batch_size),
             kernels: &rows,
         });
+    }
+    if args.markdown {
+        markdown(args, &inspector, &rows);
+        return Ok(());
     }
     console::line(&title(&inspector));
     match args.isa {
@@ -234,6 +242,11 @@ fn cell(name: &str, text: &str) -> String {
     format!("{text:>width$}", width = name.len().max(5) + 2)
 }
 
+/// What the columns mean.
+const LEGEND: &str = "ma: multiply-adds. hot loop: the block in a loop with the most of them. whole loop: the outermost one around it, with its \
+         loads and barriers (*: it has loops inside, and counts each instruction once). B/ma: bytes per multiply-add that an \
+         invocation loads there from workgroup memory, from memory. -: the driver does not say.";
+
 /// One line per kernel, and what the columns mean.
 fn table(rows: &[Row]) {
     let Some(first) = rows.first() else { return };
@@ -253,11 +266,38 @@ fn table(rows: &[Row]) {
         let all = r.problem.iter().chain(&r.more_problems);
         all.for_each(|p| console::line(&format!("    {p}")));
     }
-    console::line(
-        "ma: multiply-adds. hot loop: the block in a loop with the most of them. whole loop: the outermost one around it, with its \
-         loads and barriers (*: it has loops inside, and counts each instruction once). B/ma: bytes per multiply-add that an \
-         invocation loads there from workgroup memory, from memory. -: the driver does not say.",
-    );
+    console::line(LEGEND);
+}
+
+/// The same for a document: who says so, of what, when, by which command.
+fn markdown(args: &InspectArgs, inspector: &Inspector, rows: &[Row]) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let of = match &args.case {
+        Some(case) => format!("cases with '{case}' in their name"),
+        None => format!("`{}` at batch {}", args.model, args.batch_size),
+    };
+    let now = utc(now());
+    let day = now.split(' ').next().unwrap_or(&now);
+    console::line(&format!(
+        "{}; {of}; {day}; `gtzan-gpu {}`\n",
+        title(inspector),
+        words.join(" ")
+    ));
+    let Some(first) = rows.first() else { return };
+    let names: Vec<&str> = figures(first).iter().map(|(n, _)| *n).collect();
+    let right = "--:|".repeat(names.len());
+    console::line(&format!("| kernel | for | {} |", names.join(" | ")));
+    console::line(&format!("|---|---|{right}"));
+    for (i, r) in rows.iter().enumerate() {
+        let cells: Vec<String> = figures(r).into_iter().map(|(_, text)| text).collect();
+        let line = |r: &Row| format!("| `{}` | {} |", r.kernel, r.op);
+        // Constants may differ where nothing that is shown does.
+        let told = |o: &Row| line(o) == line(r) && figures(o) == figures(r);
+        if !rows[..i].iter().any(told) {
+            console::line(&format!("{} {} |", line(r), cells.join(" | ")));
+        }
+    }
+    console::line(&format!("\n{LEGEND}"));
 }
 
 fn listing(r: &Row, isa: Isa) {

@@ -82,6 +82,13 @@ fn view(report: &RunReport) -> Value {
             figure => figure(&plot::kernels(k)),
             timestamps => k.timing == "timestamps",
         }),
+        compiled => report.compiled.as_ref().filter(|c| !c.kernels.is_empty()).map(|c| context! {
+            target => printable(&c.target),
+            driver => printable(&c.driver),
+            rows => (c.rows().iter())
+                .map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>())
+                .collect::<Vec<_>>(),
+        }),
         augmented => report.augmented.iter().map(augmented).collect::<Vec<_>>(),
         folds => report.folds.iter().map(fold_row).collect::<Vec<_>>(),
         fold_means => fold_means(report),

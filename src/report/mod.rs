@@ -3,6 +3,7 @@
 //! Everything here works on plain data. The structs below know nothing of the tape or the GPU; whoever trains fills
 //! them in, and parts that a run has not got are `None`.
 
+pub mod compiled;
 pub mod format;
 pub mod history;
 pub mod html;
@@ -12,6 +13,7 @@ pub mod plot;
 pub mod spectrogram;
 pub mod spread;
 
+pub use compiled::{CompiledKernel, CompiledKernels, HotLoop};
 pub use format::bytes;
 pub use history::{EpochRow, History};
 pub use interval::Intervals;
@@ -53,6 +55,9 @@ pub struct RunReport {
     pub evaluation: Option<ConfusionMatrix>,
     pub memory: Option<MemoryTimeline>,
     pub kernels: Option<KernelTimes>,
+    /// What a GPU's compiler makes of them.
+    #[serde(default)]
+    pub compiled: Option<CompiledKernels>,
     /// Of a cross-validation: a row per fold; `evaluation` is then of all of them.
     #[serde(default)]
     pub folds: Vec<FoldRow>,

@@ -27,6 +27,7 @@ pub use limits::Sizes;
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;
 pub use run_folder::RunFolder;
+pub(crate) use run_folder::{now, utc};
 pub use schedule::{LearningRate, Schedule};
 pub use score::Scores;
 #[cfg(test)]

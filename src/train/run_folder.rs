@@ -245,14 +245,14 @@ fn is_still(name: &Path, _file: &File) -> bool {
 }
 
 /// Seconds since 1970; 0 for a clock before.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
 }
 
 /// `2026-01-31 23:59:59 UTC` of seconds since 1970 (civil calendar, after Hinnant's `civil_from_days`).
-fn utc(seconds: u64) -> String {
+pub(crate) fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -1,8 +1,8 @@
 //! Runs to report on: an ordinary one and awkward ones.
 
 use gtzan_gpu::report::{
-    Arena, AugmentedSample, ConfusionMatrix, EpochRow, FoldRow, History, KernelRow, KernelTimes,
-    MemoryTimeline, PlannedBuffer, RunReport, Setting,
+    Arena, AugmentedSample, CompiledKernel, CompiledKernels, ConfusionMatrix, EpochRow, FoldRow,
+    History, HotLoop, KernelRow, KernelTimes, MemoryTimeline, PlannedBuffer, RunReport, Setting,
 };
 
 pub const GTZAN: [&str; 10] = [
@@ -155,6 +155,7 @@ pub fn fixture(name: &str) -> RunReport {
         evaluation: Some(fixture_matrix(10)),
         memory: Some(fixture_memory(12)),
         kernels: Some(fixture_kernels(22, "timestamps")),
+        compiled: None,
         peak_vram: Some(201_326_592),
         folds: Vec::new(),
         augmented: Vec::new(),
@@ -188,6 +189,29 @@ pub fn fixture_folds() -> RunReport {
         evaluation: Some(fixture_matrix(10)),
         folds: vec![fold(0, 0.7), fold(1, 0.73), fold(2, 0.76)],
         ..RunReport::default()
+    }
+}
+
+/// A run with its kernels through a compiler, one that says little.
+pub fn fixture_compiled() -> RunReport {
+    let kernel = |i: u64| CompiledKernel {
+        kernel: format!("dense/workgroup/product_{i}"),
+        op: "dense.backward_weight".into(),
+        registers: Some(120 + i),
+        spilled: (i != 3).then_some(0),
+        hot_loop: Some(HotLoop {
+            multiply_adds: 512,
+            instructions: 600 + i,
+        }),
+        ..CompiledKernel::default()
+    };
+    RunReport {
+        compiled: Some(CompiledKernels {
+            target: "GPU <3>".into(),
+            driver: "driver & version".into(),
+            kernels: (0..30).map(kernel).collect(),
+        }),
+        ..fixture("compiled")
     }
 }
 

@@ -7,7 +7,9 @@ mod fixtures;
 
 use std::fs;
 
-use fixtures::{GTZAN, fixture, fixture_augmented, fixture_folds, fixture_history, fixtures};
+use fixtures::{
+    GTZAN, fixture, fixture_augmented, fixture_compiled, fixture_folds, fixture_history, fixtures,
+};
 use gtzan_gpu::report::plot;
 
 /// The structure of XML or HTML as written by this crate: tags are closed in order, attributes quoted.
@@ -51,7 +53,7 @@ fn every_report_is_whole_escaped_and_needs_no_network() {
     let temporary = tempfile::tempdir().unwrap();
     let root =
         std::env::var_os("GTZAN_GPU_REPORT_DIR").map_or(temporary.path().to_path_buf(), Into::into);
-    let more = [fixture_folds(), fixture_augmented()];
+    let more = [fixture_folds(), fixture_augmented(), fixture_compiled()];
     for report in fixtures().into_iter().chain(more) {
         let run = root.join(report.run.replace(|c: char| !c.is_alphanumeric(), "_"));
         let path = report.write(&run).unwrap();
@@ -113,6 +115,17 @@ fn folds_stand_with_their_mean_and_deviation() {
     }
     let html = gtzan_gpu::report::html::render(&fixture("no folds")).unwrap();
     assert!(!html.contains("<h2>Folds") && !html.contains("<h2>Augmentation"));
+}
+
+#[test]
+fn compiled_kernels_stand_in_a_table() {
+    let html = gtzan_gpu::report::html::render(&fixture_compiled()).unwrap();
+    assert!(html.contains("GPU &lt;3&gt;") && html.contains("driver &amp; version"));
+    for figure in ["<td>123</td>", "512 of 603", "<td>–</td>"] {
+        assert!(html.contains(figure), "{figure}");
+    }
+    let html = gtzan_gpu::report::html::render(&fixture("plain")).unwrap();
+    assert!(!html.contains("Compiled kernels"));
 }
 
 #[test]

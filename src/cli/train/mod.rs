@@ -1,6 +1,7 @@
 //! `gtzan-gpu train`.
 
 mod args;
+mod compiled;
 mod folds;
 mod interrupts;
 mod show;

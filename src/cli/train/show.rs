@@ -1,6 +1,7 @@
 //! What a training run shows: tables before it, a line per epoch, the report after it.
 
 use super::super::console;
+use super::compiled::compiled;
 use crate::bench::profile;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
@@ -279,6 +280,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
         evaluation: Some(matrix),
         memory: Some(timeline(schedule, &f.fitted.plan, 0)),
         kernels: Some(profile::kernel_times(schedule, &timings)),
+        compiled: compiled(f.gpu, f.model, f.fitted.cut.micro_batch),
         peak_vram: Some(created),
         folds: Vec::new(),
         augmented: trainer.augmented(SHOWN),
