@@ -34,6 +34,16 @@ pub fn atomic_write_with(
     replace(path, fill).map_err(|e| write_error(path, &e))
 }
 
+/// Adds `bytes` to the end of `file`, which was opened for that at `path`. A kill or a full disk may leave a part of them.
+///
+/// # Errors
+/// As [`atomic_write`].
+pub fn append(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
+    watch::reached(path)
+        .and_then(|()| file.write_all(bytes))
+        .map_err(|e| write_error(path, &e))
+}
+
 /// Creates the folder `path` and those above it; an existing one is fine.
 pub fn create_dir(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();

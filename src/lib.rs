@@ -73,12 +73,14 @@ pub mod nn;
 pub mod onnx;
 pub mod ops;
 pub mod plan;
+mod protobuf;
 pub mod reference;
 pub mod report;
 pub mod sync_check;
 pub mod synth;
 pub mod tape;
 pub mod tensor;
+pub mod tensorboard;
 pub mod text;
 pub mod train;
 

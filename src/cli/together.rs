@@ -142,7 +142,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 const NEVER: &[(&str, &str)] = &[("tune", "no_cache")];
 
 /// What a run that goes on may be given another of.
-const MAY_CHANGE: &[&str] = &["epochs", "strict", "vram", "threads"];
+const MAY_CHANGE: &[&str] = &["epochs", "strict", "tensorboard", "vram", "threads"];
 
 /// An option and its value.
 type Said = (String, String);

@@ -1,74 +1,8 @@
 //! The messages of an ONNX file that an exported model uses, with their field numbers from the format's `onnx.proto`
 //! (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>, IR version 8). prost writes and reads them; fields that are not
 //! here are skipped in reading. The file is proto2: every field may be absent, and lists of numbers are not packed.
-//!
-//! The messages are few and stable, so a macro stands in for prost's derive, which would bring half a dozen crates.
 
-use prost::bytes::{Buf, BufMut};
-use prost::encoding::{self, DecodeContext, WireType};
-use prost::{DecodeError, Message};
-
-/// Declares messages: `number: optional|repeated kind field: type`, the kind being prost's name for the encoding.
-macro_rules! messages {
-    ($($(#[$doc:meta])* $name:ident {
-        $($(#[$about:meta])* $tag:literal: $label:ident $kind:ident $field:ident: $type:ty,)*
-    })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq)]
-        pub struct $name {
-            $($(#[$about])* pub $field: messages!(@type $label $type),)*
-        }
-
-        impl Message for $name {
-            fn encode_raw(&self, buffer: &mut impl BufMut) {
-                $(messages!(@encode $label $kind, $tag, &self.$field, buffer);)*
-            }
-
-            fn encoded_len(&self) -> usize {
-                0 $(+ messages!(@length $label $kind, $tag, &self.$field))*
-            }
-
-            fn merge_field(
-                &mut self,
-                tag: u32,
-                wire: WireType,
-                buffer: &mut impl Buf,
-                context: DecodeContext,
-            ) -> Result<(), DecodeError> {
-                match tag {
-                    $($tag => messages!(@merge $label $kind, wire, &mut self.$field, buffer, context),)*
-                    _ => encoding::skip_field(wire, tag, buffer, context),
-                }
-            }
-
-            fn clear(&mut self) {
-                *self = Self::default();
-            }
-        }
-    )*};
-    (@type optional $type:ty) => { Option<$type> };
-    (@type repeated $type:ty) => { Vec<$type> };
-    (@encode optional $kind:ident, $tag:literal, $field:expr, $buffer:ident) => {
-        if let Some(value) = $field {
-            encoding::$kind::encode($tag, value, $buffer);
-        }
-    };
-    (@encode repeated $kind:ident, $tag:literal, $field:expr, $buffer:ident) => {
-        encoding::$kind::encode_repeated($tag, $field, $buffer)
-    };
-    (@length optional $kind:ident, $tag:literal, $field:expr) => {
-        $field.as_ref().map_or(0, |value| encoding::$kind::encoded_len($tag, value))
-    };
-    (@length repeated $kind:ident, $tag:literal, $field:expr) => {
-        encoding::$kind::encoded_len_repeated($tag, $field)
-    };
-    (@merge optional $kind:ident, $wire:ident, $field:expr, $buffer:ident, $context:ident) => {
-        encoding::$kind::merge($wire, $field.get_or_insert_default(), $buffer, $context)
-    };
-    (@merge repeated $kind:ident, $wire:ident, $field:expr, $buffer:ident, $context:ident) => {
-        encoding::$kind::merge_repeated($wire, $field, $buffer, $context)
-    };
-}
+use crate::protobuf::messages;
 
 /// [`AttributeProto`] with a number.
 pub const FLOAT: i32 = 1;

@@ -1,9 +1,11 @@
 //! Training: the graph of a step, the engine that runs it, the loop with its callbacks, and what a run leaves on disk.
 
+mod board;
 mod callbacks;
 mod checkpoint;
 mod divergence;
 mod engine;
+mod event;
 mod examples;
 mod graph;
 mod limits;
@@ -22,6 +24,7 @@ mod trainer;
 pub use callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
 pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, check_weights, compile, means};
+pub use event::{EpochEvent, Outcome};
 pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use limits::Sizes;
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
@@ -35,4 +38,4 @@ pub(crate) use settings::VALUES;
 pub use settings::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 pub use tapes::Tapes;
 pub use task::{Task, argmax, per_track, split_rule};
-pub use trainer::{EpochEvent, Outcome, Trainer};
+pub use trainer::Trainer;

@@ -1,7 +1,7 @@
 //! How good a run's weights are.
 
 use super::engine::Weights;
-use super::task::{argmax, per_track};
+use super::task::{Task, argmax, per_track};
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::report::ConfusionMatrix;
@@ -18,6 +18,22 @@ pub struct Scores {
     /// Share of the training samples that the kept weights get right as in evaluation: without dropout, with the running
     /// statistics. Not the accuracy of an epoch, which is of the network in training. `None` without a validation side.
     pub train_accuracy: Option<f64>,
+}
+
+impl Task {
+    /// Confusion matrix of some samples' probabilities: per track, those of its segments averaged.
+    ///
+    /// # Errors
+    /// When a label is none of the task's genres.
+    pub fn confusion(&self, order: &[u32], probabilities: &[f32]) -> Result<ConfusionMatrix> {
+        let classes = self.genres.len();
+        let mut matrix = ConfusionMatrix::new(self.genres.clone());
+        for (sample, row) in per_track(order, &self.track_of, probabilities, classes) {
+            let truth = self.samples.labels[sample as usize] as usize;
+            matrix.add(truth, argmax(&row))?;
+        }
+        Ok(matrix)
+    }
 }
 
 impl Trainer<'_, '_> {
@@ -52,16 +68,10 @@ impl Trainer<'_, '_> {
         self.matrix(order)
     }
 
-    /// Confusion matrix of the weights on the device over some samples: per track, probabilities of a track's segments averaged.
+    /// Confusion matrix of the weights on the device over some samples.
     fn matrix(&mut self, order: &[u32]) -> Result<ConfusionMatrix> {
         let probabilities = self.probabilities(order)?;
-        let classes = self.task.genres.len();
-        let mut matrix = ConfusionMatrix::new(self.task.genres.clone());
-        for (sample, row) in per_track(order, &self.task.track_of, &probabilities, classes) {
-            let truth = self.task.samples.labels[sample as usize] as usize;
-            matrix.add(truth, argmax(&row))?;
-        }
-        Ok(matrix)
+        self.task.confusion(order, &probabilities)
     }
 
     /// Probabilities of some samples. The engine evaluates as many at a time as validation has.

@@ -1,8 +1,10 @@
 //! The training loop: epochs, callbacks, checkpoints. It prints nothing; it tells a listener what happens.
 
+use super::board::tell;
 use super::callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 use super::checkpoint::{Checkpoint, Progress};
 use super::engine::{Engine, Weights, means};
+use super::event::{EpochEvent, Outcome};
 use super::schedule::{LearningRate, Schedule};
 use super::settings::Settings;
 use super::task::Task;
@@ -11,44 +13,11 @@ use crate::error::{Error, Result};
 use crate::fsutil::remove_leftovers;
 use crate::nn::Model;
 use crate::report::{EpochRow, History};
+use crate::tensorboard::Board;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// What the loop tells while it runs.
-#[derive(Debug, Clone)]
-pub enum EpochEvent {
-    /// Some steps of an epoch are done.
-    Steps {
-        /// The epoch, from 1.
-        epoch: u32,
-        /// Steps done.
-        done: usize,
-        /// Steps in the epoch.
-        steps: usize,
-        /// Mean loss so far in the epoch, and accuracy; absent between readbacks.
-        so_far: Option<(f64, f64)>,
-    },
-    /// An epoch is done.
-    Epoch {
-        /// Its row.
-        row: EpochRow,
-        /// The best validation accuracy so far.
-        best: bool,
-    },
-    /// A callback fired.
-    Message(String),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// One sentence; also in the checkpoint.
-    pub ending: String,
-    /// Ctrl-C ended it before it was done.
-    pub interrupted: bool,
-}
 
 /// The file that a run goes on from.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -70,6 +39,7 @@ pub struct Trainer<'a, 'g> {
     pub(super) last: Weights,
     /// Epochs in the checkpoint on disk.
     pub(super) saved: u32,
+    pub(super) board: Option<Board>,
 }
 
 impl<'a, 'g> Trainer<'a, 'g> {
@@ -126,6 +96,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             best: Vec::new(),
             last: Vec::new(),
             saved: 0,
+            board: None,
         };
         trainer.save_split()?;
         trainer.save_checkpoint()?;
@@ -168,6 +139,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             progress: checkpoint.progress,
             best: checkpoint.best,
             last: Vec::new(),
+            board: None,
         };
         remove_leftovers(&trainer.run)?;
         trainer.save_split()?;
@@ -265,21 +237,32 @@ impl<'a, 'g> Trainer<'a, 'g> {
         let from = self.progress.step_in_epoch;
         let steps = self.engine.steps(n);
         let (rates, peak) = (self.rates(), self.progress.learning_rate);
+        if let Some(board) = &mut self.board {
+            board.start(&self.engine.totals()?);
+        }
         let began = Instant::now();
         let mut read = began;
+        let before = self.progress.optimizer_step;
+        let board = &mut self.board;
         let done = self.engine.train(
             &order,
             from,
-            self.progress.optimizer_step,
+            before,
             |step| rates.at(step, peak),
             |engine, done| {
+                let step = before + (done - from) as u64;
                 let due = read.elapsed() >= READ_EVERY;
-                let so_far = if due {
+                let wanted = board.is_some() && Board::wants(step);
+                let mut so_far = None;
+                if due || wanted {
+                    let totals = engine.totals()?;
+                    so_far = Some(means(&totals));
+                    if wanted {
+                        let rate = rates.at(step, peak);
+                        tell(board, on, |board| board.steps(step, rate, &totals));
+                    }
                     read = Instant::now();
-                    Some(means(&engine.totals()?))
-                } else {
-                    None
-                };
+                }
                 let lost = so_far.is_some_and(|(loss, _)| !loss.is_finite());
                 on(EpochEvent::Steps {
                     epoch,
@@ -295,6 +278,9 @@ impl<'a, 'g> Trainer<'a, 'g> {
             },
         )?;
         let totals = self.engine.totals()?;
+        if let Some(board) = &mut self.board {
+            board.pause(&totals);
+        }
         let training = began.elapsed().as_secs_f64();
         self.progress.optimizer_step += (done - from) as u64;
         self.progress.step_in_epoch = done;
@@ -303,6 +289,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             self.save_checkpoint()?;
             return Ok(false);
         }
+        let gradients = self.wanted_gradients()?;
         let (loss, accuracy) = means(&totals);
         let validation = if self.task.validation.is_empty() {
             None
@@ -324,6 +311,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             ms_per_step: training * 1e3 / (done - from).max(1) as f64,
             vram_bytes: self.engine.session().created_bytes(),
         };
+        self.show_epoch(&row, &gradients, validation.as_ref(), on)?;
         self.finish_epoch(row, on)?;
         // An interrupt that arrived during validation: the epoch is whole and saved.
         Ok(!interrupted.load(Ordering::Relaxed))

@@ -7,25 +7,9 @@ For every NAME.onnx in FOLDER: onnx.checker must accept it, shape inference incl
 (f32, samples x classes) for NAME.x (f32, samples x rows x frames) within 1e-5, whole and sample by sample.
 Exit status 77: the packages can't be installed here.
 """
-import os, subprocess, sys, venv
+import os, sys
 
 PACKAGES = ["onnx>=1.16,<2", "onnxruntime>=1.18,<2", "numpy"]
-
-
-def environment(folder):
-    """The Python of an environment that has the packages; made if need be."""
-    python = os.path.join(folder, "Scripts" if os.name == "nt" else "bin", "python")
-    ready = os.path.join(folder, "ready")
-    if not os.path.exists(ready):
-        try:
-            venv.create(folder, clear=True, with_pip=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True, capture_output=True, text=True)
-        except subprocess.CalledProcessError as e:
-            lines = (e.stderr or str(e)).strip().splitlines()
-            print(f"{', '.join(PACKAGES)} can't be installed: {lines[-1] if lines else e}")
-            sys.exit(77)
-        open(ready, "w").close()
-    return python
 
 
 def check(folder):
@@ -54,5 +38,7 @@ def check(folder):
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
-        sys.exit(subprocess.run([environment(sys.argv[1]), __file__, sys.argv[2]]).returncode)
+        from environment import run_in
+
+        sys.exit(run_in(sys.argv[1], PACKAGES, __file__, sys.argv[2:]))
     check(sys.argv[1])

@@ -1,7 +1,8 @@
 //! Cross-validation: a run per fold, and what they say together.
 
 use super::super::console;
-use super::{Context, Scores, create_run, single};
+use super::folder::create_run;
+use super::{Context, Scores, single};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::report::{ClassificationReport, ConfusionMatrix, FoldRow, RunReport, Spread};

@@ -2,11 +2,13 @@
 
 mod args;
 mod compiled;
+mod folder;
 mod folds;
 mod interrupts;
 mod show;
 
 pub use args::TrainArgs;
+use folder::{create_run, open_board, resume_checkpoint};
 use interrupts::catch_interrupts;
 pub use show::print_matrix;
 
@@ -14,14 +16,12 @@ use super::console;
 use crate::dataset::{Dataset, Options, Segments};
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
-use crate::fsutil::atomic_write;
 use crate::gpu::Gpu;
 use crate::nn::{Layer, Model};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Checkpoint, Engine, Feed, GraphSettings, ModelFile, RunFolder, Scores, Settings, Tapes, Task,
-    Trainer,
+    Engine, Feed, GraphSettings, ModelFile, RunFolder, Scores, Settings, Tapes, Task, Trainer,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -90,6 +90,8 @@ fn single(
         (None, Some(path)) => Some(crate::train::read_weights(path)?),
         _ => None,
     };
+    let steps = (checkpoint.as_ref()).map_or(0, |c| c.progress.optimizer_step);
+    let board = open_board(settings, &task, whole, &run, resumed.then_some(steps))?;
     begin()?;
     if !resumed {
         create_run(&run, settings)?;
@@ -107,6 +109,9 @@ fn single(
         }
         None => Trainer::start(engine, &task, settings, &model, &run, init.as_ref())?,
     };
+    if let Some(board) = board {
+        trainer.show_on(board);
+    }
     let mut display = show::Display::new(&task, settings);
     // Not earlier: until here there is nothing to save, and Ctrl-C simply ends the program.
     let interrupted = catch_interrupts();
@@ -180,38 +185,6 @@ fn without(model: &Model, option: &str, layer: &str) -> Error {
         "{option} is without effect on the model {}, which has no {layer} layer; leave it out",
         model.name
     ))
-}
-
-fn resume_checkpoint(run: &Path) -> Result<Option<Checkpoint>> {
-    let checkpoint = run.join("checkpoint.safetensors");
-    if !checkpoint.exists() {
-        // Stopped before the first checkpoint: nothing was trained yet.
-        return Ok(None);
-    }
-    Checkpoint::load(&checkpoint).map(Some)
-}
-
-/// Write the settings into the folder of a new run. Called when data and device are known to serve, so that a mistake in
-/// either leaves no folder behind.
-fn create_run(run: &Path, s: &Settings) -> Result<()> {
-    let mut saved = s.clone();
-    let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
-    saved.data = saved.data.as_ref().map(absolute);
-    saved.init = saved.init.as_ref().map(absolute);
-    if Path::new(&saved.model).is_file() {
-        saved.model = absolute(&PathBuf::from(&saved.model)).display().to_string();
-    }
-    if Path::new(&saved.recipe).is_file() {
-        saved.recipe = absolute(&PathBuf::from(&saved.recipe))
-            .display()
-            .to_string();
-    }
-    if Path::new(&saved.split).exists() {
-        saved.split = absolute(&PathBuf::from(&saved.split)).display().to_string();
-    }
-    let text = toml::to_string(&saved)
-        .map_err(|e| Error::usage(format!("the settings can't be saved: {e}")))?;
-    atomic_write(run.join("config.toml"), text.as_bytes())
 }
 
 /// Training samples below which more segments of the same tracks are known to help: with 80 tracks validation rose from 0.50 to 0.80.

@@ -90,6 +90,7 @@ impl Display {
                 console::line(&epoch_line(&row, self.epochs, self.batch_size, best));
             }
             EpochEvent::Message(text) => console::line(&text),
+            EpochEvent::Warning(text) => console::note(&text),
         }
     }
 

@@ -133,6 +133,28 @@ impl Engine<'_> {
             .collect())
     }
 
+    /// The gradients of the last step by their parameters' names, summed over its micro-batches, before clipping.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn gradients(&mut self) -> Result<Weights> {
+        let [sum, one] = [Flat::GradientSum, Flat::Gradients].map(|which| flat_buffer(which).0);
+        let buffer = if self.session.has_buffer(sum) {
+            sum
+        } else {
+            one
+        };
+        let gradients = self.session.read_buffer(buffer)?;
+        let tape = &self.programs[0].tape;
+        let (flat, _) = tape.flat_layout();
+        let of = |(name, shape, id): (String, Shape, TensorId)| {
+            let offset = *flat.get(&id)? as usize;
+            let data = &gradients[offset..offset + shape.numel() * 4];
+            Some((name, shape, bytemuck::pod_collect_to_vec(data)))
+        };
+        Ok(named(tape).into_iter().filter_map(of).collect())
+    }
+
     /// Adam's moments, as flat vectors.
     ///
     /// # Errors

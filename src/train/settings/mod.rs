@@ -120,6 +120,8 @@ options! {
     optional init: PathBuf, anything(), placeholder: "FILE", unset: "fresh weights";
     /// Memory budget on the GPU, e.g. 256MiB
     optional vram: String, bytes(), placeholder: "BYTES", unset: "as much as the plan needs", may_change: true;
+    /// Event files for TensorBoard, in DIR/(the run's name): scalars, histograms of weights and gradients, confusion matrices
+    optional tensorboard: PathBuf, anything(), placeholder: "DIR", unset: "none", may_change: true;
     /// CPU threads for features
     optional threads: usize, within(1, crate::dataset::MOST_THREADS), unset: "all cores", may_change: true;
 }

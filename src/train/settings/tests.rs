@@ -23,7 +23,9 @@ fn a_saved_run_reads_back_whole() {
             ("vram", _) => "3MiB".into(),
             ("schedule", _) => "cosine".into(),
             ("keep", _) => "last".into(),
-            ("model" | "split" | "data" | "init" | "recipe", _) => format!("some \"{}\"", o.name),
+            ("model" | "split" | "data" | "init" | "recipe" | "tensorboard", _) => {
+                format!("some \"{}\"", o.name)
+            }
             (
                 "epochs" | "folds" | "batch_size" | "micro_batches" | "limit" | "threads"
                 | "synthetic_tracks",

@@ -246,6 +246,7 @@ pub(crate) mod tests {
         ("min_lr", &["1e-5", "0.5"]),
         ("init", &["weights.safetensors"]),
         ("vram", &["1GiB"]),
+        ("tensorboard", &["logs"]),
         ("threads", &["2"]),
     ];
 
