@@ -27,6 +27,8 @@ pub(super) struct Filter {
     /// From time 0 on, [`DENSITY`] per sample, with zeros behind the end.
     table: Vec<f64>,
     reach: f64,
+    /// The two stages and the rate between them in multiples of the lower rate, where there are two and no others before.
+    stages: Option<(Kaiser, Kaiser, f64)>,
 }
 
 impl Filter {
@@ -58,7 +60,43 @@ impl Filter {
             .collect();
         // What interpolation reads behind the last point.
         table.extend([0.0; 3]);
-        Self { table, reach }
+        Self {
+            table,
+            reach,
+            stages: (stages.alone && !stages.exact).then(|| {
+                let gentle = Kaiser::gentle(stages.ratio);
+                (sharp, gentle, stages.ratio)
+            }),
+        }
+    }
+
+    /// What the first outputs would have more if the sharp stage's output before time 0 went into the gentle one: none beyond the
+    /// end. `unit` is the distance of `samples`, `step` that of the outputs, in samples of the lower rate.
+    pub fn lost(&self, samples: &[f32], unit: f64, step: f64) -> Vec<f64> {
+        let Some((sharp, gentle, ratio)) = &self.stages else {
+            return Vec::new();
+        };
+        let times = (1..).map(|m| -f64::from(m) / ratio);
+        let before: Vec<(f64, f64)> = times
+            .take_while(|t| -t <= gentle.half)
+            .map(|t| {
+                let within = ((sharp.half + t) / unit).max(0.0) as usize + 1;
+                let heard = samples.iter().take(within).enumerate();
+                let sum = heard.map(|(j, x)| f64::from(*x) * sharp.at(j as f64 * unit - t));
+                (t, unit * sum.sum::<f64>())
+            })
+            .collect();
+        let outputs = (0..).map(|k| f64::from(k) * step);
+        outputs
+            .take_while(|at| *at < gentle.half)
+            .map(|at| {
+                before
+                    .iter()
+                    .map(|(t, u)| u * gentle.at(at - t))
+                    .sum::<f64>()
+                    / ratio
+            })
+            .collect()
     }
 
     /// Nothing is farther from time 0 than this.
@@ -87,6 +125,9 @@ struct Stages {
     ratio: f64,
     /// Whether octaves and a whole factor are enough, so that no gentle stage is needed.
     exact: bool,
+    /// Whether no others come before these two. (From rates of 4 times the target on, octaves are taken off first; between 1.5 and
+    /// 2 times, soxr goes another way, whose start this does not match.)
+    alone: bool,
     /// By how much the error of one stage must be smaller for all to keep the whole's.
     count: f64,
 }
@@ -110,6 +151,7 @@ impl Stages {
         Self {
             ratio: ratio.max(2.0),
             exact,
+            alone: octaves == 1.0 && ratio >= 2.0,
             count: octaves * if exact { 1.0 } else { 2.0 },
         }
     }
@@ -143,13 +185,14 @@ impl Kaiser {
         }
     }
 
-    /// As short as it can be while it takes 0.01 dB at most from the pass band and ends before the first image of it.
+    /// As short as it can be while it takes 0.01 dB at most from the pass band and ends before the first image of it. Its figures
+    /// follow from what is lost at the start, which shows this stage alone.
     fn gentle(ratio: f64) -> Self {
-        let cutoff = 0.921 * ratio;
+        let cutoff = 0.8565 * ratio + 0.1048;
         Self {
             cutoff,
-            beta: Self::beta(REJECTION_DB),
-            half: 3.3 / (cutoff - 0.9),
+            beta: 14.1,
+            half: 3.44 / (cutoff - 0.9),
         }
     }
 

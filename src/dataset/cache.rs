@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::features::{FRAMES, ROWS};
 
 /// Raised whenever the features of the same audio change, or what the index says of them.
-const FEATURES_VERSION: u32 = 3;
+const FEATURES_VERSION: u32 = 4;
 /// The metadata key of the index.
 const KEY: &str = "gtzan-gpu-cache";
 /// Modification times closer than this to the writing of the cache prove nothing (FAT counts in
