@@ -3,6 +3,7 @@
 # make check   formatting, lints and documentation, all warnings denied
 # make test-swiftshader   what needs a GPU, on SwiftShader instead
 # make test-validation    gradients and a short run under the Vulkan validation layers; any message fails
+# make test-mpi   several ranks over MPI, which is installed where it is missing, against one process
 # make fuzz SECONDS=600   feed damaged files to every reader
 # make soak STEPS=10000   train on and on, and watch the memory
 # make bench   times every kernel of every ladder on this machine
@@ -14,7 +15,7 @@ RUN ?= runs/demo
 SECONDS ?= 600
 STEPS ?= 10000
 
-.PHONY: help setup build demo test check bench test-swiftshader test-validation fuzz soak
+.PHONY: help setup build demo test check bench test-swiftshader test-validation test-mpi fuzz soak
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -51,6 +52,9 @@ test-swiftshader: setup
 test-validation: setup
 	@.ci/test-driver validation-provoked
 	@.ci/test-driver validation
+
+test-mpi: setup
+	@.ci/test-mpi
 
 fuzz:
 	@.ci/fuzz $(SECONDS)

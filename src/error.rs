@@ -32,6 +32,32 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+impl ErrorKind {
+    const ALL: [Self; 10] = [
+        Self::Usage,
+        Self::Shape,
+        Self::File,
+        Self::Data,
+        Self::Model,
+        Self::Device,
+        Self::OutOfMemory,
+        Self::Budget,
+        Self::NonFinite,
+        Self::Interrupted,
+    ];
+
+    /// As a number, for another process of the same program.
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind of a number; [`ErrorKind::Device`] for one that is none.
+    pub(crate) fn numbered(number: u8) -> Self {
+        let found = Self::ALL.into_iter().find(|k| k.number() == number);
+        found.unwrap_or(Self::Device)
+    }
+}
+
 /// One sentence that says what failed, where, and what to do. [`fmt::Display`] prints just that sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {

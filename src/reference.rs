@@ -54,6 +54,7 @@ impl<'t, T: Reference> Executor<'t, T> {
     /// Run every node once: a step over one undivided batch.
     pub fn run(&mut self, step: &Step) {
         self.run_phase(Phase::Batch, step);
+        self.run_phase(Phase::Sum, step);
         self.run_phase(Phase::Update, step);
     }
 

@@ -1,11 +1,12 @@
 //! Printing, all of the program's: results on stdout, progress and notes on stderr; no panic when either can't be written.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsutil::write_error;
 use crate::text::printable_lines;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What became of stdout.
@@ -34,6 +35,18 @@ pub fn be_patient() {
     output().patient = true;
 }
 
+/// Another process speaks for this one: nothing is printed.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Whether another process speaks for this one from now on.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// A line on stdout. When nobody reads it any more (`| head`), the program ends quietly; when it can't be written for
 /// another reason (a full disk), with a sentence and exit status 1. After [`be_patient`] it goes on.
 pub fn line(text: &str) {
@@ -43,7 +56,7 @@ pub fn line(text: &str) {
 /// [`line`] for the program's own text, which may hold colours.
 pub fn line_as_it_is(text: &str) {
     let mut output = output();
-    if output.silent {
+    if output.silent || is_quiet() {
         return;
     }
     let mut stdout = std::io::stdout().lock();
@@ -79,7 +92,19 @@ pub fn check() -> Result<()> {
 
 /// A line on stderr; lost when stderr is closed.
 pub fn note(text: &str) {
+    if is_quiet() {
+        return;
+    }
     let _lost = writeln!(std::io::stderr(), "{}", printable_lines(text));
+}
+
+/// What ended the program, on stderr. Ctrl-C is no error.
+pub fn error(error: &Error) {
+    let what = match error.kind() {
+        ErrorKind::Interrupted => "",
+        _ => "error: ",
+    };
+    note(&format!("{what}{error}"));
 }
 
 /// Whether stdout is a terminal.
@@ -92,7 +117,7 @@ pub const COLUMNS: usize = 100;
 
 /// A progress bar over `total` things on a terminal; nothing elsewhere.
 pub fn bar(total: u64, what: &str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+    if is_quiet() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(total);

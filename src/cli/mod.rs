@@ -103,11 +103,7 @@ impl Cli {
         match cli.run() {
             Ok(()) => 0,
             Err(error) => {
-                let what = match error.kind() {
-                    crate::ErrorKind::Interrupted => "",
-                    _ => "error: ",
-                };
-                console::note(&format!("{what}{error}"));
+                console::error(&error);
                 error.exit_code()
             }
         }
@@ -240,7 +236,12 @@ impl ClassArgs {
     }
 
     fn open(&self, device: &DeviceArgs) -> Result<Gpu> {
-        let gpu = device.open()?;
+        self.open_nth(device, 0)
+    }
+
+    /// The adapter for the `nth` process on this machine.
+    fn open_nth(&self, device: &DeviceArgs, nth: usize) -> Result<Gpu> {
+        let gpu = Gpu::open_nth(&device.choice(), nth)?;
         Ok(match self.class() {
             Some(class) => gpu.with_defaults_of(class),
             None => gpu,

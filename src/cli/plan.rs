@@ -5,10 +5,10 @@ use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::nn::Model;
 use crate::ops::{Capabilities, Choices, DeviceClass};
-use crate::plan::budget::{Fitted, Request, check_micro_batches, fit, largest_batch};
+use crate::plan::budget::{Cut, Fitted, Request, check_micro_batches, fit, largest_batch};
 use crate::plan::summary::{Summary, timeline};
 use crate::report;
-use crate::train::{Feed, GraphSettings, Tapes};
+use crate::train::{Feed, GraphSettings, Tapes, check_ranks};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -31,6 +31,9 @@ pub struct PlanArgs {
     /// Cut each batch into this many equal parts [default: as few as fit --vram]
     #[arg(long, value_name = "N", value_parser = values::batch_size())]
     micro_batches: Option<usize>,
+    /// What each card needs when this many ranks share a step (see docs/several-gpus.md); a micro-batch each, unless there are more
+    #[arg(long, value_name = "N", value_parser = values::batch_size())]
+    ranks: Option<usize>,
     /// Memory budget, e.g. 256MiB
     #[arg(long, value_name = "BYTES", value_parser = crate::plan::budget::parse_bytes)]
     vram: Option<u64>,
@@ -50,7 +53,7 @@ pub struct PlanArgs {
     #[arg(long)]
     explain: bool,
     /// The largest batch that fits --vram without being split, and a table of batch sizes
-    #[arg(long, requires = "vram", conflicts_with_all = ["batch_size", "micro_batches", "explain", "svg"])]
+    #[arg(long, requires = "vram", conflicts_with_all = ["batch_size", "micro_batches", "ranks", "explain", "svg"])]
     fit: bool,
     /// Draw buffers over the step's time into this file
     #[arg(long, value_name = "FILE")]
@@ -77,10 +80,23 @@ impl PlanArgs {
             self.device
                 .refuse("with --portable, which plans for none in particular")?;
         }
-        match self.micro_batches {
-            Some(k) => check_micro_batches(self.batch_size, k),
-            None => Ok(()),
+        if let Some(k) = self.parts() {
+            check_micro_batches(self.batch_size, k)?;
+            check_ranks(k, self.ranks.unwrap_or(1))?;
         }
+        Ok(())
+    }
+}
+
+impl PlanArgs {
+    /// How many ranks there are, where there are several.
+    fn several(&self) -> Option<usize> {
+        self.ranks.filter(|&n| n > 1)
+    }
+
+    /// How many micro-batches are asked for.
+    fn parts(&self) -> Option<usize> {
+        self.micro_batches.or(self.several())
     }
 }
 
@@ -115,7 +131,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     let request = Request {
         budget: args.vram,
         batch: args.batch_size,
-        micro_batches: args.micro_batches,
+        micro_batches: args.parts(),
         may_reside: samples > 0,
         may_recompute: true,
         capabilities: &capabilities,
@@ -124,12 +140,18 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     if args.fit {
         return largest(args, &request, &tapes);
     }
-    let fitted =
-        fit(&request, |cut| tapes.record(cut)).map_err(|e| tapes.name_largest(&request, e))?;
-    if let Some(why) = tapes.cannot_learn(args.batch_size, args.micro_batches)? {
+    let record = |cut: &Cut| match args.several().is_some() {
+        true => tapes.shared(cut),
+        false => tapes.record(cut),
+    };
+    let fitted = fit(&request, record).map_err(|e| tapes.name_largest(&request, e))?;
+    if let Some(why) = tapes.cannot_learn(args.batch_size, args.parts())? {
         console::note(&format!("warning: {why}"));
     }
-    let summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
+    let mut summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
+    if let Some(ranks) = args.several() {
+        summary.share_among(ranks, &fitted);
+    }
     if let Some(path) = &args.svg {
         let drawn = timeline(&fitted.programs[0].schedule, &fitted.plan, 0);
         let svg = report::memory_svg(&drawn);

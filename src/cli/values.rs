@@ -28,6 +28,11 @@ pub fn threads() -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync
     whole(1..=crate::dataset::MOST_THREADS)
 }
 
+/// A time to wait: a week at most.
+pub fn seconds() -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    whole(1..=604_800)
+}
+
 /// Any count from 1.
 pub fn count() -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
     whole(1..=i64::MAX as usize)

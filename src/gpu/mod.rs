@@ -11,6 +11,7 @@ mod poison;
 mod profiler;
 mod program;
 mod session;
+mod share;
 
 pub use described::{Described, describe_adapters};
 pub use device::{AdapterChoice, Gpu, adapters};

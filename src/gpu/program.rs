@@ -21,6 +21,9 @@ pub(crate) struct Launch {
 pub(crate) struct Program {
     pub launches: Vec<Launch>,
     pub batch: Range<usize>,
+    /// What of these computes a micro-batch, and what adds it to those before it, where that is apart.
+    pub own: Range<usize>,
+    pub sums: Range<usize>,
     pub update: Range<usize>,
 }
 
@@ -102,6 +105,8 @@ impl Program {
         Ok(Self {
             launches,
             batch: schedule.batch.clone(),
+            own: schedule.batch.start..schedule.sums.start,
+            sums: schedule.sums.clone(),
             update: schedule.update.clone(),
         })
     }

@@ -45,7 +45,7 @@ pub fn step_seconds(
         let memory = traffic[i] as f64 / bandwidth;
         let once = arithmetic.max(memory) + f64::from(launches[i]) * launch;
         let times = match node.phase {
-            crate::tape::Phase::Batch => micro_batches,
+            crate::tape::Phase::Batch | crate::tape::Phase::Sum => micro_batches,
             crate::tape::Phase::Update => 1,
         };
         seconds += once * times as f64;

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::{Access, Capabilities, Choices, Chosen, Dispatch, Lowering, Pass, util};
 use crate::tape::{Node, Phase, Role, Tape};
 use crate::tensor::{Spec, Tensor, TensorId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// A tensor of a schedule: one of the tape's, or a workspace of one node.
@@ -35,6 +35,9 @@ pub struct Schedule {
     pub labels: Vec<String>,
     /// Dispatches that run for every micro-batch.
     pub batch: Range<usize>,
+    /// The last of these, which add a micro-batch to those before it; none where that is not apart
+    /// ([`Tape::sum_apart`](crate::tape::Tape::sum_apart)).
+    pub sums: Range<usize>,
     /// Dispatches that run once per step.
     pub update: Range<usize>,
     /// The rungs chosen.
@@ -74,10 +77,13 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         chosen: Vec::new(),
         node: 0,
     };
-    let mut update_start = None;
+    let (mut sum_start, mut update_start) = (None, None);
     for (index, node) in tape.nodes().iter().enumerate() {
         if node.phase == Phase::Update && update_start.is_none() {
             update_start = Some(l.dispatches.len());
+        }
+        if node.phase == Phase::Sum && sum_start.is_none() {
+            sum_start = Some(l.dispatches.len());
         }
         l.node = index;
         if copies[index]
@@ -116,6 +122,7 @@ pub fn schedule(tape: &Tape, capabilities: &Capabilities, choices: &Choices) -> 
         items,
         roots,
         batch: 0..split,
+        sums: sum_start.unwrap_or(split)..split,
         update: split..l.dispatches.len(),
         dispatches: l.dispatches,
         texels: l.texels,
@@ -183,6 +190,29 @@ impl Schedule {
     /// The tensor whose memory `tensor` uses.
     pub fn root(&self, tensor: &Tensor) -> TensorId {
         self.roots[tensor.id().index()]
+    }
+
+    /// Whether what computes a micro-batch leaves alone what [`sums`](Self::sums) add up, so that the two can run on different ranks.
+    ///
+    /// # Errors
+    /// With the first kernel that does not.
+    pub fn check_apart(&self) -> Result<()> {
+        let mut summed = HashSet::new();
+        for dispatch in &self.dispatches[self.sums.clone()] {
+            let written = self.accesses(dispatch)?.into_iter();
+            summed.extend(written.filter(|w| w.1 == Access::ReadWrite).map(|w| w.0));
+        }
+        for dispatch in &self.dispatches[self.batch.start..self.sums.start] {
+            let touched = self.accesses(dispatch)?;
+            if let Some((id, _)) = touched.iter().find(|t| summed.contains(&t.0)) {
+                return Err(Error::model(format!(
+                    "{}: touches {}, to which micro-batches add, so ranks can't share a step; train with one rank",
+                    self.labels[dispatch.node],
+                    self.items[id.index()].name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Access of every binding of a dispatch, storage buffers and windows, by root tensor.

@@ -36,6 +36,9 @@ pub struct Summary {
     pub micro_batches: usize,
     /// Samples of the largest micro-batch.
     pub micro_batch_size: usize,
+    /// What ranks that share a step have to do, where there are several; all other numbers are of one rank's card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
     /// Whether the data set lies on the GPU.
     pub dataset_on_gpu: bool,
     /// Tensors that backward computes again.
@@ -46,6 +49,19 @@ pub struct Summary {
     pub largest: Vec<Largest>,
     /// Plans tried, in order; the last is this one.
     pub considered: Vec<Tried>,
+}
+
+/// A rank's part of each step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shared {
+    /// How many ranks there are.
+    pub ranks: usize,
+    /// Micro-batches that the busiest of them computes.
+    pub micro_batches_of_one: usize,
+    /// Bytes that it sends to the others, and gets from them, in a step.
+    pub sent_bytes: u64,
+    /// See there.
+    pub received_bytes: u64,
 }
 
 /// A tensor and its size.
@@ -101,6 +117,7 @@ impl Summary {
             lower_bound_bytes: plan.lower_bound(),
             micro_batches: fitted.cut.micro_batches,
             micro_batch_size: fitted.cut.micro_batch,
+            shared: None,
             dataset_on_gpu: fitted.cut.resident,
             recomputed: (fitted.recomputed.iter())
                 .map(|d| Recomputed {
@@ -122,6 +139,22 @@ impl Summary {
         }
     }
 
+    /// Note what each of `ranks` has to do: the plan must be one for several.
+    pub fn share_among(&mut self, ranks: usize, fitted: &Fitted) {
+        let shares = fitted.programs.first().map_or(0, |p| {
+            let tensors = p.tape.shares();
+            tensors.iter().map(|t| t.spec().bytes()).sum()
+        });
+        let own = self.micro_batches.div_ceil(ranks.max(1));
+        let times = |n: usize| n as u64 * shares;
+        self.shared = Some(Shared {
+            ranks,
+            micro_batches_of_one: own,
+            sent_bytes: times(own * (ranks.max(1) - 1)),
+            received_bytes: times(self.micro_batches - own),
+        });
+    }
+
     /// The sums as lines of text.
     pub fn table(&self) -> Vec<String> {
         let row = |what: &str, bytes: u64| format!("{what:<14}{:>12}", format::bytes(bytes));
@@ -138,6 +171,16 @@ impl Summary {
         ];
         if let Some(budget) = self.budget_bytes {
             lines.push(row("budget", budget));
+        }
+        if let Some(s) = &self.shared {
+            lines.push(format!(
+                "that on each of {} cards, which computes {} of {} micro-batches, sends {} a step and gets {}",
+                s.ranks,
+                s.micro_batches_of_one,
+                self.micro_batches,
+                format::bytes(s.sent_bytes),
+                format::bytes(s.received_bytes)
+            ));
         }
         lines.push("largest tensors:".to_owned());
         let named = |l: &Largest| format!("  {:<48}{:>12}", l.tensor, format::bytes(l.bytes));

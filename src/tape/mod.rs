@@ -4,6 +4,7 @@
 //! change in place and say so). The tape is plain data: [`crate::plan`] places it in memory, `gpu` replays it, and
 //! [`crate::reference`] runs it on the CPU.
 
+mod apart;
 mod backward;
 mod layout;
 mod node;
@@ -60,6 +61,8 @@ pub enum Flat {
 pub enum Phase {
     /// For every micro-batch.
     Batch,
+    /// For every micro-batch, after [`Phase::Batch`]: what adds it to those before it, where [`Tape::sum_apart`] has put that apart.
+    Sum,
     /// Once per optimizer step, after all micro-batches.
     Update,
 }

@@ -115,7 +115,18 @@ impl Checkpoint {
     /// # Errors
     /// When the file is missing, damaged, or no checkpoint of this program.
     pub fn load(path: &Path) -> Result<Self> {
-        let (tensors, metadata) = tensor_file::read(path, "a checkpoint")?;
+        Self::of(path, tensor_file::read(path, "a checkpoint")?)
+    }
+
+    /// [`load`](Self::load) from the bytes of the file at `path`, which another rank has read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        Self::of(path, tensor_file::parse(path, bytes)?)
+    }
+
+    fn of(path: &Path, (tensors, metadata): (Weights, tensor_file::Metadata)) -> Result<Self> {
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(Error::file(
                 path,

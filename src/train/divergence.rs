@@ -8,6 +8,11 @@ use super::checkpoint::{Checkpoint, all_finite};
 use super::trainer::{CHECKPOINT, Trainer};
 use crate::error::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
+use std::path::Path;
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::file(path, format!("can't be read: {e}")))
+}
 
 impl Trainer<'_, '_> {
     /// The error that ends a run whose numbers are not finite. The trainer stands where the last checkpoint does, and
@@ -33,7 +38,14 @@ impl Trainer<'_, '_> {
     }
 
     fn back_to_checkpoint(&mut self) -> Result<Checkpoint> {
-        let checkpoint = Checkpoint::load(&self.run.join(CHECKPOINT))?;
+        let path = self.run.join(CHECKPOINT);
+        let checkpoint = match self.engine.ranks() {
+            None => Checkpoint::load(&path)?,
+            Some(ranks) => {
+                let bytes = ranks.from_first(|| read(&path))?;
+                Checkpoint::from_bytes(&path, &bytes)?
+            }
+        };
         self.engine.set_weights(&checkpoint.weights)?;
         self.engine.set_moments(&checkpoint.moments)?;
         self.engine.set_average(&checkpoint.average)?;
@@ -59,7 +71,8 @@ impl Trainer<'_, '_> {
                 if all_finite(&engine.totals()?) {
                     return Ok(ControlFlow::Continue(()));
                 }
-                bad = Some(done);
+                // Several ranks do one more step.
+                bad.get_or_insert(done);
                 Ok(ControlFlow::Break(()))
             },
         )?;
@@ -95,7 +108,8 @@ impl Trainer<'_, '_> {
         if epoch == 0 {
             return Ok("no epoch was finished, so there is no model to keep".to_owned());
         }
-        self.model_file(checkpoint.weights).save(&path)?;
+        let weights = checkpoint.weights;
+        self.on_first(|t| t.model_file(weights).save(&path))?;
         Ok(format!(
             "the weights of epoch {epoch} are kept in {}",
             path.display()

@@ -11,6 +11,7 @@ mod graph;
 mod limits;
 mod model_file;
 mod predictor;
+mod ranks;
 mod run_folder;
 mod saves;
 mod schedule;
@@ -23,12 +24,19 @@ mod trainer;
 
 pub use callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
-pub use engine::{Compiled, Engine, Evaluation, Samples, Weights, check_weights, compile, means};
+pub use engine::{
+    Compiled, Engine, Evaluation, Samples, Weights, check_ranks, check_weights, compile, means,
+};
 pub use event::{EpochEvent, Outcome};
 pub use graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 pub use limits::Sizes;
 pub use model_file::{FeatureSettings, ModelFile, read_weights};
 pub use predictor::Predictor;
+#[cfg(feature = "mpi")]
+pub use ranks::Mpi;
+pub use ranks::{
+    Fact, PATIENCE, Ranks, Team, data_facts, kernel_facts, launched_ranks, program_fact,
+};
 pub use run_folder::RunFolder;
 pub(crate) use run_folder::{now, utc};
 pub use schedule::{LearningRate, Schedule};

@@ -3,8 +3,9 @@
 use super::checkpoint::Checkpoint;
 use super::engine::Weights;
 use super::model_file::ModelFile;
+use super::ranks::Fact;
 use super::trainer::{CHECKPOINT, Trainer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 
 impl Trainer<'_, '_> {
@@ -17,12 +18,40 @@ impl Trainer<'_, '_> {
             best: self.best.clone(),
             totals: self.engine.totals()?,
         };
+        self.compare_weights(&checkpoint)?;
         if !checkpoint.is_finite() {
             return Err(self.diverged());
         }
-        checkpoint.save(&self.run.join(CHECKPOINT))?;
+        self.on_first(|t| checkpoint.save(&t.run.join(CHECKPOINT)))?;
         self.saved = self.progress.epoch;
         Ok(())
+    }
+
+    /// That all ranks have come to the same weights and moments.
+    fn compare_weights(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let Some(ranks) = self.engine.ranks() else {
+            return Ok(());
+        };
+        let mut hasher = blake3::Hasher::new();
+        let weights = checkpoint.weights.iter().map(|(_, _, data)| data);
+        for data in weights.chain(&checkpoint.moments) {
+            hasher.update(bytemuck::cast_slice(data));
+        }
+        let fact = Fact::hashed(
+            "set of weights",
+            hasher.finalize().as_bytes(),
+            "its GPU does not compute the same bits: use GPUs of one kind with one driver",
+        );
+        let compared = ranks.compare(&[fact]);
+        compared.map_err(|e| Error::device(e.to_string()))
+    }
+
+    /// Let the first rank write something; if it can't, all end.
+    pub(super) fn on_first(&self, write: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+        match self.engine.ranks() {
+            Some(ranks) => ranks.on_first(|| write(self)),
+            None => write(self),
+        }
     }
 
     pub(super) fn save_split(&self) -> Result<()> {
@@ -34,6 +63,12 @@ impl Trainer<'_, '_> {
             self.run.join("history.csv"),
             self.history().to_csv().as_bytes(),
         )
+    }
+
+    /// The best weights, or the last ones, whichever are kept.
+    pub(super) fn save_model(&self) -> Result<()> {
+        self.model_file(self.best.clone())
+            .save(&self.run.join("model.safetensors"))
     }
 
     pub(super) fn model_file(&self, weights: Weights) -> ModelFile {

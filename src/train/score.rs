@@ -1,6 +1,6 @@
 //! How good a run's weights are.
 
-use super::engine::Weights;
+use super::engine::{Evaluation, Weights};
 use super::task::{Task, argmax, per_track};
 use super::trainer::Trainer;
 use crate::error::Result;
@@ -61,6 +61,35 @@ impl Trainer<'_, '_> {
             },
             train_accuracy: self.train_accuracy()?,
         })
+    }
+
+    /// Evaluate the validation samples; none without any. Among several ranks the first one computes it, and the others get to know
+    /// loss and accuracy.
+    pub(super) fn validate(&mut self) -> Result<Option<Evaluation>> {
+        let order = &self.task.validation;
+        if order.is_empty() {
+            return Ok(None);
+        }
+        let ranks = self.engine.ranks();
+        let mut evaluate = || self.engine.averaged(|engine| engine.evaluate(order));
+        let Some(ranks) = ranks else {
+            return evaluate().map(Some);
+        };
+        let mut probabilities = Vec::new();
+        let bytes = ranks.from_first(|| {
+            let found = evaluate()?;
+            probabilities = found.probabilities;
+            Ok([found.loss.to_le_bytes(), found.accuracy.to_le_bytes()].concat())
+        })?;
+        let number = |from: usize| {
+            let bytes = bytes.get(from..from + 8).and_then(|b| b.try_into().ok());
+            bytes.map_or(f64::NAN, f64::from_le_bytes)
+        };
+        Ok(Some(Evaluation {
+            loss: number(0),
+            accuracy: number(8),
+            probabilities,
+        }))
     }
 
     fn matrix_of(&mut self, weights: &Weights, order: &[u32]) -> Result<ConfusionMatrix> {

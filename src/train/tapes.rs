@@ -3,6 +3,7 @@
 use super::engine::{Engine, Samples};
 use super::graph::{Feed, GraphSettings, evaluation_tape, training_tape};
 use super::limits::Sizes;
+use super::ranks::Ranks;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::nn::Model;
@@ -58,6 +59,18 @@ impl Tapes<'_> {
                 evaluation_tape(self.model, &g, self.eval_entries.max(1))?,
             ),
         ])
+    }
+
+    /// [`record`](Self::record), for steps that ranks share.
+    ///
+    /// # Errors
+    /// As there, and when a layer's micro-batches can't be computed apart.
+    pub fn shared(&self, cut: &Cut) -> Result<Vec<(String, Tape)>> {
+        let mut tapes = self.record(cut)?;
+        for (_, tape) in tapes.iter_mut().take(1) {
+            tape.sum_apart()?;
+        }
+        Ok(tapes)
     }
 
     /// The sizes of the run, for the sentence about one that is too large.
@@ -144,23 +157,48 @@ impl Tapes<'_> {
         samples: &Arc<Samples>,
         seed: u64,
     ) -> Result<(Fitted, Engine<'g>)> {
-        fit_and_open(
-            request,
-            |cut| self.record(cut),
-            |fitted| {
-                let g = self.settings(&fitted.cut);
-                let programs = fitted.programs.clone();
-                Engine::new(
-                    gpu,
-                    programs,
-                    fitted.plan.clone(),
-                    &g,
-                    samples.clone(),
-                    request.batch,
-                    seed,
-                )
-            },
-        )
+        let record = |cut: &Cut| self.record(cut);
+        fit_and_open(request, record, |f| {
+            self.engine(gpu, f, request, samples, seed)
+        })
         .map_err(|e| self.name_largest(request, e))
+    }
+
+    /// [`open`](Self::open), for steps that are shared with other ranks, if there are any.
+    ///
+    /// # Errors
+    /// As there, and as [`Engine::join`].
+    pub fn open_shared<'g>(
+        &self,
+        gpu: &'g Gpu,
+        request: &Request,
+        samples: &Arc<Samples>,
+        seed: u64,
+        ranks: &'g Ranks,
+    ) -> Result<(Fitted, Engine<'g>)> {
+        if !ranks.are_several() {
+            return self.open(gpu, request, samples, seed);
+        }
+        let record = |cut: &Cut| self.shared(cut);
+        fit_and_open(request, record, |f| {
+            let mut engine = self.engine(gpu, f, request, samples, seed)?;
+            engine.join(ranks)?;
+            Ok(engine)
+        })
+        .map_err(|e| self.name_largest(request, e))
+    }
+
+    fn engine<'g>(
+        &self,
+        gpu: &'g Gpu,
+        fitted: &Fitted,
+        request: &Request,
+        samples: &Arc<Samples>,
+        seed: u64,
+    ) -> Result<Engine<'g>> {
+        let g = self.settings(&fitted.cut);
+        let (programs, plan) = (fitted.programs.clone(), fitted.plan.clone());
+        let samples = samples.clone();
+        Engine::new(gpu, programs, plan, &g, samples, request.batch, seed)
     }
 }

@@ -89,21 +89,29 @@ fn check_finite<'a>(
 pub(super) fn read(path: &Path, what: &str) -> Result<(Weights, Metadata)> {
     let bytes = std::fs::read(path)
         .map_err(|e| Error::file(path, format!("can't be read as {what}: {e}")))?;
-    lfs::refuse(path, &bytes, "the file")?;
+    parse(path, &bytes)
+}
+
+/// [`read`] from the bytes of the file, wherever they came from.
+///
+/// # Errors
+/// As there.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Weights, Metadata)> {
+    lfs::refuse(path, bytes, "the file")?;
     let damaged = |e: safetensors::SafeTensorError| {
         Error::file(
             path,
             format!("not a safetensors file, or damaged ({e}); use an undamaged copy"),
         )
     };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let mut metadata: Metadata = header
         .metadata()
         .iter()
         .flatten()
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let mut weights = Vec::new();
     for (name, view) in file.tensors() {
         if view.dtype() != Dtype::F32 {

@@ -98,7 +98,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             saved: 0,
             board: None,
         };
-        trainer.save_split()?;
+        trainer.on_first(Self::save_split)?;
         trainer.save_checkpoint()?;
         Ok(trainer)
     }
@@ -141,15 +141,15 @@ impl<'a, 'g> Trainer<'a, 'g> {
             last: Vec::new(),
             board: None,
         };
-        remove_leftovers(&trainer.run)?;
-        trainer.save_split()?;
-        // The run may have ended between the checkpoint and the files that follow from it.
-        if !trainer.best.is_empty() {
-            trainer
-                .model_file(trainer.best.clone())
-                .save(&trainer.run.join("model.safetensors"))?;
-        }
-        trainer.save_history()?;
+        trainer.on_first(|t| {
+            remove_leftovers(&t.run)?;
+            t.save_split()?;
+            // The run may have ended between the checkpoint and the files that follow from it.
+            if !t.best.is_empty() {
+                t.save_model()?;
+            }
+            t.save_history()
+        })?;
         Ok(trainer)
     }
 
@@ -199,8 +199,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             self.best = self.last.clone();
         }
         self.engine.set_weights(&self.best)?;
-        self.model_file(self.best.clone())
-            .save(&self.run.join("model.safetensors"))?;
+        self.on_first(Self::save_model)?;
         Ok(Outcome {
             ending,
             interrupted: false,
@@ -291,12 +290,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
         }
         let gradients = self.wanted_gradients()?;
         let (loss, accuracy) = means(&totals);
-        let validation = if self.task.validation.is_empty() {
-            None
-        } else {
-            let order = &self.task.validation;
-            Some(self.engine.averaged(|engine| engine.evaluate(order))?)
-        };
+        let validation = self.validate()?;
         if !loss.is_finite() || validation.as_ref().is_some_and(|v| !v.loss.is_finite()) {
             return Err(self.diverged());
         }
@@ -314,7 +308,11 @@ impl<'a, 'g> Trainer<'a, 'g> {
         self.show_epoch(&row, &gradients, validation.as_ref(), on)?;
         self.finish_epoch(row, on)?;
         // An interrupt that arrived during validation: the epoch is whole and saved.
-        Ok(!interrupted.load(Ordering::Relaxed))
+        let interrupted = interrupted.load(Ordering::Relaxed);
+        Ok(!match self.engine.ranks() {
+            Some(ranks) => ranks.any(interrupted)?,
+            None => interrupted,
+        })
     }
 
     fn finish_epoch(&mut self, row: EpochRow, on: &mut dyn FnMut(EpochEvent)) -> Result<()> {
@@ -360,11 +358,12 @@ impl<'a, 'g> Trainer<'a, 'g> {
         }
         self.engine.set_totals(&[0.0; 4])?;
         self.save_checkpoint()?;
-        if keeps {
-            self.model_file(self.best.clone())
-                .save(&self.run.join("model.safetensors"))?;
-        }
-        self.save_history()?;
+        self.on_first(|t| {
+            if keeps {
+                t.save_model()?;
+            }
+            t.save_history()
+        })?;
         on(EpochEvent::Epoch { row, best });
         for message in messages {
             on(EpochEvent::Message(message));

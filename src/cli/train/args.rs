@@ -40,6 +40,9 @@ pub struct TrainArgs {
     /// TOML file of the options below, with underscores for dashes; the command line wins
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Several ranks (mpirun): how long they wait for one that lags, in a step; six times that while it reads data [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = super::super::values::seconds())]
+    pub rank_timeout: Option<u64>,
     #[command(flatten)]
     options: OptionArgs,
     #[command(flatten)]

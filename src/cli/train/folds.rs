@@ -1,12 +1,12 @@
 //! Cross-validation: a run per fold, and what they say together.
 
 use super::super::console;
-use super::folder::create_run;
-use super::{Context, Scores, single};
+use super::files::create_run;
+use super::{Context, Folder, Scores, single};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::report::{ClassificationReport, ConfusionMatrix, FoldRow, RunReport, Spread};
-use crate::train::{RunFolder, Settings};
+use crate::train::{Ranks, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -42,21 +42,24 @@ struct Metrics<'a> {
 ///
 /// # Errors
 /// What went wrong in a fold; whatever was saved stays, and the run goes on with `--resume`.
-pub fn run(context: &Context, settings: &Settings, mut folder: RunFolder, k: usize) -> Result<()> {
-    let run = folder.path().to_owned();
+pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize) -> Result<()> {
+    let (ranks, run) = (context.ranks, folder.path().to_owned());
     let mut folds = Vec::new();
     for i in 0..k {
         let path = run.join(format!("fold-{i}"));
         console::line(&format!("fold {i} of {k}"));
-        if path.join("metrics.json").is_file() {
+        if is_file(ranks, &path.join("metrics.json"))? {
             console::line("done already");
-            folds.push(read(&path)?);
+            ranks.on_first(|| {
+                folds.push(read(&path)?);
+                Ok(())
+            })?;
             continue;
         }
-        let resumed = path.join("config.toml").is_file();
+        let resumed = is_file(ranks, &path.join("config.toml"))?;
         let held = match resumed {
-            true => RunFolder::hold(&path)?,
-            false => RunFolder::claim(Some(&path), "")?,
+            true => Folder::hold(ranks, &path)?,
+            false => Folder::claim(ranks, Some(&path), "")?,
         };
         let settings = Settings {
             fold: Some(i),
@@ -75,10 +78,19 @@ pub fn run(context: &Context, settings: &Settings, mut folder: RunFolder, k: usi
             folder.begin();
             Ok(())
         };
-        let Scores { kept, last, .. } = single(context, &settings, held, resumed, &run, begin)?;
-        folds.push(Fold { kept, last });
+        let scores = single(context, &settings, held, resumed, &run, begin)?;
+        folds.extend(scores.map(|Scores { kept, last, .. }| Fold { kept, last }));
     }
-    report(settings, &run, &folds)
+    ranks.wait_for_first(match ranks.is_first() {
+        true => report(settings, &run, &folds),
+        false => Ok(()),
+    })
+}
+
+/// Whether the first rank finds this file.
+fn is_file(ranks: &Ranks, path: &Path) -> Result<bool> {
+    let found = ranks.from_first(|| Ok(vec![u8::from(path.is_file())]))?;
+    Ok(found[..] == [1])
 }
 
 fn read(path: &Path) -> Result<Fold> {

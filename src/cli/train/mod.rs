@@ -2,14 +2,15 @@
 
 mod args;
 mod compiled;
-mod folder;
+mod files;
 mod folds;
 mod interrupts;
+mod ranks;
 mod show;
 
 pub use args::TrainArgs;
-use folder::{create_run, open_board, resume_checkpoint};
 use interrupts::catch_interrupts;
+use ranks::Folder;
 pub use show::print_matrix;
 
 use super::console;
@@ -21,7 +22,8 @@ use crate::nn::{Layer, Model};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Engine, Feed, GraphSettings, ModelFile, RunFolder, Scores, Settings, Tapes, Task, Trainer,
+    Engine, Feed, GraphSettings, ModelFile, Ranks, Scores, Settings, Tapes, Task, Trainer,
+    data_facts, kernel_facts,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -30,6 +32,7 @@ use std::sync::atomic::Ordering;
 struct Context<'a> {
     gpu: Gpu,
     args: &'a TrainArgs,
+    ranks: &'a Ranks,
 }
 
 /// Train.
@@ -38,19 +41,31 @@ struct Context<'a> {
 /// What went wrong, in one sentence; whatever was saved stays.
 pub fn run(args: TrainArgs) -> Result<()> {
     console::be_patient();
+    let ranks = ranks::join(&args)?;
+    train(&args, &ranks).map_err(|e| ranks::end(&ranks, e))
+}
+
+fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
     args.shaders.apply()?;
-    let settings = args.settings()?;
+    let resumed = args.resume.is_some();
+    let mut settings = args.settings()?;
+    ranks::settle(ranks, &mut settings, resumed)?;
+    let model = load_model(&settings)?;
+    ranks.compare(&ranks::asked(&settings, &model, args)?)?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
-    let held = args.resume.as_deref().map(RunFolder::hold).transpose()?;
-    let context = Context {
-        gpu: args.class.open(&args.device)?,
-        args: &args,
+    let held = match &args.resume {
+        Some(run) => Some(Folder::hold(ranks, run)?),
+        None => None,
     };
-    show::device(&context.gpu);
-    let resumed = held.is_some();
+    let context = Context {
+        gpu: args.class.open_nth(&args.device, ranks.local_rank())?,
+        args,
+        ranks,
+    };
+    show::device(&context.gpu, ranks);
     let folder = match held {
         Some(folder) => folder,
-        None => RunFolder::claim(args.run.as_deref(), &load_model(&settings)?.name)?,
+        None => Folder::claim(ranks, args.run.as_deref(), &model.name)?,
     };
     if let (Some(k), None) = (settings.folds, settings.fold) {
         return folds::run(&context, &settings, folder, k);
@@ -60,30 +75,33 @@ pub fn run(args: TrainArgs) -> Result<()> {
 }
 
 /// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `begin` is called when the run is known to
-/// be possible and before anything of it is saved.
+/// be possible and before anything of it is saved. Only the first rank gets scores.
 fn single(
     context: &Context,
     settings: &Settings,
-    mut folder: RunFolder,
+    mut folder: Folder,
     resumed: bool,
     whole: &Path,
     begin: impl FnOnce() -> Result<()>,
-) -> Result<Scores> {
-    let Context { gpu, args } = context;
+) -> Result<Option<Scores>> {
+    let Context { gpu, args, ranks } = context;
     let model = load_model(settings)?;
     if let Some(warning) = folder.warning() {
         console::note(warning);
     }
     let run = folder.path().to_owned();
     let checkpoint = match resumed {
-        true => resume_checkpoint(&run)?,
+        true => files::checkpoint(ranks, &run)?,
         false => None,
     };
-    let task = load_task(settings, args)?;
+    let task = ranks::in_turn(ranks, || load_task(settings, args))?;
+    ranks.compare(&data_facts(&task))?;
     let mut settings = settings.clone();
     clamp_batch(&mut settings, &task)?;
     let settings = &settings;
-    let (fitted, engine) = open_engine(gpu, &model, &task, settings, args)?;
+    let opened = open_engine(context, &model, &task, settings);
+    let (fitted, engine) = ranks.agree(opened)?;
+    ranks.compare(&kernel_facts(gpu, engine.programs()))?;
     console::check()?;
     // Read before the run begins, so that a file that won't do leaves no folder behind.
     let init = match (&checkpoint, &settings.init) {
@@ -91,12 +109,16 @@ fn single(
         _ => None,
     };
     let steps = (checkpoint.as_ref()).map_or(0, |c| c.progress.optimizer_step);
-    let board = open_board(settings, &task, whole, &run, resumed.then_some(steps))?;
-    begin()?;
-    if !resumed {
-        create_run(&run, settings)?;
-        folder.begin();
-    }
+    let mut board = None;
+    ranks.on_first(|| {
+        board = files::open_board(settings, &task, whole, &run, resumed.then_some(steps))?;
+        begin()?;
+        if !resumed {
+            files::create_run(&run, settings)?;
+            folder.begin();
+        }
+        Ok(())
+    })?;
     let mut trainer = match checkpoint {
         Some(checkpoint) => {
             let epoch = checkpoint.progress.epoch;
@@ -113,8 +135,9 @@ fn single(
         trainer.show_on(board);
     }
     let mut display = show::Display::new(&task, settings);
+    let go_on = format!("gtzan-gpu train --resume {}", whole.display());
     // Not earlier: until here there is nothing to save, and Ctrl-C simply ends the program.
-    let interrupted = catch_interrupts();
+    let interrupted = catch_interrupts(ranks, &go_on);
     let outcome = trainer.run(&interrupted, &mut |event| {
         display.event(event);
         if console::check().is_err() {
@@ -122,7 +145,6 @@ fn single(
         }
     });
     display.finish();
-    let go_on = format!("gtzan-gpu train --resume {}", whole.display());
     let outcome = outcome.map_err(|e| {
         if e.kind() == ErrorKind::NonFinite {
             return e;
@@ -136,12 +158,12 @@ fn single(
     if outcome.interrupted {
         let ending = format!("{}; all is saved; go on with: {go_on}", outcome.ending);
         console::check().map_err(|e| e.advise(&ending))?;
+        ranks.all_know();
         return Err(Error::new(ErrorKind::Interrupted, ending));
     }
     console::line(&outcome.ending);
-    let scores = show::finish(
-        &mut trainer,
-        &show::Finished {
+    let finish = |trainer: &mut Trainer| {
+        let finished = show::Finished {
             gpu,
             task: &task,
             settings,
@@ -149,16 +171,21 @@ fn single(
             run: &run,
             fitted: &fitted,
             ending: &outcome.ending,
-        },
-    )
-    .map_err(|e| {
-        e.advise(format!(
-            "the trained model is saved; afterwards write the rest with: {go_on}"
-        ))
-    })?;
-    console::check()
-        .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))?;
-    Ok(scores)
+        };
+        let scores = show::finish(trainer, &finished).map_err(|e| {
+            e.advise(format!(
+                "the trained model is saved; afterwards write the rest with: {go_on}"
+            ))
+        })?;
+        console::check()
+            .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))?;
+        Ok(scores)
+    };
+    let finished = match ranks.is_first() {
+        true => finish(&mut trainer).map(Some),
+        false => Ok(None),
+    };
+    ranks.wait_for_first(finished)
 }
 
 fn load_model(s: &Settings) -> Result<Model> {
@@ -260,12 +287,12 @@ fn clamp_batch(s: &mut Settings, task: &Task) -> Result<()> {
 
 /// Fit the run into the budget, create its buffers, say what was chosen.
 fn open_engine<'g>(
-    gpu: &'g Gpu,
+    context: &'g Context,
     model: &Model,
     task: &Task,
     s: &Settings,
-    args: &TrainArgs,
 ) -> Result<(Fitted, Engine<'g>)> {
+    let Context { gpu, args, ranks } = context;
     let tapes = Tapes {
         model,
         base: GraphSettings {
@@ -305,7 +332,7 @@ fn open_engine<'g>(
     if let Some(why) = tapes.cannot_learn(s.batch_size, s.micro_batches)? {
         return Err(Error::usage(why));
     }
-    let (fitted, engine) = tapes.open(gpu, &request, &task.samples, s.seed)?;
+    let (fitted, engine) = tapes.open_shared(gpu, &request, &task.samples, s.seed, ranks)?;
     show::plan(&Summary::new(&model.name, s.batch_size, budget, &fitted));
     Ok((fitted, engine))
 }

@@ -10,13 +10,19 @@ use crate::nn::Model;
 use crate::plan::budget::Fitted;
 use crate::plan::summary::{Summary, timeline};
 use crate::report::{self, ConfusionMatrix, EpochRow, History, RunReport, Setting};
-use crate::train::{EpochEvent, Keep, Scores, Settings, Task, Trainer};
+use crate::train::{EpochEvent, Keep, Ranks, Scores, Settings, Task, Trainer};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
-pub fn device(gpu: &Gpu) {
+pub fn device(gpu: &Gpu, ranks: &Ranks) {
+    if ranks.are_several() {
+        console::line(&format!(
+            "{} ranks; this is rank 0, which speaks for all",
+            ranks.size()
+        ));
+    }
     console::line(&format!("device: {} ({})", gpu.name(), gpu.driver()));
     if let Some(note) = gpu.software_note() {
         console::line(&note);

@@ -1,5 +1,6 @@
 //! A running plan: buffers, programs, and the staging that moves data in and out of them.
 
+mod apart;
 mod inspect;
 mod transfer;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ops::Step;
 use crate::plan::{MemoryPlan, Place, Purpose, Schedule, UPLOAD_RING};
 use crate::tensor::Tensor;
+use std::ops::Range;
 use transfer::Upload;
 
 /// One micro-batch: its step state, and data for streamed inputs (buffer name without `input `, bytes).
@@ -186,6 +188,23 @@ impl<'g> Session<'g> {
         first: bool,
         last: bool,
     ) -> Result<()> {
+        let p = &self.programs[program];
+        let ranges = match last {
+            true => vec![p.batch.clone(), p.update.clone()],
+            false => vec![p.batch.clone()],
+        };
+        self.submit_some(program, batches, first, &ranges)
+    }
+
+    /// One submission: for every micro-batch its data and the first of `ranges` of the program's launches; the others once, with the
+    /// last micro-batch.
+    fn submit_some(
+        &mut self,
+        program: usize,
+        batches: &[StepInputs],
+        first: bool,
+        ranges: &[Range<usize>],
+    ) -> Result<()> {
         let mut pieces: Vec<(u64, &[u8])> = Vec::new();
         let mut copies = Vec::new();
         let mut at = 0;
@@ -215,9 +234,10 @@ impl<'g> Session<'g> {
                 encoder.copy_buffer_to_buffer(source, from, self.buffers.get(target), 0, size);
             }
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            prog.encode(&mut pass, prog.batch.clone());
-            if last && i + 1 == copies.len() {
-                prog.encode(&mut pass, prog.update.clone());
+            let last = i + 1 == copies.len();
+            let now = if last { ranges } else { &ranges[..1] };
+            for range in now {
+                prog.encode(&mut pass, range.clone());
             }
         }
         self.submit(encoder, Some(slot))

@@ -1,10 +1,12 @@
 //! The engine of a run: training and evaluation programs over one set of buffers, and the steps that drive them.
 
 mod compile;
+mod ranks;
 mod samples;
 mod weights;
 
 pub use compile::compile;
+pub use ranks::check as check_ranks;
 pub use samples::Samples;
 pub use weights::{Weights, check_weights};
 
@@ -14,6 +16,7 @@ use crate::gpu::{Gpu, Session, StepInputs};
 use crate::ops::{Adam, Step, partner, time_shift};
 use crate::plan::budget::balanced;
 use crate::plan::{MemoryPlan, Schedule};
+use ranks::Shared;
 use samples::fill;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -44,6 +47,7 @@ pub struct Engine<'g> {
     batch_size: usize,
     seed: u32,
     scratch: Vec<[Vec<u8>; 4]>,
+    shared: Option<Shared<'g>>,
 }
 
 impl<'g> Engine<'g> {
@@ -70,6 +74,7 @@ impl<'g> Engine<'g> {
             batch_size,
             seed: (seed ^ (seed >> 32)) as u32,
             scratch: vec![Default::default(); g.micro_batches],
+            shared: None,
         };
         if matches!(g.feed, Feed::Resident { .. }) {
             let x = bytemuck::cast_slice(&engine.samples.x).to_vec();
@@ -170,7 +175,8 @@ impl<'g> Engine<'g> {
 
     /// Train on `order`, from step `from` of the epoch. `optimizer_step` counts all steps of the run so far, and
     /// `learning_rate` gives the rate of a step, counted from 1. `each` is
-    /// called after every submitted step with the number of steps done; it may stop the epoch early.
+    /// called after every submitted step with the number of steps done; it may stop the epoch early. Among several ranks the step
+    /// after is the last one then, on all of them.
     /// Returns the number of steps done in all.
     ///
     /// # Errors
@@ -184,9 +190,19 @@ impl<'g> Engine<'g> {
         mut each: impl FnMut(&mut Self, usize) -> Result<ControlFlow<()>>,
     ) -> Result<usize> {
         self.set_order("input order", order)?;
+        let mut stop = false;
         for index in from..self.steps(order.len()) {
             let t = optimizer_step + (index - from) as u64 + 1;
-            self.submit(TRAIN, order, index, t, learning_rate(t))?;
+            let rate = learning_rate(t);
+            if self.shared.is_some() {
+                let stopped = self.submit_shared(order, index, t, rate, stop)?;
+                stop |= each(self, index + 1)?.is_break();
+                if stopped {
+                    return Ok(index + 1);
+                }
+                continue;
+            }
+            self.submit(TRAIN, order, index, t, rate)?;
             if each(self, index + 1)?.is_break() {
                 return Ok(index + 1);
             }
@@ -202,22 +218,14 @@ impl<'g> Engine<'g> {
         Ok(())
     }
 
-    /// Submit batch `index` of `order`, split into balanced micro-batches.
-    fn submit(
-        &mut self,
-        program: usize,
-        order: &[u32],
-        index: usize,
-        t: u64,
-        lr: f64,
-    ) -> Result<()> {
+    /// The balanced micro-batches of batch `index` of `order`.
+    fn micro_batches(&self, order: &[u32], index: usize, t: u64, lr: f64) -> Vec<Step> {
         let start = index * self.batch_size;
         let batch = self.batch_size.min(order.len() - start);
         let parts = self.g.micro_batches.min(batch);
         let alpha = Adam::default().alpha(lr, t);
-        let mut steps = Vec::with_capacity(parts);
-        for Range { start: begin, end } in balanced(batch, parts) {
-            steps.push(Step {
+        balanced(batch, parts)
+            .map(|Range { start: begin, end }| Step {
                 seed: self.seed,
                 step: t as u32,
                 valid: (end - begin) as u32,
@@ -228,45 +236,63 @@ impl<'g> Engine<'g> {
                 learning_rate: lr as f32,
                 alpha: alpha as f32,
                 reserved: [0; 7],
-            });
+            })
+            .collect()
+    }
+
+    /// Gather what the host sends with some micro-batches of a batch; returns how many tensors that is for each.
+    fn fill(
+        &mut self,
+        program: usize,
+        order: &[u32],
+        index: usize,
+        steps: &[Step],
+        which: Range<usize>,
+    ) -> usize {
+        if self.g.feed != Feed::Streamed {
+            return 0;
         }
-        let streamed = self.g.feed == Feed::Streamed;
         let trains = program == TRAIN && self.training();
-        let mixes = streamed && trains && self.g.augment.mixes();
+        let mixes = trains && self.g.augment.mixes();
         let largest = if trains { self.g.time_shift } else { 0 };
-        if streamed {
-            let whole = &order[start..start + batch];
-            for (step, [x, labels, partners, their_labels]) in steps.iter().zip(&mut self.scratch) {
-                let own = step.sample_offset..step.sample_offset + step.valid;
-                let moved = |position: u32| {
-                    let shift = time_shift(position, step, largest, self.g.frames);
-                    (whole[position as usize], shift)
-                };
-                let entries: Vec<_> = own.clone().map(moved).collect();
-                fill(&self.samples, &entries, &self.g, x, labels);
-                if mixes {
-                    let entries: Vec<_> = own.map(|p| moved(partner(p, step))).collect();
-                    fill(&self.samples, &entries, &self.g, partners, their_labels);
-                }
+        let start = index * self.batch_size;
+        let whole = &order[start..];
+        for at in which {
+            let step = &steps[at];
+            let [x, labels, partners, their_labels] = &mut self.scratch[at];
+            let own = step.sample_offset..step.sample_offset + step.valid;
+            let moved = |position: u32| {
+                let shift = time_shift(position, step, largest, self.g.frames);
+                (whole[position as usize], shift)
+            };
+            let entries: Vec<_> = own.clone().map(moved).collect();
+            fill(&self.samples, &entries, &self.g, x, labels);
+            if mixes {
+                let entries: Vec<_> = own.map(|p| moved(partner(p, step))).collect();
+                fill(&self.samples, &entries, &self.g, partners, their_labels);
             }
         }
-        let names = BATCH.into_iter().chain(PARTNERS);
-        let sent = match (streamed, mixes) {
-            (false, _) => 0,
-            (true, false) => BATCH.len(),
-            (true, true) => BATCH.len() + PARTNERS.len(),
-        };
+        match mixes {
+            false => BATCH.len(),
+            true => BATCH.len() + PARTNERS.len(),
+        }
+    }
+
+    /// Submit batch `index` of `order`, split into balanced micro-batches.
+    fn submit(
+        &mut self,
+        program: usize,
+        order: &[u32],
+        index: usize,
+        t: u64,
+        lr: f64,
+    ) -> Result<()> {
+        let steps = self.micro_batches(order, index, t, lr);
+        let sent = self.fill(program, order, index, &steps, 0..steps.len());
         let inputs: Vec<StepInputs> = steps
             .into_iter()
             .zip(&self.scratch)
-            .map(|(step, data)| StepInputs {
-                step,
-                data: names
-                    .clone()
-                    .zip(data.iter().map(Vec::as_slice))
-                    .take(sent)
-                    .collect(),
-            })
+            .map(|(step, data)| inputs(step, data, sent))
             .collect();
         self.session.run(program, &inputs)
     }
@@ -296,6 +322,16 @@ impl<'g> Engine<'g> {
             probabilities: bytemuck::pod_collect_to_vec(&table[..bytes]),
         })
     }
+}
+
+/// A micro-batch with the first `sent` tensors that the host sends.
+fn inputs(step: Step, data: &[Vec<u8>; 4], sent: usize) -> StepInputs<'_> {
+    let names = BATCH.into_iter().chain(PARTNERS);
+    let data = names
+        .zip(data.iter().map(Vec::as_slice))
+        .take(sent)
+        .collect();
+    StepInputs { step, data }
 }
 
 /// (mean loss, accuracy) from the device's totals: sum of losses, correct, samples.

@@ -1,22 +1,31 @@
-//! What of a run lies in folders before its first epoch: what was set, its checkpoint, its event files.
+//! What a run's folder holds when it begins, and when it goes on; and where its event files are.
 
+use super::ranks;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::tensorboard::Board;
-use crate::train::{Checkpoint, Settings, Task};
+use crate::train::{Checkpoint, Ranks, Settings, Task};
 use std::path::{Path, PathBuf};
 
-pub fn resume_checkpoint(run: &Path) -> Result<Option<Checkpoint>> {
-    let checkpoint = run.join("checkpoint.safetensors");
-    if !checkpoint.exists() {
-        // Stopped before the first checkpoint: nothing was trained yet.
-        return Ok(None);
+/// The checkpoint of a run that goes on, which the first rank reads for all; none where it was stopped before the first one, and
+/// nothing was trained yet.
+///
+/// # Errors
+/// When it can't be read, or is damaged.
+pub fn checkpoint(ranks: &Ranks, run: &Path) -> Result<Option<Checkpoint>> {
+    let path = run.join("checkpoint.safetensors");
+    let bytes = ranks::file(ranks, &path)?;
+    match bytes {
+        Some(bytes) => Checkpoint::from_bytes(&path, &bytes).map(Some),
+        None => Ok(None),
     }
-    Checkpoint::load(&checkpoint).map(Some)
 }
 
 /// Write the settings into the folder of a new run. Called when data and device are known to serve, so that a mistake in
 /// either leaves no folder behind.
+///
+/// # Errors
+/// When they can't be written.
 pub fn create_run(run: &Path, s: &Settings) -> Result<()> {
     let mut saved = s.clone();
     let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
