@@ -16,20 +16,22 @@ fn place_of(phase: Phase, position: u32) -> Place {
     return place_in(phase, n, i, j);
 }
 
-// The sums of channel k at four positions.
-fn store(position: u32, k: u32, phase: Phase, sums: vec4<f32>) {
-    if k >= params.k { return; }
-    var z = sums;
-    if BIAS == 1u { z += b[k]; }
-    if RELU == 1u { z = max(z, vec4<f32>(0.0)); }
+// The sums of channels k to k+3 at four positions that follow each other.
+fn store(position: u32, k: u32, phase: Phase, sums: array<vec4<f32>, 4>) {
     let plane = phase.rows * phase.columns;
-    for (var o = 0u; o < 4u; o++) {
-        let at = position + o;
-        if at < params.n * plane {
-            let n = params.first + at / plane;
-            let i = phase.row + at % plane / phase.columns * phase.up;
-            let j = phase.column + at % phase.columns * phase.across;
-            y[((n * params.k + k) * params.oh + i) * params.ow + j] = z[o];
+    for (var c = 0u; c < 4u; c++) {
+        if k + c >= params.k { return; }
+        var z = vec4<f32>(sums[0][c], sums[1][c], sums[2][c], sums[3][c]);
+        if BIAS == 1u { z += b[k + c]; }
+        if RELU == 1u { z = max(z, vec4<f32>(0.0)); }
+        for (var o = 0u; o < 4u; o++) {
+            let at = position + o;
+            if at < params.n * plane {
+                let n = params.first + at / plane;
+                let i = phase.row + at % plane / phase.columns * phase.up;
+                let j = phase.column + at % phase.columns * phase.across;
+                y[((n * params.k + k + c) * params.oh + i) * params.ow + j] = z[o];
+            }
         }
     }
 }

@@ -13,7 +13,7 @@
 // - Neighbouring lanes load neighbouring positions of one tap: whole cache lines, where the stride is 1.
 // - The next stage is loaded in a branch of its own. Were it loaded always, a compiler may move the loads to where they are used, behind the
 //   multiply-adds that should hide them (Mesa's for AMD does).
-// The compiler for GFX1100 makes 705 instructions of a stage, loads and barrier included, 512 of them multiply-adds (73 %; 512 of 570 without the
+// The compiler for GFX1100 makes 704 instructions of a stage, loads and barrier included, 512 of them multiply-adds (73 %; 512 of 570 without the
 // loads); 108 registers, no spill. Predicted were 643: what it waits for, and what clears registers after the last stage, was not foreseen.
 // Next rung: none yet for GPUs; transforms (Winograd) do 3x3 windows in fewer multiplications, and stand as rungs for CPU drivers only.
 
@@ -81,11 +81,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     for (var q = 0u; q < 2u; q++) {
-        for (var o = 0u; o < 8u; o++) {
-            let at = o / 4u * 8u + q * 4u;
-            let c = o % 4u;
-            store(group.y * ROWS + (q * 16u + p) * 4u, group.x * COLUMNS + (o / 4u * 8u + f) * 4u + c, phase,
-                  vec4<f32>(sums[at][c], sums[at + 1u][c], sums[at + 2u][c], sums[at + 3u][c]));
+        for (var g = 0u; g < 2u; g++) {
+            let at = g * 8u + q * 4u;
+            store(group.y * ROWS + (q * 16u + p) * 4u, group.x * COLUMNS + (g * 8u + f) * 4u, phase,
+                  array<vec4<f32>, 4>(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]));
         }
     }
 }

@@ -130,3 +130,36 @@ impl<'a> Codes<'a> {
         Ok(())
     }
 }
+
+/// Codes of four channels to a word, as tiles of a product have them in registers: a byte per output like argmax itself, but in the
+/// order `[K/4, N, PH, PW]`.
+pub struct Quads<'a> {
+    /// For the kernel that computes them.
+    pub tensor: Tensor,
+    argmax: &'a Tensor,
+}
+
+impl<'a> Quads<'a> {
+    /// Room for all of argmax.
+    pub fn of(argmax: &'a Tensor, l: &mut Lowering) -> Self {
+        let k = argmax.dims()[1];
+        let windows = argmax.numel() / k;
+        let words = Spec::u32([k.div_ceil(4), windows]);
+        let tensor = l.workspace("argmax by channels", words);
+        Self { tensor, argmax }
+    }
+
+    /// Bring them into argmax's order.
+    ///
+    /// # Errors
+    /// Those of a dispatch.
+    pub fn order(&self, l: &mut Lowering) -> Result<()> {
+        let [n, k] = [0, 1].map(|d| self.argmax.dims()[d]);
+        let count = self.argmax.numel();
+        let plane = count / (n * k);
+        let params = [n as u32, k as u32, plane as u32, count as u32];
+        let grid = grid_1d(count.div_ceil(4), 64);
+        let tensors = [&self.tensor, self.argmax];
+        l.dispatch(kernel!("conv2d/order_argmax"), &tensors, params, grid)
+    }
+}

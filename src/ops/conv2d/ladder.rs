@@ -23,7 +23,7 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
         winograd::LARGE.correlation.forward,
     ],
     order: |g, c| match c.class {
-        // Of a stage with its loads and barrier, compilers for GFX1100 and NAVI21 make 705 instructions, 512 of them multiply-adds
+        // Of a stage with its loads and barrier, compilers for GFX1100 and NAVI21 make 704 and 705 instructions, 512 of them multiply-adds
         // (workgroup: 576 of 925). It asks the caches for more, 21 FLOP per byte where workgroup has 48, which they can give; and it
         // takes any window. With one channel 9 of its 16 steps are taps, of workgroup's stage 9 of 18.
         DeviceClass::Hardware => vec![implicit_gemm::FORWARD, workgroup::CORRELATION.forward],

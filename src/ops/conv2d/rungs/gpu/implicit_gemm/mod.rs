@@ -9,7 +9,7 @@ pub use weight_gradient::BACKWARD_WEIGHT;
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::Epilogue;
-use crate::ops::conv2d::argmax::Codes;
+use crate::ops::conv2d::argmax::Quads;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::image::Image;
@@ -194,12 +194,13 @@ fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "implicit_gemm_taps",
         "implicit_gemm_source",
         "implicit_gemm",
+        "pooled",
         "implicit_gemm_pooled"
     );
-    let codes = Codes::whole(io.y(1), l);
+    let codes = Quads::of(io.y(1), l);
     let tensors = [x, &packed, &taps, b, y, &codes.tensor];
     l.dispatch(product.kernel(kernel), &tensors, product.params, grid)?;
-    codes.pack_until(g.n, l)
+    codes.order(l)
 }
 
 fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
@@ -222,8 +223,8 @@ fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         return l.dispatch(kernel, &tensors, product.params, grid);
     }
     let sample = g.k * g.oh * g.ow;
-    // Three quarters of the cap: the packed weight lives beside it.
-    let chunks = equal_chunks(g.n, sample * 4, l.workspace_cap() / 4 * 3);
+    // Five eighths of the cap: the packed weight lives beside it, and whole activations do.
+    let chunks = equal_chunks(g.n, sample * 4, l.workspace_cap() / 8 * 5);
     let shape = Spec::f32([chunks[0].len(), g.k, g.oh, g.ow]);
     let gradient = l.workspace("gradient before the epilogue", shape);
     for chunk in chunks {
