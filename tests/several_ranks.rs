@@ -117,6 +117,10 @@ impl Case {
                 .take(SAMPLES * 19 * 14)
                 .collect(),
             labels: (0..SAMPLES as u32).map(|i| i % 10).collect(),
+            // Tracks of two samples.
+            neighbours: (0..SAMPLES as u32 - SAMPLES as u32 % 2)
+                .map(|i| [i - i % 2, i - i % 2 + 1])
+                .collect(),
         });
         let mut base = tiny_settings(BATCH, 1, Feed::Streamed);
         (self.change)(&mut base);
@@ -218,8 +222,8 @@ fn ranks_give_the_bits_of_micro_batches() {
         g.weight_decay = 0.05;
         g.clip_norm = Some(0.5);
         g.average = Some(0.9);
+        g.time_shift = 7;
         g.augment = Augment {
-            shift: 7,
             gain: 0.2,
             offset: 0.1,
             row_masks: 2,

@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var row = from_row; row < to_row; row++) {
         let n = row / params.h;
         let i = row % params.h;
-        var row_sum: array<vec4<f32>, 9>;             // short sums first: rounding grows with the length of a sum
+        var row_sum = array<vec4<f32>, 9>();          // short sums first: rounding grows with the length of a sum
         var left = vec3<f32>(0.0);                    // component u: input row i+u-1
         var middle = vec3<f32>(pixel(n, c, i - 1u, 0u), pixel(n, c, i, 0u), pixel(n, c, i + 1u, 0u));
         for (var j = 0u; j < params.w; j++) {
