@@ -97,9 +97,9 @@ impl Error {
         )
     }
 
-    /// A problem with a data set as a whole.
+    /// A problem with a data set as a whole. One line, whatever labels from elsewhere are in it.
     pub fn data(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Data, message)
+        Self::new(ErrorKind::Data, printable(&message.into()))
     }
 
     /// A problem with a model description or file.

@@ -269,6 +269,38 @@ fn what_is_no_audio_gets_fitting_advice() {
     }
 }
 
+/// A file of the shape that `lame --freeformat` writes, which begins with a frame, with padding, or in the middle of a frame.
+#[test]
+fn a_free_format_mp3_is_known_wherever_its_frames_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut noise = 7u32;
+    let mut stream = Vec::new();
+    for frame in 0..40 {
+        // MPEG-1 layer III without a bit rate, 44.1 kHz; every third frame is a byte longer and says so.
+        let padded = u8::from(frame % 3 == 0);
+        stream.extend([0xff, 0xfb, padded << 1, 0x40]);
+        for _ in 0..1300 + usize::from(padded) {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // No 0xff, of which another frame could begin.
+            stream.push((noise >> 24) as u8 & 0x7f);
+        }
+    }
+    let tag = [b"ID3\x03\0\0\0\0\x07\x76", &[0; 1014][..]].concat();
+    for bytes in [
+        stream.clone(),
+        [&[0; 500][..], &stream].concat(),
+        stream[700..].to_vec(),
+        [tag, stream.clone()].concat(),
+    ] {
+        let error = audio::load(&write(&folder, "x.mp3", &bytes), None).unwrap_err();
+        assert!(error.to_string().contains("lame --decode"), "{error}");
+    }
+    // Noise alone is none.
+    stream.retain(|b| *b != 0xff);
+    let error = audio::load(&write(&folder, "x.mp3", &stream), None).unwrap_err();
+    assert!(!error.to_string().contains("free-format"), "{error}");
+}
+
 /// `predict <(cat song.wav)`.
 #[cfg(unix)]
 #[test]

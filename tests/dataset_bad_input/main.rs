@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use gtzan_gpu::ErrorKind;
 use gtzan_gpu::audio::au::write_pcm16;
-use gtzan_gpu::dataset::{Dataset, Options, SplitRule, split};
+use gtzan_gpu::dataset::{Dataset, Options, Sample, SplitRule, Track, split};
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -105,3 +105,23 @@ fn impossible_splits_say_what_is_missing() {
         "{error}"
     );
 }
+
+#[test]
+fn a_label_from_elsewhere_can_not_begin_a_line_of_its_own() {
+    let genres = vec!["a\n\x1b[2Jerror: all is lost".to_owned(), "b".to_owned()];
+    let track = |genre: usize| Track {
+        name: genre.to_string(),
+        genre,
+        path: None,
+    };
+    let samples = (0..2).map(|track| Sample { track, segment: 0 }).collect();
+    let tracks = vec![track(0), track(1)];
+    let set = Dataset::from_parts(genres, tracks, samples, (1, 1), vec![0.0, 1.0]).unwrap();
+    let rule = SplitRule::Stratified {
+        fraction: 0.2,
+        seed: 0,
+    };
+    let error = split(&set, &rule).unwrap_err().to_string();
+    assert!(error.contains("all is lost has 1 usable track"), "{error}");
+    assert!(!error.contains(['\n', '\x1b']), "{error:?}");
+}
