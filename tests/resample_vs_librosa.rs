@@ -23,11 +23,12 @@ fn full_band(rate: u32) -> Vec<i16> {
 }
 
 /// Rows of each feature, in dB but for chroma, and how much any may differ, then the same for the first frame of rates from
-/// 88.2 kHz on. There the sound begins at full level, and soxr drops what the first of three stages puts before time 0.
+/// 88.2 kHz on. There the sound begins at full level, and soxr drops what the first of three stages puts before time 0. (At 44,101 Hz
+/// its second stage is a little shorter than ours: twice the tolerance there.)
 const TOLERANCES: [(&str, std::ops::Range<usize>, f32, f32); 4] = [
-    ("log-mel", 0..128, 1e-2, 3.0),
-    ("mfcc", 128..168, 1e-2, 4.0),
-    ("chroma", 168..180, 1e-4, 1e-2),
+    ("log-mel", 0..128, 1e-2, 0.2),
+    ("mfcc", 128..168, 1e-2, 0.2),
+    ("chroma", 168..180, 1e-4, 1e-3),
     ("contrast", 180..187, 0.1, 2.0),
 ];
 
@@ -63,13 +64,12 @@ fn features_of_other_rates() {
         let got = extractor.extract(&samples).unwrap();
         let want: Vec<f32> = fixture.get(name);
         assert_eq!(want.len(), ROWS * columns.len());
-        let begins_alike = rate < 88_200;
         for (feature, rows, inner, first) in TOLERANCES {
             for (i, column) in columns.iter().enumerate() {
-                let tolerance = if i == 0 && !begins_alike {
-                    first
-                } else {
-                    inner
+                let tolerance = match (i, rate) {
+                    (0, 88_200..) => first,
+                    (0, 44_101) => 2.0 * inner,
+                    _ => inner,
                 };
                 let differences = rows
                     .clone()

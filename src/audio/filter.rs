@@ -64,7 +64,7 @@ impl Filter {
             table,
             reach,
             stages: (stages.alone && !stages.exact).then(|| {
-                let gentle = Kaiser::gentle(stages.ratio);
+                let gentle = Kaiser::gentle_alone(stages.ratio);
                 (sharp, gentle, stages.ratio)
             }),
         }
@@ -185,9 +185,19 @@ impl Kaiser {
         }
     }
 
-    /// As short as it can be while it takes 0.01 dB at most from the pass band and ends before the first image of it. Its figures
-    /// follow from what is lost at the start, which shows this stage alone.
+    /// As short as it can be while it takes 0.01 dB at most from the pass band and ends before the first image of it: what the
+    /// product of the stages has of it wherever there is sound.
     fn gentle(ratio: f64) -> Self {
+        let cutoff = 0.921 * ratio;
+        Self {
+            cutoff,
+            beta: Self::beta(REJECTION_DB),
+            half: 3.3 / (cutoff - 0.9),
+        }
+    }
+
+    /// The gentle stage by itself, as what is lost at the start shows it.
+    fn gentle_alone(ratio: f64) -> Self {
         let cutoff = 0.8565 * ratio + 0.1048;
         Self {
             cutoff,

@@ -42,7 +42,7 @@ impl Trainer<'_, '_> {
         let checkpoint = match self.engine.ranks() {
             None => Checkpoint::load(&path)?,
             Some(ranks) => {
-                let bytes = ranks.from_first(|| read(&path))?;
+                let bytes = ranks.of_first(|| read(&path))?;
                 Checkpoint::from_bytes(&path, &bytes)?
             }
         };

@@ -76,7 +76,7 @@ impl Trainer<'_, '_> {
             return evaluate().map(Some);
         };
         let mut probabilities = Vec::new();
-        let bytes = ranks.from_first(|| {
+        let bytes = ranks.of_first(|| {
             let found = evaluate()?;
             probabilities = found.probabilities;
             Ok([found.loss.to_le_bytes(), found.accuracy.to_le_bytes()].concat())

@@ -89,7 +89,7 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
 
 /// Whether the first rank finds this file.
 fn is_file(ranks: &Ranks, path: &Path) -> Result<bool> {
-    let found = ranks.from_first(|| Ok(vec![u8::from(path.is_file())]))?;
+    let found = ranks.of_first(|| Ok(vec![u8::from(path.is_file())]))?;
     Ok(found[..] == [1])
 }
 

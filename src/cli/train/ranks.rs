@@ -151,7 +151,7 @@ impl Folder {
 
     fn of(ranks: &Ranks, take: impl FnOnce() -> Result<RunFolder>) -> Result<Self> {
         let mut held = None;
-        let path = ranks.from_first(|| {
+        let path = ranks.of_first(|| {
             let folder = take()?;
             let path = folder.path().to_string_lossy().into_owned();
             held = Some(folder);
@@ -187,7 +187,7 @@ impl Folder {
 /// # Errors
 /// When it is there and can't be read.
 pub fn file(ranks: &Ranks, path: &Path) -> Result<Option<Vec<u8>>> {
-    let bytes = ranks.from_first(|| match std::fs::read(path) {
+    let bytes = ranks.of_first(|| match std::fs::read(path) {
         Ok(bytes) => Ok([&[THERE], &bytes[..]].concat()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(Error::file(path, format!("can't be read: {e}"))),

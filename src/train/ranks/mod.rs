@@ -222,7 +222,7 @@ impl Ranks {
     ///
     /// # Errors
     /// As [`Ranks::share`], `make`'s among them.
-    pub fn from_first(&self, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    pub fn of_first(&self, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
         let own = match self.is_first() {
             true => make(),
             false => Ok(Vec::new()),
