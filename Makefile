@@ -6,6 +6,7 @@
 # make test-mpi   several ranks over MPI, which is installed where it is missing, against one process
 # make fuzz SECONDS=600   feed damaged files to every reader
 # make soak STEPS=10000   train on and on, and watch the memory
+# make book    the book as web pages, in target/book (needs mdbook, which it installs below target/ if there is none)
 # make bench   times every kernel of every ladder on this machine
 
 CARGO ?= cargo
@@ -15,7 +16,7 @@ RUN ?= runs/demo
 SECONDS ?= 600
 STEPS ?= 10000
 
-.PHONY: help setup build demo test check bench test-swiftshader test-validation test-mpi fuzz soak
+.PHONY: help setup build demo test check bench book test-swiftshader test-validation test-mpi fuzz soak
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -41,6 +42,15 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps
+
+MDBOOK ?= $(shell command -v mdbook || echo target/tools/bin/mdbook)
+
+target/tools/bin/mdbook:
+	$(CARGO) install mdbook --version 0.4.52 --locked --no-default-features --root target/tools
+
+book: $(MDBOOK)
+	$(MDBOOK) build
+	@echo "The book is $(abspath target/book)/index.html: open it in a browser."
 
 bench: setup
 	$(CARGO) run --release --locked --quiet -- bench

@@ -28,7 +28,7 @@ fn told(out: &Output) -> String {
 #[test]
 fn there_are_enough_and_they_are_in_order() {
     let all = handed_out();
-    assert!(all.len() >= 20, "{}", all.len());
+    assert!(all.len() >= 30, "{}", all.len());
     for (i, e) in all.iter().enumerate() {
         assert_eq!(e.number, i + 1, "{}", e.folder.display());
         let task = e.task().expect("a task");
@@ -52,9 +52,12 @@ fn holes_fail_and_solutions_pass() {
         let number = e.number.to_string();
         let out = run(dir.path(), &[&number]);
         let text = told(&out);
-        let reason = match e.refused {
-            true => format!("{}:", e.file().display()),
-            false => "wrong in ".to_owned(),
+        // Some are right as they stand, and cost more than is asked for.
+        let right = e.placement || !e.counted.is_empty() || e.barriers_in_loops.is_some();
+        let reason = match (e.refused, right) {
+            (true, _) => format!("{}:", e.file().display()),
+            (_, true) => "asked for".to_owned(),
+            _ => "wrong in ".to_owned(),
         };
         if out.status.success() || !text.contains(&reason) || text.contains("panicked") {
             wrong.push(format!("{number} as handed out: {text}"));

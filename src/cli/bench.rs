@@ -3,8 +3,10 @@
 use super::{console, print_json, values};
 use crate::bench::{self, Peaks, Row};
 use crate::error::{Error, Result};
+use crate::fsutil::{atomic_write, create_dir};
 use crate::nn::Model;
 use crate::ops::{Choices, MadeFor, registry};
+use crate::report;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use std::path::PathBuf;
   gtzan-gpu bench                                          every ladder at the shapes of seed
   gtzan-gpu bench conv2d.forward --model small             one of them
   gtzan-gpu bench conv2d --shape n=8,c=64,k=128,h=93,w=65  at a shape of your own
+  gtzan-gpu bench conv2d.forward --svg pictures            draw the ladder and the roofline
   gtzan-gpu bench --readme=docs/bench/lavapipe.md          rewrite the table in this file")]
 pub struct BenchArgs {
     /// Only kernel families whose name contains this, e.g. conv2d or conv2d.forward
@@ -34,6 +37,9 @@ pub struct BenchArgs {
     /// Rewrite the table between the markers in this file
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "README.md")]
     readme: Option<PathBuf>,
+    /// Draw ladder.svg and roofline.svg into this folder
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
     #[command(flatten)]
     shaders: super::shaders::WatchArgs,
     #[command(flatten)]
@@ -122,6 +128,15 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let table = bench::table(&rows, gpu.name(), &gpu.driver(), &peaks);
         bench::rewrite(path, &table)?;
         console::note(&format!("rewrote the table in {}", path.display()));
+    }
+    if let Some(folder) = &args.svg {
+        create_dir(folder)?;
+        let caption = format!("{}, {}", gpu.name(), gpu.driver());
+        for (name, drawn) in report::bench_svgs(&rows, &peaks, &caption) {
+            let path = folder.join(name);
+            atomic_write(&path, drawn.as_bytes())?;
+            console::note(&format!("drew {}", path.display()));
+        }
     }
     if args.json {
         return print_json(&Report {

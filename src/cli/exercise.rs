@@ -20,7 +20,7 @@ pub struct ExerciseArgs {
     /// A push in the right direction
     #[arg(long, requires = "number", conflicts_with = "solution")]
     hint: bool,
-    /// The program's own kernel
+    /// A solution: as a rule, the program's own kernel
     #[arg(long, requires = "number")]
     solution: bool,
     /// Where the exercises are

@@ -57,6 +57,7 @@ const VALUES: &[Value] = &[
     ("bench", "rung", &["naive"]),
     ("bench", "shape", &["op=conv2d n=8,c=64,k=128,h=93,w=65"]),
     ("bench", "readme", &["table.md"]),
+    ("bench", "svg", &["pictures"]),
     ("profile", "repeats", &["3"]),
     ("profile", "trace", &["step.json"]),
     ("inspect", "name", &["conv2d"]),

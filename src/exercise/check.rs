@@ -1,7 +1,7 @@
 //! Whether a student's kernel is right: the gradient check of the op with that kernel in the place of the built-in one, by this program
 //! itself in a process of its own, so that a kernel that hangs or loses the device ends nothing else.
 
-use super::{Compiled, Exercise, Faster};
+use super::{Compiled, Exercise, Faster, counted, handed_out, placement};
 use crate::error::{Error, Result};
 use crate::fsutil::create_dir;
 use serde::Deserialize;
@@ -26,7 +26,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn no(findings: Vec<String>) -> Self {
+    pub(super) fn no(findings: Vec<String>) -> Self {
         Self {
             solved: false,
             findings,
@@ -58,11 +58,16 @@ pub fn check(exercise: &Exercise, device: Option<&str>) -> Result<Verdict> {
     let file = exercise.file();
     let text = fs::read(&file)
         .map_err(|e| Error::data(format!("{}: can't read it: {e}", file.display())))?;
+    if exercise.placement {
+        let text = String::from_utf8_lossy(&text);
+        let given = handed_out(exercise).unwrap_or(&text);
+        return placement::check(&text, given, &file.display().to_string());
+    }
     let folder = tempfile::tempdir()
         .map_err(|e| Error::data(format!("can't make a folder for the kernel: {e}")))?;
     let copy = folder.path().join(format!("{}.wgsl", exercise.kernel));
     create_dir(copy.parent().unwrap_or(folder.path()))?;
-    fs::write(&copy, text).map_err(|e| Error::data(format!("{}: {e}", copy.display())))?;
+    fs::write(&copy, &text).map_err(|e| Error::data(format!("{}: {e}", copy.display())))?;
     let program = Program {
         shaders: folder.path(),
         copy: copy.display().to_string(),
@@ -94,6 +99,7 @@ pub fn check(exercise: &Exercise, device: Option<&str>) -> Result<Verdict> {
             report.results.len()
         )],
     };
+    verdict.and_text(exercise, &String::from_utf8_lossy(&text));
     if let Some(faster) = &exercise.faster {
         verdict.and(program.faster(faster)?);
     }
@@ -123,10 +129,43 @@ fn told(wrong: &[&Row], of: usize) -> Vec<String> {
 }
 
 impl Verdict {
+    /// What the kernel's text says of addresses and barriers.
+    fn and_text(&mut self, exercise: &Exercise, text: &str) {
+        if exercise.counted.is_empty() && exercise.barriers_in_loops.is_none() {
+            return;
+        }
+        let module = match parsed(exercise, text) {
+            Ok(module) => module,
+            Err(e) => return self.and((false, e.to_string())),
+        };
+        for wanted in &exercise.counted {
+            let found = counted::count(&module, wanted);
+            self.and(found.unwrap_or_else(|e| (false, e.to_string())));
+        }
+        if let Some(most) = exercise.barriers_in_loops {
+            let found = counted::barriers_in_loops(&module);
+            let finding = format!("barriers in loops: {found}; at most {most} is asked for");
+            self.and((found <= most, finding));
+        }
+    }
+
     fn and(&mut self, (reached, finding): (bool, String)) {
         self.solved &= reached;
         self.findings.push(finding);
     }
+}
+
+/// The student's text, with the shared pieces behind it that the program's own kernel stands on.
+fn parsed(exercise: &Exercise, text: &str) -> Result<naga::Module> {
+    let whole = crate::kernels::named(&exercise.kernel)?;
+    let own = crate::ops::built_in_files();
+    let own = own.into_iter().find(|(name, _)| *name == exercise.kernel);
+    let pieces = match (whole.first(), &own) {
+        (Some(whole), Some((_, own))) => whole.kernel.source.strip_prefix(own).unwrap_or_default(),
+        _ => "",
+    };
+    naga::front::wgsl::parse_str(&format!("{text}{pieces}"))
+        .map_err(|e| Error::data(format!("{}: {e}", exercise.file().display())))
 }
 
 /// This program, with the student's kernel.

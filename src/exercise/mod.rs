@@ -1,11 +1,16 @@
 //! Exercises: kernels with a hole or a planted fault, and what a right one has to pass.
 //!
-//! An exercise is a folder `NN_name` with `README.md` (the task), `kernel.wgsl` (what the student edits) and `exercise.toml`
-//! ([`Exercise`]). The solution is the program's own kernel of that name, so an exercise never falls behind it.
+//! An exercise is a folder `NN_name` with `README.md` (the task), `kernel.wgsl` (what the student edits; `plan.toml` where the task is no
+//! kernel but a memory plan) and `exercise.toml` ([`Exercise`]). The solution is the program's own kernel of that name, so an exercise never
+//! falls behind it, unless `solutions/` has one that explains itself better.
 
+mod address;
 mod check;
+mod counted;
+mod placement;
 
 pub use check::{Verdict, check};
+pub use counted::{Counted, What};
 
 use crate::error::{Error, Result};
 use crate::fsutil::{atomic_write, write_if_missing};
@@ -18,8 +23,12 @@ use std::path::{Path, PathBuf};
 /// All exercises as they are handed out.
 static HANDED_OUT: Dir = include_dir!("$CARGO_MANIFEST_DIR/exercises");
 
-/// The student's file in an exercise's folder.
-pub const KERNEL: &str = "kernel.wgsl";
+/// Solutions where the program's own kernel is none, named like the exercises' folders.
+static SOLUTIONS: Dir = include_dir!("$CARGO_MANIFEST_DIR/src/exercise/solutions");
+
+/// The student's file in an exercise's folder: a kernel, or places of tensors.
+const KERNEL: &str = "kernel.wgsl";
+const PLAN: &str = "plan.toml";
 
 /// What was solved, in the folder of exercises.
 const SOLVED: &str = "solved.toml";
@@ -29,12 +38,19 @@ const SOLVED: &str = "solved.toml";
 #[serde(deny_unknown_fields)]
 struct Description {
     title: String,
+    #[serde(default)]
     kernel: String,
+    #[serde(default)]
     check: String,
+    #[serde(default)]
+    placement: bool,
     rung: Option<String>,
     #[serde(default)]
     refused: bool,
     hint: String,
+    #[serde(default)]
+    counted: Vec<Counted>,
+    barriers_in_loops: Option<usize>,
     faster: Option<Faster>,
     compiled: Option<Compiled>,
 }
@@ -78,6 +94,8 @@ pub struct Exercise {
     pub folder: PathBuf,
     /// What it is about, in a few words.
     pub title: String,
+    /// Whether the student's file is a memory plan; then there is no kernel and no op.
+    pub placement: bool,
     /// The kernel that the student's file stands in for, e.g. `relu/backward`.
     pub kernel: String,
     /// The op whose gradient check it has to pass.
@@ -88,6 +106,10 @@ pub struct Exercise {
     pub refused: bool,
     /// A push in the right direction.
     pub hint: String,
+    /// What accesses to memory may cost, by the addresses that functions of the kernel give.
+    pub counted: Vec<Counted>,
+    /// The most barriers that may stand in loops.
+    pub barriers_in_loops: Option<usize>,
     /// A ratio of times to reach.
     pub faster: Option<Faster>,
     /// Figures of a compiler to reach.
@@ -97,7 +119,11 @@ pub struct Exercise {
 impl Exercise {
     /// The file that the student edits.
     pub fn file(&self) -> PathBuf {
-        self.folder.join(KERNEL)
+        self.folder.join(self.file_name())
+    }
+
+    fn file_name(&self) -> &'static str {
+        if self.placement { PLAN } else { KERNEL }
     }
 
     /// The folder's name, by which progress is kept.
@@ -114,20 +140,28 @@ impl Exercise {
         read(&self.folder.join("README.md"))
     }
 
-    /// The program's own kernel.
+    /// The solution: the one made for the exercise, else the program's own kernel, or its own placement.
     ///
     /// # Errors
-    /// When there is none of that name: the description is wrong.
-    pub fn solution(&self) -> Result<&'static str> {
+    /// When there is none: the description is wrong.
+    pub fn solution(&self) -> Result<String> {
+        let none = |what: String| {
+            let file = self.folder.join("exercise.toml");
+            Error::data(format!("{}: {what}", file.display()))
+        };
+        if self.placement {
+            let given = handed_out(self)
+                .ok_or_else(|| none("not one of the program's plans".to_owned()))?;
+            return placement::solution(given);
+        }
+        let made = SOLUTIONS.get_file(format!("{}.wgsl", self.key()));
+        if let Some(text) = made.and_then(|f| f.contents_utf8()) {
+            return Ok(text.to_owned());
+        }
         let all = crate::ops::built_in_files();
         let found = all.into_iter().find(|(name, _)| *name == self.kernel);
-        found.map(|(_, text)| text).ok_or_else(|| {
-            Error::data(format!(
-                "{}: there is no kernel {}",
-                self.folder.join("exercise.toml").display(),
-                self.kernel
-            ))
-        })
+        let found = found.map(|(_, text)| text.to_owned());
+        found.ok_or_else(|| none(format!("there is no kernel {}", self.kernel)))
     }
 }
 
@@ -160,10 +194,17 @@ pub fn all(dir: &Path) -> Result<Vec<Exercise>> {
         let text = read(&file)?;
         let d: Description = toml::from_str(&text)
             .map_err(|e| Error::data(format!("{}: {}", file.display(), e.message())))?;
+        if d.placement == (!d.kernel.is_empty() && !d.check.is_empty()) {
+            let why = "an exercise has `kernel` and `check`, or else `placement = true`";
+            return Err(Error::data(format!("{}: {why}", file.display())));
+        }
         found.push(Exercise {
             number,
             folder,
             title: d.title,
+            placement: d.placement,
+            counted: d.counted,
+            barriers_in_loops: d.barriers_in_loops,
             kernel: d.kernel,
             op: d.check,
             rung: d.rung,
@@ -195,9 +236,9 @@ pub fn start(dir: &Path) -> Result<usize> {
     Ok(written)
 }
 
-/// The kernel of an exercise as it is handed out; none for one that is not the program's.
+/// The student's file of an exercise as it is handed out; none for one that is not the program's.
 pub fn handed_out(exercise: &Exercise) -> Option<&'static str> {
-    let path = Path::new(&exercise.key()).join(KERNEL);
+    let path = Path::new(&exercise.key()).join(exercise.file_name());
     HANDED_OUT.get_file(path)?.contents_utf8()
 }
 

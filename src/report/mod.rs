@@ -217,3 +217,21 @@ impl RunReport {
 pub fn memory_svg(timeline: &MemoryTimeline) -> String {
     plot::memory(timeline, plot::WIDE).standalone()
 }
+
+/// A bench's ladder and roofline as standalone SVG files; `caption` says where and how it was measured.
+pub fn bench_svgs(
+    rows: &[crate::bench::Row],
+    peaks: &crate::bench::Peaks,
+    caption: &str,
+) -> [(&'static str, String); 2] {
+    [
+        (
+            "ladder.svg",
+            plot::ladder(rows, peaks, caption).standalone(),
+        ),
+        (
+            "roofline.svg",
+            plot::roofline(rows, peaks, caption).standalone(),
+        ),
+    ]
+}

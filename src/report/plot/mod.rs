@@ -11,13 +11,17 @@
 mod confusion;
 mod curves;
 mod kernels;
+mod ladder;
 mod memory;
+mod roofline;
 mod scale;
 
 pub use confusion::confusion;
 pub use curves::{MAX_LR_MARKS, accuracy, learning_rate, loss};
 pub use kernels::kernels;
+pub use ladder::ladder;
 pub use memory::memory;
+pub use roofline::roofline;
 
 use std::fmt::Write as _;
 

@@ -36,6 +36,11 @@ impl Scale {
         }
     }
 
+    /// Where the axis begins: a power of ten's exponent on a logarithmic one.
+    pub fn low_log(&self) -> f64 {
+        self.lo
+    }
+
     /// The pixel of `value`, kept inside the axis.
     pub fn at(&self, value: f64) -> f64 {
         let value = if self.log { value.log10() } else { value };
