@@ -42,7 +42,16 @@ fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>
 }
 
 fn plan(model: &str, batch: usize, budget: Option<u64>) -> Result<Fitted> {
-    let (capabilities, choices) = (capabilities(), Choices::default());
+    plan_for(capabilities(), model, batch, budget)
+}
+
+fn plan_for(
+    capabilities: Capabilities,
+    model: &str,
+    batch: usize,
+    budget: Option<u64>,
+) -> Result<Fitted> {
+    let choices = Choices::default();
     let request = Request {
         budget,
         batch,
@@ -81,6 +90,15 @@ fn seed_at_batch_8() {
 }
 
 /// The whole batch within 48 MiB, for a few percent more time.
+#[test]
+fn seed_at_batch_8_on_a_gpu() {
+    let gpu = Capabilities::portable(DeviceClass::Hardware);
+    let fitted = plan_for(gpu, "seed", 8, None).expect("fits");
+    assert!(fitted.recomputed.is_empty() && fitted.cut.micro_batches == 1);
+    let s = Summary::new("seed", 8, None, &fitted);
+    assert!(s.total_bytes <= 64 * MIB, "{}", s.total_bytes);
+}
+
 #[test]
 fn seed_at_batch_8_with_recomputation() {
     let budget = Some(48 * MIB);
