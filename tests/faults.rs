@@ -180,11 +180,18 @@ fn a_device_lost_at_any_submission_is_a_sentence_and_the_run_goes_on_to_the_same
         let gpu = gpu();
         let engine = run.open(&gpu).expect("opens");
         gpu.faults().lose_device(n);
-        let error = match run.train(engine, &folder) {
-            // A slow machine reads the loss so far once a second, so runs differ in their number of submissions: this one was over
-            // before the device was lost, or with the submission that lost it.
-            Ok(()) if gpu.faults().submissions() <= n => break,
-            done => done.expect_err("the device is lost"),
+        let trained = run.train(engine, &folder);
+        let unharmed = |what: &str| {
+            let finished = run.finish(&format!("lost {n}"));
+            assert!(finished == whole, "{what} submission {n}, other bits");
+        };
+        let Err(error) = trained else {
+            // Runs differ in their number of submissions, since a slow machine reads the loss so far once a second. This one was over
+            // before the device was lost, or lost it in its last two submissions, of which nothing is read any more.
+            let all = gpu.faults().submissions();
+            assert!(n + 1 >= all, "lost at {n} of {all} without a word");
+            unharmed("over before");
+            continue;
         };
         lost += 1;
         assert_eq!(error.kind(), ErrorKind::Device, "submission {n}: {error}");
@@ -194,10 +201,7 @@ fn a_device_lost_at_any_submission_is_a_sentence_and_the_run_goes_on_to_the_same
             text.contains("the device was lost") && text.contains("--resume"),
             "{n}: {text}"
         );
-        assert!(
-            run.finish(&format!("lost {n}")) == whole,
-            "lost at submission {n}, other bits"
-        );
+        unharmed("lost at");
     }
     assert!(lost > 25, "lost {lost} times");
 }
