@@ -4,6 +4,7 @@
 # make test-swiftshader   what needs a GPU, on SwiftShader instead
 # make test-validation    gradients and a short run under the Vulkan validation layers; any message fails
 # make test-mpi   several ranks over MPI, which is installed where it is missing, against one process
+# make test-web          an exported page in a headless Chromium, which is installed where it is missing
 # make fuzz SECONDS=600   feed damaged files to every reader
 # make soak STEPS=10000   train on and on, and watch the memory
 # make book    the book as web pages, in target/book (needs mdbook, which it installs below target/ if there is none)
@@ -16,7 +17,7 @@ RUN ?= runs/demo
 SECONDS ?= 600
 STEPS ?= 10000
 
-.PHONY: help setup build demo test check bench book test-swiftshader test-validation test-mpi fuzz soak
+.PHONY: help setup build demo test check bench book test-swiftshader test-web test-validation test-mpi fuzz soak
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -65,6 +66,9 @@ test-validation: setup
 
 test-mpi: setup
 	@.ci/test-mpi
+
+test-web: setup
+	@.ci/test-web
 
 fuzz:
 	@.ci/fuzz $(SECONDS)

@@ -83,5 +83,6 @@ pub mod tensor;
 pub mod tensorboard;
 pub mod text;
 pub mod train;
+pub mod web;
 
 pub use error::{Error, ErrorKind, Result};

@@ -88,6 +88,14 @@ fn record(subject: &Subject, inputs: &[Spec], set: usize) -> Result<Recorded> {
     })
 }
 
+/// A subject on a tape, forward and backward, with a full batch.
+///
+/// # Errors
+/// When the op rejects the inputs.
+pub(crate) fn tape_of(subject: &Subject) -> Result<Tape> {
+    Ok(record(subject, &subject.inputs, 0)?.tape)
+}
+
 /// Random values, repeated after the first 2^18 or so: drawing more takes longer than measuring.
 fn random(fill: Fill, n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let drawn = fill.values(n.min((1 << 18) + 1), rng);

@@ -10,10 +10,11 @@ mod subject;
 pub mod tuning;
 
 pub use limits::check_step;
+pub(crate) use measure::tape_of;
 pub use peaks::{Peaks, kernel as peak_kernel, peaks};
 pub use readme::{rewrite, table};
-pub(crate) use subject::graph;
 pub use subject::{Subject, of_model, of_shape};
+pub(crate) use subject::{graph, of_graph};
 
 use crate::error::Result;
 use crate::gpu::Gpu;

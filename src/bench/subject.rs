@@ -71,8 +71,20 @@ pub(crate) fn graph(batch_size: usize) -> GraphSettings {
 /// # Errors
 /// When the model does not fit the features' shape.
 pub fn of_model(model: &Model, batch_size: usize) -> Result<Vec<Subject>> {
-    let tape = training_tape(model, &graph(batch_size), batch_size)?;
-    let single = training_tape(model, &graph(1), 1)?;
+    of_graph(model, &graph(batch_size))
+}
+
+/// [`of_model`] with the shapes of another graph.
+///
+/// # Errors
+/// When the model does not fit them.
+pub(crate) fn of_graph(model: &Model, g: &GraphSettings) -> Result<Vec<Subject>> {
+    let tape = training_tape(model, g, g.micro_batch)?;
+    let one = GraphSettings {
+        micro_batch: 1,
+        ..g.clone()
+    };
+    let single = training_tape(model, &one, 1)?;
     let with_ladder: Vec<&str> = registry()
         .into_iter()
         .filter(|e| !e.ladders.is_empty())

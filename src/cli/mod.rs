@@ -71,7 +71,7 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Write the features of a data set to a file for other tools (or for `train FILE`)
     Features(features::FeaturesArgs),
-    /// Write a trained model for other programs: ONNX
+    /// Write a model for other programs: ONNX, or a web page that runs it on the reader's GPU
     Export(export::ExportArgs),
     /// Write the synthetic genre set as audio files
     Synth(synth::SynthArgs),

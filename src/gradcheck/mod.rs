@@ -1,17 +1,21 @@
 //! The trust chain: finite differences on the f64 reference prove the reference's gradients, and the reference proves
 //! every kernel, on every rung, with a random upstream gradient and memory that starts as NaN.
 
+mod prepared;
 mod record;
 mod scope;
 mod values;
 
+pub(crate) use prepared::{Prepared, PreparedRun, prepare};
 pub(crate) use record::tape;
 pub use scope::Scope;
 pub use values::{from_bytes, relative_error, to_bytes};
 
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::{Access, Array, Case, Choices, Chosen, Entry, Fill, RungView, registry};
+use crate::ops::{
+    Access, Array, Capabilities, Case, Choices, Chosen, Entry, Fill, RungView, registry,
+};
 use crate::plan::{MemoryPlan, Placement, Schedule, schedule};
 use crate::reference::Executor;
 use crate::tensor::TensorId;
@@ -162,7 +166,7 @@ fn check(
         checked.rows.extend(rows);
         return Ok(());
     };
-    let mut runs = rungs(entry, case, &setup, gpu, checked, scope)?;
+    let mut runs = rungs(entry, case, &setup, gpu.capabilities(), checked, scope)?;
     match scope {
         Scope::Every | Scope::WorkgroupMemory => {}
         Scope::Default => runs.truncate(1),
@@ -252,18 +256,18 @@ fn rungs(
     entry: &Entry,
     case: &Case,
     setup: &Setup,
-    gpu: &Gpu,
+    capabilities: &Capabilities,
     checked: &mut Checked,
     scope: Scope,
 ) -> Result<Vec<Run>> {
     let ties = case.inputs.iter().any(|i| i.fill == Fill::Ties);
     let allowed = |r: &RungView| !ties || r.rounding <= 1.0;
     let runs = |c: &Chosen, r: &RungView| match allowed(r) {
-        true => c.posed.supports(r.name, gpu.capabilities()),
+        true => c.posed.supports(r.name, capabilities),
         false => Err("does not keep exact ties, which decide this case".to_owned()),
     };
     let mut base = Choices::default();
-    let first = schedule(&setup.tape, gpu.capabilities(), &base)?;
+    let first = schedule(&setup.tape, capabilities, &base)?;
     for chosen in &first.chosen {
         if view(chosen).is_some_and(|r| !allowed(&r)) {
             let all = chosen.posed.ladder().rungs();
@@ -272,7 +276,7 @@ fn rungs(
             }
         }
     }
-    let default = schedule(&setup.tape, gpu.capabilities(), &base)?;
+    let default = schedule(&setup.tape, capabilities, &base)?;
     let mut all = vec![Run {
         name: "default".to_owned(),
         choices: base.clone(),

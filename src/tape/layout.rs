@@ -56,9 +56,9 @@ pub fn initial_values(tape: &Tape, seed: u64) -> HashMap<TensorId, Vec<f32>> {
             let data = match value.init {
                 Init::Constant(c) => vec![c; n],
                 Init::GlorotUniform { fan_in, fan_out } => {
-                    let hash = blake3::hash(format!("{seed}/{}", value.name).as_bytes());
-                    let mut rng = rand_chacha::ChaCha8Rng::from_seed(*hash.as_bytes());
-                    let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
+                    let key = initial_key(seed, &value.name);
+                    let mut rng = rand_chacha::ChaCha8Rng::from_seed(key);
+                    let limit = glorot_limit(fan_in, fan_out);
                     Fill::Uniform(-limit, limit).values(n, &mut rng)
                 }
             };
@@ -66,4 +66,14 @@ pub fn initial_values(tape: &Tape, seed: u64) -> HashMap<TensorId, Vec<f32>> {
         }
     }
     values
+}
+
+/// Key of the ChaCha8 generator that draws the tensor of this name.
+pub(crate) fn initial_key(seed: u64, name: &str) -> [u8; 32] {
+    *blake3::hash(format!("{seed}/{name}").as_bytes()).as_bytes()
+}
+
+/// The `l` of [`Init::GlorotUniform`].
+pub(crate) fn glorot_limit(fan_in: usize, fan_out: usize) -> f32 {
+    (6.0 / (fan_in + fan_out) as f64).sqrt() as f32
 }

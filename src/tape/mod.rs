@@ -10,6 +10,7 @@ mod layout;
 mod node;
 
 pub use layout::{ALIGNMENT, Init, initial_values};
+pub(crate) use layout::{glorot_limit, initial_key};
 pub use node::Node;
 
 use crate::error::{Error, Result};

@@ -128,7 +128,7 @@ impl ModelFile {
     }
 
     /// Settings of a graph that predicts batches of `batch`.
-    pub(super) fn inputs(&self, batch: usize) -> GraphSettings {
+    pub(crate) fn inputs(&self, batch: usize) -> GraphSettings {
         GraphSettings {
             rows: self.features.rows,
             frames: self.features.frames,

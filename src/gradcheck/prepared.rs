@@ -1,0 +1,81 @@
+//! Checks made ready for a device that is elsewhere: what it must run, and what it must find.
+
+use super::record::record;
+use super::{Scope, rungs, writers};
+use crate::error::Result;
+use crate::ops::{Capabilities, Case, Entry, Step};
+use crate::plan::{Schedule, schedule};
+use crate::reference::Executor;
+use crate::tensor::Tensor;
+
+/// A case with its values, and every way to run it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// What is written before a run.
+    pub inputs: Vec<(Tensor, Vec<f32>)>,
+    /// The step state.
+    pub step: Step,
+    /// Names, tensors and f64 values of what is compared afterwards.
+    pub expected: Vec<(String, Tensor, Vec<f64>)>,
+    /// The runs: `default` first.
+    pub runs: Vec<PreparedRun>,
+}
+
+/// One way to run a case.
+#[derive(Debug)]
+pub(crate) struct PreparedRun {
+    /// `ladder:rung`, or `default`.
+    pub name: String,
+    /// Its dispatches.
+    pub schedule: Schedule,
+    /// For each of [`Prepared::expected`] the greatest difference allowed, relative to the greatest value; none for one that this run
+    /// does not check.
+    pub tolerances: Vec<Option<f64>>,
+}
+
+/// Prepare the default run of `case` and every rung of its op's ladders that a device of these capabilities supports.
+///
+/// # Errors
+/// When the case can't be recorded or lowered.
+pub(crate) fn prepare(entry: &Entry, case: &Case, capabilities: &Capabilities) -> Result<Prepared> {
+    let setup = record(case)?;
+    let mut reference = Executor::<f64>::new(&setup.tape);
+    for (tensor, values) in &setup.inputs {
+        reference.set(tensor, values);
+    }
+    reference.run(&setup.step);
+    let mut runs = Vec::new();
+    for run in rungs(
+        entry,
+        case,
+        &setup,
+        capabilities,
+        &mut Default::default(),
+        Scope::Every,
+    )? {
+        let schedule = schedule(&setup.tape, capabilities, &run.choices)?;
+        let writers = writers(&schedule)?;
+        let tolerances = setup.checked.iter().map(|(_, tensor)| {
+            let root = schedule.root(tensor);
+            let of_root = || writers.iter().filter(|w| w.root == root);
+            let own = |family| of_root().any(|w| w.family == Some(family));
+            let checked = run.only.is_none_or(own);
+            let rounding = of_root().fold(1.0, |most: f64, w| most.max(w.rounding));
+            checked.then(|| case.op.tolerance() * rounding)
+        });
+        runs.push(PreparedRun {
+            name: run.name,
+            tolerances: tolerances.collect(),
+            schedule,
+        });
+    }
+    let expected = (setup.checked.iter())
+        .map(|(name, t)| (name.clone(), t.clone(), reference.get(t).data.clone()))
+        .collect();
+    Ok(Prepared {
+        inputs: setup.inputs,
+        step: setup.step,
+        expected,
+        runs,
+    })
+}
