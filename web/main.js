@@ -2,6 +2,7 @@
 /** @import {Gpu} from "./player.js" */
 /** @import {Data} from "./page.js" */
 import { byId } from "./draw.js";
+import { mountListenTab } from "./listen-tab.js";
 import { load } from "./page.js";
 import { Kernels, messageOf, openGpu } from "./player.js";
 import { mountStudy } from "./study.js";
@@ -58,7 +59,11 @@ async function start() {
   const app = new App(data);
   const kernels = await app.kernels();
   /** @type {Record<string, Tab>} */
-  const tabs = { train: mountTrain(app, kernels), study: mountStudy(app, kernels) };
+  const tabs = {
+    listen: mountListenTab(app, byId("listen")),
+    train: mountTrain(app, kernels),
+    study: mountStudy(app, kernels),
+  };
   const buttons = [...document.querySelectorAll("nav button")];
   const choose = (/** @type {string} */ name) => {
     for (const button of buttons) {

@@ -27,7 +27,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     web: Option<PathBuf>,
     /// One HTML file with everything inside, which opens without a server too
-    #[arg(long, requires = "web")]
+    #[arg(long, requires = "web", conflicts_with = "onnx")]
     single: bool,
 }
 

@@ -39,6 +39,7 @@ pub fn graph(classes: usize) -> GraphSettings {
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        time_shift: 0,
         augment: Default::default(),
         average: None,
     }

@@ -227,6 +227,7 @@ impl Names {
             ".ci",
             ".github",
             "examples",
+            "web",
         ];
         let is_path = name.contains('/') && name.chars().all(path);
         if is_path && tops.contains(&name.split('/').next().unwrap_or_default()) {

@@ -53,6 +53,10 @@ impl Browser {
                 "--enable-unsafe-webgpu",
                 "--enable-features=Vulkan",
                 "--use-webgpu-adapter=swiftshader",
+                // Sound without a click, and a microphone that is none.
+                "--autoplay-policy=no-user-gesture-required",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
                 "--no-first-run",
                 "--disable-dev-shm-usage",
             ])

@@ -53,6 +53,7 @@ fn settings(frames: usize, feed: Feed) -> GraphSettings {
         label_smoothing: 0.0,
         weight_decay: 0.0,
         clip_norm: None,
+        time_shift: 0,
         augment: Default::default(),
         average: None,
     }
@@ -133,7 +134,11 @@ fn losses(gpu: &Gpu, model: &Model, export: &Export) -> Vec<f64> {
         &choices,
     )
     .expect("the model compiles");
-    let samples = Samples { x, labels };
+    let samples = Samples {
+        x,
+        labels,
+        neighbours: Vec::new(),
+    };
     let mut engine = Engine::new(gpu, programs, plan, &g, samples.into(), 8, 42).expect("engine");
     engine.initialise(42).expect("weights");
     engine
@@ -273,7 +278,10 @@ fn the_command_writes_pages() {
             vec!["--web", &at("page"), "--onnx", &at("x")],
             "cannot be used with",
         ),
-        (vec![&at("file"), "--onnx", &at("x"), "--single"], "--web"),
+        (
+            vec![&at("file"), "--onnx", &at("x"), "--single"],
+            "cannot be used with",
+        ),
     ] {
         let (status, text) = run(&args);
         assert!(
