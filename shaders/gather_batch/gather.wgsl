@@ -4,7 +4,8 @@
 // SHIFT: each sample moves in time, see lib/time_shift; what moves in comes from the sample before or after it in its track
 // (neighbours: [M][2], the sample itself at a track's ends, which then is a circle). Without it, neighbours is any list.
 // One invocation: one element. One workgroup: 64 of one sample, along grid x; samples along grid y. No shared memory.
-// Traffic: reads and writes each element once, coalesced (a shift breaks a row's line once); the data set stays on the device, so the host sends 4 bytes per sample.
+// Traffic: reads and writes each element once, coalesced (a shift breaks a row's line once); the data set stays on the device, so the host
+// sends 4 bytes per sample.
 // Next rung: whole vec4s, which needs P to be a multiple of 4 (a sample of 187 x 130 is not).
 
 struct Params { samples: u32, per_sample: u32, dataset: u32, order: u32, frames: u32, shift: u32, pad0: u32, pad1: u32 }

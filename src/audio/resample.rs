@@ -5,8 +5,8 @@ use super::filter::Filter;
 
 /// Converts mono `samples` at `rate` Hz (more than 0) to [`SAMPLE_RATE`] like `librosa.load`: features differ by less than
 /// 0.01 dB in mel and 0.1 in contrast wherever there is sound; from rates of 88.2 kHz on, and between 33 and 44 kHz, but for
-/// the first two frames of a sound that begins at full level ([`Filter::lost`]). The length is `ceil(n * SAMPLE_RATE / rate)`; when the exact length is nearer to
-/// one sample less, the last is zero, as librosa pads it.
+/// the first two frames of a sound that begins at full level ([`Filter::lost`]). The length is `ceil(n * SAMPLE_RATE / rate)`;
+/// when the exact length is nearer to one sample less, the last is zero, as librosa pads it.
 ///
 /// Output k is the sum of the input around it, weighted by the filter: `y[k] = sum_j x[j] h(j - k * rate / SAMPLE_RATE)`.
 /// Outputs at equal distances from the input's grid share their weights, so each such phase is done as a whole and only one

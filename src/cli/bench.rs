@@ -28,7 +28,7 @@ pub struct BenchArgs {
     /// Sizes of the op instead of a model's, e.g. n=8,c=64,k=128,h=93,w=65
     #[arg(long, requires = "op", value_name = "SIZES")]
     shape: Option<String>,
-    /// Whose shapes: seed, notebook, small, demo, or a TOML file of layers
+    /// Whose shapes: seed, notebook, small, demo, strong, or a TOML file of layers
     #[arg(long, default_value = "seed", conflicts_with = "shape")]
     model: String,
     /// Samples per step

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
-    /// A run's folder, or its model.safetensors; for a page also seed, notebook, small, demo, or a TOML file of layers, without weights
+    /// A run's folder, or its model.safetensors; for a page also seed, notebook, small, demo, strong, or a TOML file of layers, without weights
     /// [default for a page: seed]
     #[arg(required_unless_present = "web")]
     model: Option<PathBuf>,

@@ -28,7 +28,7 @@ pub struct InspectArgs {
     /// Compile for this chip with Mesa's RADV, whatever GPU is here: gfx1100, navi21, …
     #[arg(long, value_name = "CHIP")]
     target: Option<String>,
-    /// seed, notebook, small, demo, or a TOML file of layers
+    /// seed, notebook, small, demo, strong, or a TOML file of layers
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step

@@ -22,7 +22,7 @@ use std::path::PathBuf;
   gtzan-gpu plan --model seed --class gpu      with a GPU's kernels, also where there is only a CPU driver
   gtzan-gpu plan --model seed --svg plan.svg")]
 pub struct PlanArgs {
-    /// seed, notebook, small, demo, or a TOML file of layers
+    /// seed, notebook, small, demo, strong, or a TOML file of layers
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step
@@ -86,9 +86,7 @@ impl PlanArgs {
         }
         Ok(())
     }
-}
 
-impl PlanArgs {
     /// How many ranks there are, where there are several.
     fn several(&self) -> Option<usize> {
         self.ranks.filter(|&n| n > 1)

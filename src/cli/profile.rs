@@ -15,7 +15,7 @@ use std::path::PathBuf;
   gtzan-gpu profile --model small              where a training step's time goes
   gtzan-gpu profile --trace step.json          a trace for https://ui.perfetto.dev")]
 pub struct ProfileArgs {
-    /// seed, notebook, small, demo, or a TOML file of layers
+    /// seed, notebook, small, demo, strong, or a TOML file of layers
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step

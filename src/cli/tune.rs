@@ -13,7 +13,7 @@ use clap::Args;
   gtzan-gpu tune                               for the seed model at batch 8
   gtzan-gpu tune --model small --batch-size 32 for other shapes")]
 pub struct TuneArgs {
-    /// seed, notebook, small, demo, or a TOML file of layers
+    /// seed, notebook, small, demo, strong, or a TOML file of layers
     #[arg(long, default_value = "seed")]
     model: String,
     /// Samples per step (of a micro-batch, where the batch is split)

@@ -187,11 +187,9 @@ fn check(
         let writers = writers(&s)?;
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
             let root = s.root(&setup.checked[i].1);
-            let of_root = || writers.iter().filter(|w| w.root == root);
-            if only.is_some_and(|family| !of_root().any(|w| w.family == Some(family))) {
+            let Some(rounding) = rounding(&writers, root, only) else {
                 continue;
-            }
-            let rounding = of_root().fold(1.0, |most: f64, w| most.max(w.rounding));
+            };
             let error = relative_error(got, &expected.data);
             checked.rows.push(row(&name, i, Some(error), rounding));
         }
@@ -233,6 +231,14 @@ fn writers(s: &Schedule) -> Result<Vec<Writer>> {
         }
     }
     Ok(all)
+}
+
+/// The largest rounding of those that wrote a tensor; none for one that a run of a single ladder's rung does not check, since no rung
+/// of that ladder wrote it.
+fn rounding(writers: &[Writer], root: TensorId, only: Option<&str>) -> Option<f64> {
+    let own = || writers.iter().filter(|w| w.root == root);
+    let checked = only.is_none_or(|family| own().any(|w| w.family == Some(family)));
+    checked.then(|| own().fold(1.0, |most: f64, w| most.max(w.rounding)))
 }
 
 /// One run of a case.

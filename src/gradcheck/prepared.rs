@@ -1,7 +1,7 @@
 //! Checks made ready for a device that is elsewhere: what it must run, and what it must find.
 
 use super::record::record;
-use super::{Scope, rungs, writers};
+use super::{Scope, rounding, rungs, writers};
 use crate::error::Result;
 use crate::ops::{Capabilities, Case, Entry, Step};
 use crate::plan::{Schedule, schedule};
@@ -56,12 +56,8 @@ pub(crate) fn prepare(entry: &Entry, case: &Case, capabilities: &Capabilities) -
         let schedule = schedule(&setup.tape, capabilities, &run.choices)?;
         let writers = writers(&schedule)?;
         let tolerances = setup.checked.iter().map(|(_, tensor)| {
-            let root = schedule.root(tensor);
-            let of_root = || writers.iter().filter(|w| w.root == root);
-            let own = |family| of_root().any(|w| w.family == Some(family));
-            let checked = run.only.is_none_or(own);
-            let rounding = of_root().fold(1.0, |most: f64, w| most.max(w.rounding));
-            checked.then(|| case.op.tolerance() * rounding)
+            let rounding = rounding(&writers, schedule.root(tensor), run.only)?;
+            Some(case.op.tolerance() * rounding)
         });
         runs.push(PreparedRun {
             name: run.name,

@@ -45,7 +45,8 @@ struct Params {
 }
 
 /// Sample number `sample` of `x` (samples of equal size, rows of `frames`) moved by `shift` frames to the right, to the left when
-/// negative, at most `frames`; what moves in comes from its neighbours, before and after it.
+/// negative, at most `frames`; what moves in comes from its neighbours, before and after it. With bytes for elements, frames and shift
+/// count bytes.
 pub fn copy_moved<T: Copy>(
     to: &mut [T],
     x: &[T],

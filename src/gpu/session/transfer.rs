@@ -93,33 +93,66 @@ impl Session<'_> {
     /// When the device fails.
     pub fn read(&mut self, place: Place) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(place.bytes as usize);
-        while (bytes.len() as u64) < place.bytes {
-            let at = bytes.len() as u64;
-            let size = (place.bytes - at).min(STAGING_CHUNK);
-            let mut encoder = self.encoder();
-            let target = self.buffers.get(self.readback).clone();
-            encoder.copy_buffer_to_buffer(
-                self.buffers.get(place.buffer),
-                place.offset + at,
-                &target,
-                0,
-                size,
-            );
-            self.submit(encoder, None)?;
-            let slice = target.slice(..size);
-            let (sender, receiver) = mpsc::channel();
-            slice.map_async(wgpu::MapMode::Read, move |r| drop(sender.send(r)));
-            self.gpu.wait(None)?;
-            mapped(self.gpu, &receiver)?;
-            let view = slice
-                .get_mapped_range()
-                .map_err(|e| Error::device(format!("reading back failed: {e}")))
-                .map_err(|e| self.gpu.explain(e))?;
-            bytes.extend_from_slice(&view);
-            drop(view);
-            target.unmap();
-        }
+        self.read_into(&[place], &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Append the bytes at `places` to `bytes`: as few trips to the device as the readback buffer allows.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read_into(&mut self, places: &[Place], bytes: &mut Vec<u8>) -> Result<()> {
+        // (place, offset in it, bytes): pieces that together fill the readback buffer.
+        let mut trip: Vec<(Place, u64, u64)> = Vec::new();
+        let mut filled = 0;
+        for &place in places {
+            let mut at = 0;
+            while at < place.bytes {
+                let size = (place.bytes - at).min(STAGING_CHUNK - filled);
+                trip.push((place, at, size));
+                at += size;
+                filled += size.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+                if filled == STAGING_CHUNK {
+                    self.read_pieces(&trip, bytes)?;
+                    trip.clear();
+                    filled = 0;
+                }
+            }
+        }
+        if trip.is_empty() {
+            return Ok(());
+        }
+        self.read_pieces(&trip, bytes)
+    }
+
+    fn read_pieces(&mut self, pieces: &[(Place, u64, u64)], bytes: &mut Vec<u8>) -> Result<()> {
+        let aligned = |size: u64| size.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let target = self.buffers.get(self.readback).clone();
+        let mut encoder = self.encoder();
+        let mut end = 0;
+        for &(place, at, size) in pieces {
+            let source = self.buffers.get(place.buffer);
+            encoder.copy_buffer_to_buffer(source, place.offset + at, &target, end, aligned(size));
+            end += aligned(size);
+        }
+        self.submit(encoder, None)?;
+        let slice = target.slice(..end);
+        let (sender, receiver) = mpsc::channel();
+        slice.map_async(wgpu::MapMode::Read, move |r| drop(sender.send(r)));
+        self.gpu.wait(None)?;
+        mapped(self.gpu, &receiver)?;
+        let view = slice
+            .get_mapped_range()
+            .map_err(|e| Error::device(format!("reading back failed: {e}")))
+            .map_err(|e| self.gpu.explain(e))?;
+        let mut from = 0;
+        for &(.., size) in pieces {
+            bytes.extend_from_slice(&view[from as usize..(from + size) as usize]);
+            from += aligned(size);
+        }
+        drop(view);
+        target.unmap();
+        Ok(())
     }
 
     /// Put `pieces` (offset, bytes) into the next upload buffer of the ring, waiting for the device if it still reads it.

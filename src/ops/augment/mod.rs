@@ -18,9 +18,9 @@ pub use draw::{partner, time_shift};
 /// [`super::GatherBatch`] picks with `partners`. Outputs: y, as x; and λ `[N]`, which [`super::SoftmaxCrossEntropy`] reads.
 ///
 /// An augmentation multiplies a sample, adds to it, and then sets masked rows and frames to 0, the mean of normalised features
-/// (SpecAugment without time warping, Park et al. 2019); where a sample begins is [`super::GatherBatch`]'s to move. The partner's is the one that it has as a
-/// sample itself. λ is drawn from Beta(α, α) (mixup, Zhang et al. 2018), the larger of λ and 1 − λ, so that a sample's own label
-/// leads; by a table of the quantile function, linear between 64 nodes.
+/// (SpecAugment without time warping, Park et al. 2019); where a sample begins is [`super::GatherBatch`]'s to move. The
+/// partner's is the one that it has as a sample itself. λ is drawn from Beta(α, α) (mixup, Zhang et al. 2018), the larger of λ
+/// and 1 − λ, so that a sample's own label leads; by a table of the quantile function, linear between 64 nodes.
 ///
 /// Everything is a function of (seed, step, position in the batch), see [`super::random`]: a resumed run and a batch cut into
 /// micro-batches see the same numbers, and nothing is stored.

@@ -43,15 +43,13 @@ pub(super) fn fill(
     labels: &mut Vec<u8>,
 ) {
     labels.clear();
-    let size = g.rows * g.frames;
-    let mut moved = vec![0.0; size];
-    x.clear();
-    for i in 0..g.micro_batch {
+    let all: &[u8] = bytemuck::cast_slice(&samples.x);
+    let (row, size) = (4 * g.frames, 4 * g.rows * g.frames);
+    x.resize(g.micro_batch * size, 0);
+    for (i, to) in x.chunks_exact_mut(size).enumerate() {
         let (entry, shift) = *entries.get(i).unwrap_or(&entries[0]);
         let neighbours = samples.neighbours(entry);
-        let entry = entry as usize;
-        copy_moved(&mut moved, &samples.x, entry, neighbours, g.frames, shift);
-        x.extend_from_slice(bytemuck::cast_slice(&moved));
-        labels.extend_from_slice(&samples.labels[entry].to_le_bytes());
+        copy_moved(to, all, entry as usize, neighbours, row, 4 * shift);
+        labels.extend_from_slice(&samples.labels[entry as usize].to_le_bytes());
     }
 }
