@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 pub enum SplitRule {
     /// The same fraction of each genre (at least one track) validates, drawn with a seed.
     Stratified { fraction: f64, seed: u64 },
+    /// Every track trains and none validates: for a model to be used, once it is known how good its like are.
+    All,
     /// The fault-filtered split of GTZAN, built in: 443 training, 197 validation and 290 test
     /// tracks without the set's repetitions, distortions and artists on two sides. From C. Kereliuk,
     /// B. L. Sturm, J. Larsen, "Deep Learning and Music Adversaries", IEEE Transactions on
@@ -70,6 +72,12 @@ pub fn split_grouped(dataset: &Dataset, groups: &Groups, rule: &SplitRule) -> Re
     let written = match rule {
         SplitRule::Stratified { fraction, seed } => {
             return stratified(dataset, groups, *fraction, *seed);
+        }
+        SplitRule::All => {
+            return Ok(Split {
+                train: (0..dataset.tracks.len()).collect(),
+                ..Split::default()
+            });
         }
         SplitRule::Folds { k, i, seed } => return folds(dataset, groups, *k, *i, *seed),
         SplitRule::FaultFiltered => {

@@ -40,7 +40,7 @@ pub use ranks::{
 pub use run_folder::RunFolder;
 pub(crate) use run_folder::{now, utc};
 pub use schedule::{LearningRate, Schedule};
-pub use score::Scores;
+pub use score::{Scores, Validation};
 #[cfg(test)]
 pub(crate) use settings::VALUES;
 pub use settings::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};

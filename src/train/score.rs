@@ -9,15 +9,22 @@ use crate::report::ConfusionMatrix;
 /// What a finished run is worth.
 #[derive(Debug, Clone)]
 pub struct Scores {
-    /// Of the kept weights on the validation side.
-    pub kept: ConfusionMatrix,
-    /// Of the last epoch's weights there.
-    pub last: ConfusionMatrix,
+    /// On the validation side; `None` when everything trains.
+    pub validation: Option<Validation>,
     /// Of the kept weights on the test side, where the split has one.
     pub test: Option<ConfusionMatrix>,
     /// Share of the training samples that the kept weights get right as in evaluation: without dropout, with the running
-    /// statistics. Not the accuracy of an epoch, which is of the network in training. `None` without a validation side.
-    pub train_accuracy: Option<f64>,
+    /// statistics. Not the accuracy of an epoch, which is of the network in training.
+    pub train_accuracy: f64,
+}
+
+/// Scores of a validation side.
+#[derive(Debug, Clone)]
+pub struct Validation {
+    /// Of the kept weights.
+    pub kept: ConfusionMatrix,
+    /// Of the last epoch's weights.
+    pub last: ConfusionMatrix,
 }
 
 impl Task {
@@ -43,18 +50,25 @@ impl Trainer<'_, '_> {
     /// When the device fails.
     pub fn scores(&mut self) -> Result<Scores> {
         let task = self.task;
-        let last = self.last.clone();
-        let same = last.is_empty() || last == self.best;
-        let last = if same {
-            None
-        } else {
-            Some(self.matrix_of(&last, &task.validation)?)
+        let (last, kept) = (self.last.clone(), self.best.clone());
+        let same = last.is_empty() || last == kept;
+        let last = match same || task.validation.is_empty() {
+            true => None,
+            false => Some(self.matrix_of(&last, &task.validation)?),
         };
-        let best = self.best.clone();
-        let kept = self.matrix_of(&best, &task.validation)?;
+        self.engine.set_weights(&kept)?;
+        let validation = match task.validation.is_empty() {
+            true => None,
+            false => {
+                let kept = self.matrix(&task.validation)?;
+                Some(Validation {
+                    last: last.unwrap_or_else(|| kept.clone()),
+                    kept,
+                })
+            }
+        };
         Ok(Scores {
-            last: last.unwrap_or_else(|| kept.clone()),
-            kept,
+            validation,
             test: match task.test.is_empty() {
                 true => None,
                 false => Some(self.matrix(&task.test)?),
@@ -103,9 +117,9 @@ impl Trainer<'_, '_> {
         self.task.confusion(order, &probabilities)
     }
 
-    /// Probabilities of some samples. The engine evaluates as many at a time as validation has.
+    /// Probabilities of some samples.
     fn probabilities(&mut self, order: &[u32]) -> Result<Vec<f32>> {
-        let at_a_time = self.task.validation.len().max(1);
+        let at_a_time = self.task.evaluated_at_once().max(1);
         let mut all = Vec::new();
         for part in order.chunks(at_a_time) {
             all.extend(self.engine.evaluate(part)?.probabilities);
@@ -113,17 +127,14 @@ impl Trainer<'_, '_> {
         Ok(all)
     }
 
-    fn train_accuracy(&mut self) -> Result<Option<f64>> {
+    fn train_accuracy(&mut self) -> Result<f64> {
         let task = self.task;
-        if task.validation.is_empty() {
-            return Ok(None);
-        }
         let probabilities = self.probabilities(&task.train)?;
         let rows = probabilities.chunks(task.genres.len());
         let hit = |(sample, row): &(&u32, &[f32])| {
             argmax(row) == task.samples.labels[**sample as usize] as usize
         };
         let right = task.train.iter().zip(rows).filter(hit).count();
-        Ok(Some(right as f64 / task.train.len().max(1) as f64))
+        Ok(right as f64 / task.train.len().max(1) as f64)
     }
 }

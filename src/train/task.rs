@@ -61,13 +61,14 @@ pub fn split_rule(s: &Settings) -> Result<SplitRule> {
         }
         return Ok(SplitRule::Folds { k, i, seed: s.seed });
     }
-    if !(s.val_fraction > 0.0 && s.val_fraction < 1.0) {
+    if !(0.0..1.0).contains(&s.val_fraction) {
         return Err(Error::usage(format!(
-            "--val-fraction {}: give a number above 0 and below 1",
+            "--val-fraction {}: give a number from 0 on and below 1",
             s.val_fraction
         )));
     }
     match s.split.as_str() {
+        "stratified" if s.val_fraction == 0.0 => Ok(SplitRule::All),
         "stratified" => Ok(SplitRule::Stratified {
             fraction: s.val_fraction,
             seed: s.seed,
@@ -109,12 +110,14 @@ impl Task {
             (_, Segments::First) => ", the first 3 s of each",
             (_, Segments::All) => ", all 3 s segments of each",
         };
+        let sides = match validation.len() {
+            0 => format!("all {} samples train, none validates", train.len()),
+            n => format!("{} samples train, {n} validate", train.len()),
+        };
         let description = format!(
-            "{what}: {} tracks of {} genres{segments}; {} samples train, {} validate",
+            "{what}: {} tracks of {} genres{segments}; {sides}",
             dataset.tracks.len(),
             dataset.genres.len(),
-            train.len(),
-            validation.len()
         );
         let fingerprint = fingerprint(&dataset, &[&train, &validation]);
         let (split, split_text) = (KnownSplit::new(&dataset, &parts), parts.to_text(&dataset));
@@ -148,6 +151,14 @@ impl Task {
             split_text,
             fingerprint,
         })
+    }
+
+    /// Samples that the engine evaluates in one go: the validation side or, where everything trains, that.
+    pub fn evaluated_at_once(&self) -> usize {
+        match self.validation.len() {
+            0 => self.train.len(),
+            n => n,
+        }
     }
 }
 

@@ -352,7 +352,8 @@ impl<'a, 'g> Trainer<'a, 'g> {
         self.progress.step_in_epoch = 0;
         self.progress.seconds = 0.0;
         self.progress.history.push(row.clone());
-        let keeps = best || self.settings.keep == Keep::Last;
+        // Without validation no epoch is the best: the last one's weights are as good as known.
+        let keeps = best || self.settings.keep == Keep::Last || row.val_accuracy.is_none();
         if keeps {
             self.best = self.engine.averaged(|engine| engine.weights())?;
         }

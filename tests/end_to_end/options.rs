@@ -117,6 +117,67 @@ fn limit_and_val_fraction_choose_the_tracks() {
     fails(&["--threads", "0"], "--threads");
 }
 
+/// Every track trains: nothing validates, nothing stops the run early, the last weights are kept, and all that follows a run says so.
+#[test]
+fn val_fraction_0_trains_on_all_there_is() {
+    let place = Place::new();
+    let all = |epochs: &'static str, run: &'static str| {
+        train(&["--val-fraction", "0", "--epochs", epochs, "--run", run])
+    };
+    let out = place.ok(&all("3", "all"));
+    for part in [
+        "samples train, none validates",
+        "nothing validates: ",
+        "accuracy on the training samples",
+        "the last weights",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    assert!(!out.contains("val loss") && !out.contains("best"), "{out}");
+    for row in history(&place, "all") {
+        assert_eq!((&row[3][..], &row[4][..]), ("", ""), "{row:?}");
+    }
+    let text = std::fs::read_to_string(place.path("all/metrics.json")).expect("metrics");
+    let metrics: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(metrics["train_accuracy"].as_f64().is_some(), "{text}");
+    assert!(metrics.get("accuracy").is_none() && metrics["last"].is_null());
+    let split = std::fs::read_to_string(place.path("all/split.txt")).expect("the split");
+    assert!(split.lines().all(|l| l.starts_with("train ")), "{split}");
+    let tracks = split.lines().count();
+
+    // The model of the last epoch, and the same bits when the run was shorter first.
+    place.ok(&all("2", "two"));
+    place.ok(&["train", "--resume", "two", "--epochs", "3"]);
+    assert!(same_weights(&place, "all", "two"));
+    let saved = |file: &str| tensors(&place.path(file));
+    assert_eq!(
+        saved("all/model.safetensors"),
+        saved("two/model.safetensors")
+    );
+
+    let data = place.path("set.safetensors");
+    let data = data.to_str().expect("UTF-8");
+    let out = place.ok(&["evaluate", "all", data]);
+    let expected = format!("the model was trained on {tracks}, 0 validated it");
+    assert!(out.contains(&expected), "{out}");
+    let error = place.fails(&["evaluate", "all", data, "--side", "validation"], 1);
+    assert!(error.contains("validation side"), "{error}");
+
+    // What would have nothing to watch.
+    for option in [
+        &["--keep", "best"][..],
+        &["--plateau-patience", "3"],
+        &["--schedule", "plateau"],
+        &["--min-lr", "1e-5"],
+    ] {
+        let error = place.fails(&[&all("1", "no")[..], option].concat(), 2);
+        assert!(
+            error.contains(option[0]) && error.contains("--val-fraction 0"),
+            "{error}"
+        );
+    }
+}
+
 /// Without shuffling and dropout the seed decides weights and split alone; with them, also order and masks.
 #[test]
 fn shuffle_dropout_and_threads() {

@@ -2,11 +2,11 @@
 
 use super::super::console;
 use super::files::create_run;
-use super::{Context, Folder, Scores, single};
+use super::{Context, Folder, single};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::report::{ClassificationReport, ConfusionMatrix, FoldRow, RunReport, Spread};
-use crate::train::{Ranks, Settings};
+use crate::train::{Ranks, Settings, Validation};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -16,12 +16,6 @@ struct Saved {
     #[serde(flatten)]
     kept: ClassificationReport,
     last: ClassificationReport,
-}
-
-/// Scores of one fold's validation side.
-struct Fold {
-    kept: ConfusionMatrix,
-    last: ConfusionMatrix,
 }
 
 /// `metrics.json` of the whole: what `evaluate --json` prints of all folds' kept weights together, and each fold.
@@ -79,7 +73,7 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
             Ok(())
         };
         let scores = single(context, &settings, held, resumed, &run, begin)?;
-        folds.extend(scores.map(|Scores { kept, last, .. }| Fold { kept, last }));
+        folds.extend(scores.and_then(|s| s.validation));
     }
     ranks.wait_for_first(match ranks.is_first() {
         true => report(settings, &run, &folds),
@@ -93,7 +87,7 @@ fn is_file(ranks: &Ranks, path: &Path) -> Result<bool> {
     Ok(found[..] == [1])
 }
 
-fn read(path: &Path) -> Result<Fold> {
+fn read(path: &Path) -> Result<Validation> {
     let path = path.join("metrics.json");
     let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
     let saved: Saved = serde_json::from_str(&text).map_err(|e| {
@@ -107,13 +101,13 @@ fn read(path: &Path) -> Result<Fold> {
         ConfusionMatrix::from_counts(genres, report.confusion)
             .map_err(|e| e.context(path.display()))
     };
-    Ok(Fold {
+    Ok(Validation {
         kept: matrix(saved.kept)?,
         last: matrix(saved.last)?,
     })
 }
 
-fn report(settings: &Settings, run: &Path, folds: &[Fold]) -> Result<()> {
+fn report(settings: &Settings, run: &Path, folds: &[Validation]) -> Result<()> {
     let Some(first) = folds.first() else {
         return Err(Error::usage("there are no folds"));
     };

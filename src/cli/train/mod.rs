@@ -22,8 +22,8 @@ use crate::nn::{Layer, Model};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Engine, Feed, GraphSettings, ModelFile, Ranks, Scores, Settings, Tapes, Task, Trainer,
-    data_facts, kernel_facts,
+    Engine, Feed, GraphSettings, ModelFile, Ranks, Schedule, Scores, Settings, Tapes, Task,
+    Trainer, data_facts, kernel_facts,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -254,6 +254,17 @@ fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
             console::line(note);
         }
     }
+    if task.validation.is_empty() {
+        let watching = match s.schedule {
+            Schedule::Plateau => {
+                "early stopping and the plateau have nothing to watch, so that every epoch runs and the learning rate stays"
+            }
+            Schedule::Constant | Schedule::Cosine => "every epoch runs",
+        };
+        console::line(&format!(
+            "nothing validates: the last weights are kept, and {watching}"
+        ));
+    }
     let first_only = s.segments == Segments::First && s.features == Definition::Segment;
     if s.data.as_ref().is_some_and(|d| d.is_dir()) && first_only && task.train.len() < FEW {
         console::note(
@@ -311,7 +322,7 @@ fn open_engine<'g>(
         },
         samples: task.samples.len(),
         entries: task.train.len(),
-        eval_entries: task.validation.len(),
+        eval_entries: task.evaluated_at_once(),
     };
     let budget = s
         .vram

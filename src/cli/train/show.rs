@@ -10,7 +10,7 @@ use crate::nn::Model;
 use crate::plan::budget::Fitted;
 use crate::plan::summary::{Summary, timeline};
 use crate::report::{self, ConfusionMatrix, EpochRow, History, RunReport, Setting};
-use crate::train::{EpochEvent, Keep, Ranks, Scores, Settings, Task, Trainer};
+use crate::train::{EpochEvent, Keep, Ranks, Scores, Settings, Task, Trainer, Validation};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
@@ -149,8 +149,9 @@ fn epoch_line(r: &EpochRow, epochs: u32, batch: usize, best: bool) -> String {
 /// `metrics.json`: what `evaluate --json` prints, and the run's circumstances.
 #[derive(Serialize)]
 struct Metrics<'a> {
+    /// Of the kept weights on the validation side, where there is one.
     #[serde(flatten)]
-    report: report::ClassificationReport,
+    report: Option<report::ClassificationReport>,
     seed: u64,
     settings: &'a Settings,
     adapter: &'a str,
@@ -160,9 +161,9 @@ struct Metrics<'a> {
     ending: &'a str,
     /// What was grouped, what is there twice.
     notes: &'a [String],
-    train_accuracy: Option<f64>,
+    train_accuracy: f64,
     /// Of the last epoch's weights, on the same tracks.
-    last: report::ClassificationReport,
+    last: Option<report::ClassificationReport>,
     /// The epoch with the best validation accuracy, over samples.
     best_epoch: Option<u32>,
     best_val_accuracy: Option<f64>,
@@ -224,17 +225,17 @@ pub struct Finished<'a> {
 /// Validate the kept weights, print the report, write the run's files.
 pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
     let scores = trainer.scores()?;
-    let matrix = scores.kept.clone();
-    print_matrix(&matrix);
     let history = trainer.history();
-    if let Some(text) = beside(&scores, &history, f.settings.keep) {
-        console::line(&text);
+    if let Some(validation) = &scores.validation {
+        print_matrix(&validation.kept);
+        if let Some(text) = beside(validation, &history, f.settings.keep) {
+            console::line(&text);
+        }
     }
-    if let Some(accuracy) = scores.train_accuracy {
-        console::line(&format!(
-            "accuracy on the training samples, without dropout: {accuracy:.3}"
-        ));
-    }
+    console::line(&format!(
+        "accuracy on the training samples, without dropout: {:.3}",
+        scores.train_accuracy
+    ));
     if let Some(test) = &scores.test {
         console::line("\nthe test side, scored once:");
         print_matrix(test);
@@ -243,7 +244,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
     let memory = Memory::of(trainer.engine().session(), f.fitted);
     console::line(&memory.line());
     let metrics = Metrics {
-        report: matrix.report(),
+        report: scores.validation.as_ref().map(|v| v.kept.report()),
         seed: f.settings.seed,
         settings: f.settings,
         adapter: f.gpu.name(),
@@ -253,8 +254,8 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
         ending: f.ending,
         notes: &f.task.notes,
         train_accuracy: scores.train_accuracy,
-        last: scores.last.report(),
-        best_epoch: best.map(|row| row.epoch),
+        last: scores.validation.as_ref().map(|v| v.last.report()),
+        best_epoch: best.and_then(|row| row.val_accuracy.and(Some(row.epoch))),
         best_val_accuracy: best.and_then(|row| row.val_accuracy),
         test: scores.test.as_ref().map(ConfusionMatrix::report),
         memory,
@@ -284,7 +285,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ending: Some(f.ending.to_owned()),
         history,
-        evaluation: Some(matrix),
+        evaluation: scores.validation.as_ref().map(|v| v.kept.clone()),
         memory: Some(timeline(schedule, &f.fitted.plan, 0)),
         kernels: Some(profile::kernel_times(schedule, &timings)),
         compiled: compiled(f.gpu, f.model, f.fitted.cut.micro_batch),
@@ -296,8 +297,10 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
     let html = report.write(f.run)?;
     console::line(&format!("saved in {}:", f.run.display()));
     console::line(match f.settings.keep {
-        Keep::Best => "  model.safetensors       the best weights, with all that predicting needs",
-        Keep::Last => "  model.safetensors       the last weights, with all that predicting needs",
+        Keep::Best if scores.validation.is_some() => {
+            "  model.safetensors       the best weights, with all that predicting needs"
+        }
+        _ => "  model.safetensors       the last weights, with all that predicting needs",
     });
     console::line("  checkpoint.safetensors  to go on with --resume");
     console::line("  history.csv, metrics.json, config.toml, split.txt, plots/*.svg");
@@ -306,13 +309,13 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
 }
 
 /// What the best or the last epoch would have been, whichever is not kept.
-fn beside(scores: &Scores, history: &History, keep: Keep) -> Option<String> {
+fn beside(validation: &Validation, history: &History, keep: Keep) -> Option<String> {
     let last = history.rows.last()?;
     let best = history.best()?;
     Some(match keep {
         _ if best.epoch == last.epoch => "the best epoch is the last one".to_owned(),
         Keep::Best => {
-            let report = scores.last.report();
+            let report = validation.last.report();
             format!(
                 "the last epoch ({}): accuracy {:.3}, macro-F1 {:.3}",
                 last.epoch, report.accuracy, report.macro_f1

@@ -82,8 +82,8 @@ options! {
     switch keras_statistics: bool = false, anything();
     /// Seed of weights, split, order and dropout
     value seed: u64 = 42, anything();
-    /// Share of each genre's tracks that validates
-    value val_fraction: f64 = 0.2, between(0.0, 1.0);
+    /// Share of each genre's tracks that validates; 0 trains on all there is, without validation
+    value val_fraction: f64 = 0.2, share();
     /// stratified, fault-filtered, a file, or a folder of lists
     value split: String = "stratified".to_owned(), anything();
     /// Cross-validation: number of folds

@@ -8,7 +8,7 @@ use crate::dataset::Segments;
 use crate::error::{Error, Result};
 use crate::features::Definition;
 use crate::plan::budget::check_micro_batches;
-use crate::train::Schedule;
+use crate::train::{Keep, Schedule};
 use std::path::Path;
 
 /// A pair of options that can't stand together.
@@ -98,6 +98,36 @@ const RULES: &[Rule] = &[
         why: "is not below --learning-rate, which then could not be reduced",
     },
     Rule {
+        dropped: "keep",
+        holds: |s| validates_nothing(s) && s.keep == Keep::Best,
+        why: "is without effect with --val-fraction 0, which leaves nothing to say what is best",
+    },
+    Rule {
+        dropped: "early_stopping",
+        holds: |s| validates_nothing(s) && s.early_stopping > 0,
+        why: "is without effect with --val-fraction 0, which leaves no validation to watch",
+    },
+    Rule {
+        dropped: "schedule",
+        holds: watches_nothing,
+        why: "is without effect with --val-fraction 0, which leaves no validation to watch",
+    },
+    Rule {
+        dropped: "plateau_patience",
+        holds: |s| watches_nothing(s) && s.plateau_patience > 0,
+        why: "is without effect with --val-fraction 0, which leaves no validation to watch",
+    },
+    Rule {
+        dropped: "plateau_factor",
+        holds: watches_nothing,
+        why: "is without effect with --val-fraction 0, which leaves no validation to watch",
+    },
+    Rule {
+        dropped: "min_lr",
+        holds: watches_nothing,
+        why: "is without effect with --val-fraction 0, which leaves no validation to watch",
+    },
+    Rule {
         dropped: "keras_statistics",
         holds: |s| s.init.is_some() && !s.keras_statistics,
         why: "is without effect with --init, whose running statistics need no warm-up",
@@ -130,6 +160,15 @@ fn has_no_plateaus(s: &Settings) -> bool {
 
 fn never_reduces(s: &Settings) -> bool {
     s.schedule == Schedule::Plateau && s.plateau_patience == 0
+}
+
+/// Lists and folds say themselves what validates.
+fn validates_nothing(s: &Settings) -> bool {
+    s.val_fraction == 0.0 && s.folds.is_none() && !has_lists(s)
+}
+
+fn watches_nothing(s: &Settings) -> bool {
+    validates_nothing(s) && s.schedule == Schedule::Plateau
 }
 
 fn has_lists(s: &Settings) -> bool {
@@ -228,7 +267,7 @@ pub(crate) mod tests {
         ("dropout", &["0.1"]),
         ("keras_statistics", &["true", "false"]),
         ("seed", &["7"]),
-        ("val_fraction", &["0.3", "0.2"]),
+        ("val_fraction", &["0.3", "0.2", "0"]),
         ("split", &["fault-filtered", "stratified"]),
         ("folds", &["5"]),
         ("fold", &["1", "0"]),
@@ -271,6 +310,12 @@ pub(crate) mod tests {
         (("micro_batches", "8"), ("batch_size", "4")),
         (("plateau_factor", "*"), ("plateau_patience", "0")),
         (("min_lr", "*"), ("plateau_patience", "0")),
+        (("keep", "best"), ("val_fraction", "0")),
+        (("early_stopping", "3"), ("val_fraction", "0")),
+        (("schedule", "plateau"), ("val_fraction", "0")),
+        (("plateau_patience", "3"), ("val_fraction", "0")),
+        (("plateau_factor", "*"), ("val_fraction", "0")),
+        (("min_lr", "*"), ("val_fraction", "0")),
         (("keras_statistics", "false"), ("init", "*")),
         (("synthetic_tracks", "*"), ("data", "*")),
         (("segments", "*"), ("data", "FILE")),

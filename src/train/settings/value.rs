@@ -136,9 +136,9 @@ pub fn between<T: PartialOrd + Display + Send + Sync + 'static>(low: T, high: T)
 }
 
 /// From 0, less than 1.
-pub fn share() -> Rule<f32> {
+pub fn share<T: PartialOrd + From<u8> + Send + Sync + 'static>() -> Rule<T> {
     rule("it must be at least 0 and below 1".to_owned(), |value| {
-        (0.0..1.0).contains(value)
+        (T::from(0)..T::from(1)).contains(value)
     })
 }
 
