@@ -110,8 +110,10 @@ fn tiles(report: &RunReport) -> Vec<Value> {
         tiles.push(tile(label, percent(value), format!("epoch {}", best.epoch)));
     }
     if let Some(matrix) = &report.evaluation {
-        let note = format!("on {} tracks", count(matrix.total()));
-        tiles.push(tile("Macro F1", fixed(matrix.report().macro_f1), note));
+        let scores = matrix.report();
+        let note = format!("saved weights, {} tracks", count(matrix.total()));
+        tiles.push(tile("Accuracy", percent(scores.accuracy), note.clone()));
+        tiles.push(tile("Macro F1", fixed(scores.macro_f1), note));
     }
     if let Some(last) = history.rows.last() {
         let epochs = history.rows.len();

@@ -8,7 +8,7 @@ use crate::report::format::{number, percent, trim_zeros, tuned};
 use crate::report::history::{EpochRow, History};
 
 const HEIGHT: f64 = 270.0;
-const LEFT: f64 = 48.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = NARROW - 12.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = HEIGHT - 40.0;
