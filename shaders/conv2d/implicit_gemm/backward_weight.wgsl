@@ -8,8 +8,9 @@
 // 32 bytes in a row, the next stages the rest of the line. Inside, four vec4s per 64 multiply-adds, and a table's four per 512.
 // What belongs to a weight (its tap, its offset) is looked up in workgroup memory, what belongs to a position in `places`: neither is worked out
 // again. Under pooling a lane loads one dy for all four positions of its window: only one of them gets it, the others a zero.
-// The compiler for GFX1100 makes 728 instructions of a stage under pooling (718 without an epilogue, 733 under ReLU), 512 of them multiply-adds
-// (70 %; 512 of 568 without the loads); 108 registers, no spill.
+// The compiler for GFX1100 makes 1391 instructions of a turn of two stages under pooling (1373 without an epilogue, 1399 under ReLU), 1024 of them
+// multiply-adds (74 %, 75 %, 73 %; 512 of 565 without the loads); 108 registers (120 under ReLU), no spill. While the stage was a variable and not
+// written out, it was 728, 718 and 733 for one stage: 70 % at best.
 // Next rung: none yet for GPUs; transforms (Winograd) do 3x3 windows in fewer multiplications, and stand as rungs for CPU drivers only.
 
 struct Params {
@@ -43,6 +44,63 @@ fn place_of(position: u32) -> Place {
     return z;
 }
 
+// What a lane loads: one position per stage, of two quads of weights (r, r+16), and of a quad of filters.
+struct Walk { n: u32, position: u32, filters: array<u32, 4> }
+
+// Load a stage into one half of the tiles while the one before, in the other half, is multiplied.
+fn advance(stage: u32, loads: bool, multiplies: bool, lane: u32, walk: ptr<function, Walk>, sums: ptr<function, Sums>) {
+    let s = lane % STEP;
+    let r = lane / STEP;
+    var x: array<f32, 8>;
+    var real: array<bool, 8>;
+    var g: array<f32, 4>;
+    var words: array<u32, 4>;
+    var at_g = 0u;
+    if loads {
+        let n = (*walk).n;
+        let position = (*walk).position;
+        // Behind the last sample nothing is inside, and g is whatever it was in the last.
+        var place = place_of(position);
+        place.valid = select(0u, place.valid, n < params.n);
+        place.at += n * params.c * params.h * params.w;
+        for (var q = 0u; q < 8u; q++) {
+            real[q] = reads(place, codes[q / 4u][r][q % 4u]);
+            x[q] = fetch(place, offsets[q / 4u][r][q % 4u], real[q]);
+        }
+        at_g = min(n, params.n - 1u) * params.k * params.outputs;
+        if EPILOGUE == 2u {
+            at_g += position / 4u + (*walk).filters[0];
+            g[0] = dy[at_g];
+            words[0] = mask[at_g / 4u];
+        } else {
+            at_g += position;
+            for (var q = 0u; q < 4u; q++) {
+                g[q] = dy[at_g + (*walk).filters[q]];
+                if EPILOGUE == 1u { words[q] = mask[at_g + (*walk).filters[q]]; }
+            }
+        }
+        let next = position + STEP % params.positions;
+        let wrapped = next >= params.positions;
+        (*walk).position = next - select(0u, params.positions, wrapped);
+        (*walk).n = n + STEP / params.positions + u32(wrapped);
+    }
+    if multiplies { stage_product(sums, 1u - stage, lane % 16u, lane / 16u); }
+    if loads {
+        // What was loaded last comes first: it is what the others wait for, too.
+        for (var q = 0u; q < 8u; q++) { x[7u - q] = select(0.0, x[7u - q], real[7u - q]); }
+        for (var q = 0u; q < 2u; q++) { rows[q][stage][s / 2u][s % 2u][r] = Quad(x[4u * q], x[4u * q + 1u], x[4u * q + 2u], x[4u * q + 3u]); }
+        if EPILOGUE == 2u {
+            let code = (words[0] >> ((at_g * 8u) & 31u)) & 255u;
+            for (var a = 0u; a < 4u; a++) { columns[r / 8u][stage][a][s % 2u][r % 8u][s / 2u] = select(0.0, g[0], code == a); }
+        } else {
+            var z: Quad;
+            for (var q = 0u; q < 4u; q++) { z[q] = select(0.0, g[q], EPILOGUE == 0u || bitcast<f32>(words[q]) > 0.0); }
+            columns[r / 8u][stage][s / 2u][s % 2u][r % 8u] = z;
+        }
+    }
+    workgroupBarrier();
+}
+
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let size = params.c * params.kh * params.kw;      // of a filter
@@ -52,19 +110,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     codes[lane / 64u][lane % 64u / 4u][lane % 4u] = select(NO_TAP, tap_code(u, t % params.kw, params.kh), t < size);
     workgroupBarrier();
 
-    // An invocation loads one position per stage: of two quads of weights (r, r+16), and of a quad of filters.
     let s = lane % STEP;
     let r = lane / STEP;
     let start = group.z * params.split;
     let end = min(start + params.split, params.n * params.positions);
-    let sample = params.c * params.h * params.w;
-    let per_sample = params.k * params.outputs;
-    let step = STEP % params.positions;
-    let step_n = STEP / params.positions;
     // Under pooling, step 2a+b of a stage is position a of its window b.
     let first = start + select(s, s % 2u * 4u + s / 2u, EPILOGUE == 2u);
-    var n = first / params.positions;
-    var position = first % params.positions;
 
     // Filters that do not exist have sums of their own, which nobody reads: what they are made of does not matter.
     // Under pooling it is one filter, and all four positions of its window.
@@ -76,57 +127,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let p = lane % 16u;
     let f = lane / 16u;
     var sums: Sums;
-    var stage = 0u;
+    var walk = Walk(first / params.positions, first % params.positions, filters);
     // One turn more than there are stages: each loads a stage and computes the one before.
     let stages = (end - start + STEP - 1u) / STEP;
-    for (var turn = 0u; turn <= stages; turn++) {
-        var x: array<f32, 8>;
-        var real: array<bool, 8>;
-        var g: array<f32, 4>;
-        var words: array<u32, 4>;
-        var at_g = 0u;
-        if turn < stages {
-            // Behind the last sample nothing is inside, and g is whatever it was in the last.
-            var place = place_of(position);
-            place.valid = select(0u, place.valid, n < params.n);
-            place.at += n * sample;
-            for (var q = 0u; q < 8u; q++) {
-                real[q] = reads(place, codes[q / 4u][r][q % 4u]);
-                x[q] = fetch(place, offsets[q / 4u][r][q % 4u], real[q]);
-            }
-            at_g = min(n, params.n - 1u) * per_sample;
-            if EPILOGUE == 2u {
-                at_g += position / 4u + filters[0];
-                g[0] = dy[at_g];
-                words[0] = mask[at_g / 4u];
-            } else {
-                at_g += position;
-                for (var q = 0u; q < 4u; q++) {
-                    g[q] = dy[at_g + filters[q]];
-                    if EPILOGUE == 1u { words[q] = mask[at_g + filters[q]]; }
-                }
-            }
-            position += step;
-            let wrapped = position >= params.positions;
-            position -= select(0u, params.positions, wrapped);
-            n += step_n + u32(wrapped);
-        }
-        if turn > 0u { stage_product(&sums, 1u - stage, p, f); }
-        if turn != stages {
-            // What was loaded last comes first: it is what the others wait for, too.
-            for (var q = 0u; q < 8u; q++) { x[7u - q] = select(0.0, x[7u - q], real[7u - q]); }
-            for (var q = 0u; q < 2u; q++) { rows[q][stage][s / 2u][s % 2u][r] = Quad(x[4u * q], x[4u * q + 1u], x[4u * q + 2u], x[4u * q + 3u]); }
-            if EPILOGUE == 2u {
-                let code = (words[0] >> ((at_g * 8u) & 31u)) & 255u;
-                for (var a = 0u; a < 4u; a++) { columns[r / 8u][stage][a][s % 2u][r % 8u][s / 2u] = select(0.0, g[0], code == a); }
-            } else {
-                var z: Quad;
-                for (var q = 0u; q < 4u; q++) { z[q] = select(0.0, g[q], EPILOGUE == 0u || bitcast<f32>(words[q]) > 0.0); }
-                columns[r / 8u][stage][s / 2u][s % 2u][r % 8u] = z;
-            }
-        }
-        stage = 1u - stage;
-        workgroupBarrier();
+    advance(0u, true, false, lane, &walk, &sums);
+    for (var turn = 1u; ; turn += 2u) {
+        advance(1u, turn < stages, true, lane, &walk, &sums);
+        if turn >= stages { break; }
+        advance(0u, turn + 1u < stages, true, lane, &walk, &sums);
+        if turn + 1u >= stages { break; }
     }
 
     for (var q = 0u; q < 2u; q++) {
