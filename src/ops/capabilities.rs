@@ -37,6 +37,42 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Lanes of the subgroups that multiply fragments on matrix units.
+    pub const MATRIX_LANES: u32 = 32;
+
+    /// Whether kernels may multiply factors in half precision.
+    ///
+    /// # Errors
+    /// What is missing, to follow "skipped: ".
+    pub fn half_precision(&self) -> Result<(), String> {
+        match self.f16 {
+            true => Ok(()),
+            false => Err("needs 16-bit floats in shaders, which this device does not offer".into()),
+        }
+    }
+
+    /// Whether kernels may multiply them on matrix units.
+    ///
+    /// # Errors
+    /// What is missing, to follow "skipped: ".
+    pub fn matrix_units(&self) -> Result<(), String> {
+        if !self.cooperative {
+            return Err(
+                "needs matrix units that multiply 16x16 by 16x16 in f16 and add up in f32, and this device's driver offers none"
+                    .into(),
+            );
+        }
+        self.half_precision()?;
+        match self.subgroup_size {
+            Some(Self::MATRIX_LANES) => Ok(()),
+            Some(size) => Err(format!(
+                "is written for subgroups of {} lanes, this device has {size}",
+                Self::MATRIX_LANES
+            )),
+            None => Err("needs subgroup operations with a fixed subgroup size".into()),
+        }
+    }
+
     /// What every WebGPU-class device guarantees: used to plan when there is no device at hand.
     pub fn portable(class: DeviceClass) -> Self {
         Self {

@@ -58,6 +58,44 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("1x1 input", same(None), [1, 1, 1, 1], 1, [3, 3]),
         case("1x1 window", valid([1, 1], None), [2, 3, 3, 5], 4, [1, 1]),
+        case(
+            "1x1 window, strides",
+            valid([2, 3], Relu),
+            [2, 5, 7, 9],
+            6,
+            [1, 1],
+        ),
+        // Planes of whole vec4s; neither channels nor filters nor positions fill a tile.
+        case(
+            "1x1 window, several tiles",
+            same(Relu),
+            [3, 19, 8, 12],
+            70,
+            [1, 1],
+        )
+        .kinks(),
+        case(
+            "1x1 window, pool",
+            same(ReluMaxPool2),
+            [2, 6, 5, 4],
+            5,
+            [1, 1],
+        ),
+        case(
+            "one channel, 5x5, stride 2",
+            conv([2, 2], Padding::Same, Relu),
+            [2, 1, 9, 7],
+            6,
+            [5, 5],
+        ),
+        case(
+            "four channels, pool",
+            same(ReluMaxPool2),
+            [2, 4, 7, 9],
+            9,
+            [3, 3],
+        )
+        .kinks(),
         case("3x3 same", same(None), [2, 3, 5, 7], 5, [3, 3]),
         case("3x3 valid", valid([1, 1], None), [1, 2, 5, 6], 3, [3, 3]),
         case(

@@ -4,7 +4,9 @@ use super::geometry::Geometry;
 use super::rungs::cpu_driver::{
     bias as bias_windows, few_channels, im2col, implicit, subgroup, winograd,
 };
-use super::rungs::gpu::{bias, implicit_gemm, naive, registers, workgroup};
+use super::rungs::gpu::{
+    bias, cooperative, few_channels as few, implicit_gemm, naive, pointwise, registers, workgroup,
+};
 use crate::ops::{AnyLadder, DeviceClass, Ladder};
 
 /// y (and argmax) from x, w, b.
@@ -14,7 +16,11 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
         naive::FORWARD,
         registers::CORRELATION.forward,
         workgroup::CORRELATION.forward,
+        few::FORWARD,
         implicit_gemm::FORWARD,
+        pointwise::FORWARD,
+        implicit_gemm::half::FORWARD,
+        cooperative::FORWARD,
         subgroup::CORRELATION.forward,
         few_channels::FORWARD,
         im2col::CORRELATION.forward,
@@ -25,8 +31,15 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
     order: |g, c| match c.class {
         // Of a stage with its loads and barrier, compilers for GFX1100 and NAVI21 make 704 and 705 instructions, 512 of them multiply-adds
         // (workgroup: 576 of 925). It asks the caches for more, 21 FLOP per byte where workgroup has 48, which they can give; and it
-        // takes any window. With one channel 9 of its 16 steps are taps, of workgroup's stage 9 of 18.
-        DeviceClass::Hardware => vec![implicit_gemm::FORWARD, workgroup::CORRELATION.forward],
+        // takes any window. What it does not do well has a rung of its own: of one channel, 3x3 and pooled, it executes 148 instructions per
+        // window and filter, since 7 of its 16 steps are padding, and few_channels 64, fewer than the 85 in whose time a card writes the 5
+        // bytes; and without a window, pointwise needs 1205 (1267 for single elements) for two stages instead of 1408.
+        DeviceClass::Hardware => vec![
+            few::FORWARD,
+            pointwise::FORWARD,
+            implicit_gemm::FORWARD,
+            workgroup::CORRELATION.forward,
+        ],
         DeviceClass::Software => {
             // With few channels there is so little arithmetic that packing anything takes longer than the sums.
             let mut order = vec![few_channels::FORWARD];
@@ -52,15 +65,19 @@ pub static BACKWARD_INPUT: Ladder<Geometry> = Ladder {
         registers::CORRELATION.backward_input,
         workgroup::CORRELATION.backward_input,
         implicit_gemm::BACKWARD_INPUT,
+        pointwise::BACKWARD_INPUT,
+        implicit_gemm::half::BACKWARD_INPUT,
+        cooperative::BACKWARD_INPUT,
         subgroup::CORRELATION.backward_input,
         im2col::CORRELATION.backward_input,
         implicit::CORRELATION.backward_input,
         winograd::SMALL.correlation.backward_input,
         winograd::LARGE.correlation.backward_input,
     ],
-    // As forward, which it is with turned filters; no rung is made for few channels of dy.
+    // As forward, which it is with turned filters; no rung is made for few channels of dy, which are many wherever dx is wanted.
     order: |g, c| match c.class {
         DeviceClass::Hardware => vec![
+            pointwise::BACKWARD_INPUT,
             implicit_gemm::BACKWARD_INPUT,
             workgroup::CORRELATION.backward_input,
         ],
@@ -85,17 +102,30 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
         naive::BACKWARD_WEIGHT,
         registers::BACKWARD_WEIGHT,
         workgroup::BACKWARD_WEIGHT,
+        few::BACKWARD_WEIGHT,
         implicit_gemm::BACKWARD_WEIGHT,
+        pointwise::BACKWARD_WEIGHT,
+        implicit_gemm::half::BACKWARD_WEIGHT,
+        cooperative::BACKWARD_WEIGHT,
         subgroup::BACKWARD_WEIGHT,
         few_channels::BACKWARD_WEIGHT,
         im2col::BACKWARD_WEIGHT,
         winograd::SMALL.backward_weight,
         winograd::LARGE.backward_weight,
     ],
-    order: |_, c| match c.class {
-        // 512 of 728 instructions, where workgroup's 36 sums of an invocation leave 36 of 51 already without its loads. With few
-        // channels most of a tile is empty in both.
-        DeviceClass::Hardware => vec![implicit_gemm::BACKWARD_WEIGHT, workgroup::BACKWARD_WEIGHT],
+    order: |g, c| match c.class {
+        // 1024 of 1391 instructions of two stages, where workgroup's 36 sums of an invocation leave 36 of 51 already without its loads.
+        // With one channel 9 of a tile's 128 rows are weights: 695 instructions per window and filter, few_channels 70. Without a window
+        // pointwise needs 1266.
+        DeviceClass::Hardware => {
+            let few = few::weight_pays(g, implicit_gemm::ROWS).then_some(few::BACKWARD_WEIGHT);
+            let others = [
+                pointwise::BACKWARD_WEIGHT,
+                implicit_gemm::BACKWARD_WEIGHT,
+                workgroup::BACKWARD_WEIGHT,
+            ];
+            few.into_iter().chain(others).collect()
+        }
         // There is no implicit product here, and im2col's columns cost so much that transforms always pay.
         DeviceClass::Software => vec![
             few_channels::BACKWARD_WEIGHT,
@@ -123,3 +153,55 @@ pub static BACKWARD_BIAS: Ladder<Geometry> = Ladder {
 /// All of them, for the registry.
 pub(super) static ALL: &[&dyn AnyLadder] =
     &[&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT, &BACKWARD_BIAS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d::{Conv2d, Epilogue, Padding};
+    use crate::ops::{Capabilities, Choices};
+    use crate::tensor::Shape;
+
+    /// What a GPU runs, and what it runs in place of a rung that can't.
+    #[test]
+    fn a_gpu_takes_the_rung_that_the_geometry_asks_for() {
+        let chosen = |x: [usize; 4], k: usize, window: usize, stride: usize, epilogue| {
+            let op = Conv2d {
+                stride: [stride; 2],
+                padding: Padding::Same,
+                epilogue,
+            };
+            let (x, w) = (Shape::from(x), Shape::from([k, x[1], window, window]));
+            let g = Geometry::new(&op, &x, &w).expect("it fits");
+            let gpu = Capabilities::portable(DeviceClass::Hardware);
+            [&FORWARD, &BACKWARD_INPUT, &BACKWARD_WEIGHT].map(|ladder| {
+                let rung = ladder.choose(&g, &Choices::default(), &gpu);
+                rung.expect("one can").name
+            })
+        };
+        use Epilogue::{None, Relu, ReluMaxPool2};
+        let [few, gemm, point] = ["few_channels", "implicit_gemm", "pointwise"];
+        for (x, k, window, stride, epilogue, expected) in [
+            ([8, 1, 187, 130], 64, 3, 1, ReluMaxPool2, [few, gemm, few]),
+            ([2, 3, 31, 33], 9, 3, 2, Relu, [few, gemm, few]),
+            // Four channels of 25 taps: their sums fill a tile well enough.
+            ([2, 4, 31, 33], 9, 5, 1, Relu, [gemm, gemm, gemm]),
+            ([2, 5, 31, 33], 9, 3, 1, None, [gemm; 3]),
+            // A patch of 7x7 windows under four outputs is too large, and so are its sums.
+            ([1, 3, 64, 64], 64, 7, 2, Relu, [gemm; 3]),
+            ([8, 64, 23, 16], 128, 1, 1, None, [point; 3]),
+            ([8, 256, 24, 17], 512, 1, 2, None, [point; 3]),
+            (
+                [8, 64, 23, 16],
+                128,
+                1,
+                1,
+                ReluMaxPool2,
+                [gemm, point, gemm],
+            ),
+            ([8, 64, 93, 65], 128, 3, 1, ReluMaxPool2, [gemm; 3]),
+        ] {
+            let found = chosen(x, k, window, stride, epilogue);
+            assert_eq!(found, expected, "{x:?} {k} {window} {stride}");
+        }
+    }
+}

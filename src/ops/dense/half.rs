@@ -25,33 +25,14 @@ pub(super) const COOPERATIVE: Directions =
 const TILE: usize = 64;
 const FRAGMENT: usize = 16;
 
-/// Lanes of the subgroups that multiply fragments.
-const LANES: u32 = 32;
-
 /// Whether the shared-memory rung can run a problem here.
 fn supports(_: &Geometry, c: &Capabilities) -> Result<(), String> {
-    match c.f16 {
-        true => Ok(()),
-        false => Err("needs 16-bit floats in shaders, which this device does not offer".into()),
-    }
+    c.half_precision()
 }
 
 /// Whether the rung on matrix units can.
-fn supports_cooperative(g: &Geometry, c: &Capabilities) -> Result<(), String> {
-    if !c.cooperative {
-        return Err(
-            "needs matrix units that multiply 16x16 by 16x16 in f16 and add up in f32, and this device's driver offers none"
-                .into(),
-        );
-    }
-    supports(g, c)?;
-    match c.subgroup_size {
-        Some(LANES) => Ok(()),
-        Some(size) => Err(format!(
-            "is written for subgroups of {LANES} lanes, this device has {size}"
-        )),
-        None => Err("needs subgroup operations with a fixed subgroup size".into()),
-    }
+fn supports_cooperative(_: &Geometry, c: &Capabilities) -> Result<(), String> {
+    c.matrix_units()
 }
 
 #[repr(C)]

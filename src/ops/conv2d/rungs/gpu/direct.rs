@@ -37,9 +37,10 @@ struct Params {
     reserved: u32,
 }
 
+/// `Params` of `through_epilogue` and `half/gradient`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct EpilogueParams {
+pub struct EpilogueParams {
     first: u32,
     n: u32,
     c: u32,
@@ -82,13 +83,28 @@ pub fn correlate(tiling: &Tiling, c: &Correlation, l: &mut Lowering) -> Result<(
 }
 
 /// The weight that the gradient of x is a forward convolution with.
-fn turn(c: &Correlation, l: &mut Lowering) -> Result<Tensor> {
+pub fn turn(c: &Correlation, l: &mut Lowering) -> Result<Tensor> {
     let count = c.weight.numel();
     let turned = l.workspace("turned weight", Spec::f32([count]));
-    let params = [c.source.channels as u32, c.channels as u32, 0, 0];
+    let taps = c.taps[0] * c.taps[1];
+    let params = [c.source.channels, c.channels, taps, 0].map(|v| v as u32);
     let kernel = kernel!("conv2d/turn_weight");
     l.dispatch(kernel, &[c.weight, &turned], params, grid_1d(count, 64))?;
     Ok(turned)
+}
+
+/// What the kernels that read dy of some samples through the epilogue go by.
+pub fn epilogue_params(dy: &Image, extent: [usize; 2], samples: &Range<usize>) -> EpilogueParams {
+    EpilogueParams {
+        first: samples.start as u32,
+        n: samples.len() as u32,
+        c: dy.channels as u32,
+        h: extent[0] as u32,
+        w: extent[1] as u32,
+        ph: dy.ph as u32,
+        pw: dy.pw as u32,
+        reserved: 0,
+    }
 }
 
 /// dy of some samples as the gradient of the convolution before ReLU and pooling, whose planes have `extent` rows and columns.
@@ -100,16 +116,7 @@ pub fn through_epilogue(
     l: &mut Lowering,
 ) -> Result<()> {
     let [h, w] = extent;
-    let params = EpilogueParams {
-        first: samples.start as u32,
-        n: samples.len() as u32,
-        c: dy.channels as u32,
-        h: h as u32,
-        w: w as u32,
-        ph: dy.ph as u32,
-        pw: dy.pw as u32,
-        reserved: 0,
-    };
+    let params = epilogue_params(dy, extent, samples);
     let kernel =
         kernel!("conv2d/through_epilogue", "epilogue").with("EPILOGUE", dy.epilogue as u32);
     let grid = grid_1d(samples.len() * dy.channels * h * w, 64);

@@ -4,8 +4,12 @@ pub mod naive;
 pub mod registers;
 pub mod workgroup;
 
+pub mod cooperative;
+pub mod few_channels;
 pub mod implicit_gemm;
+pub mod pointwise;
 
 pub mod bias;
 
 mod direct;
+mod gradient;

@@ -2,6 +2,7 @@
 //! source's channels and the window's taps, tile by tile through workgroup memory. Any window, stride and padding; forward, and the
 //! gradient of x, whose strides become phases. (Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning", 2014.)
 
+pub mod half;
 mod weight_gradient;
 
 pub use weight_gradient::BACKWARD_WEIGHT;
@@ -10,10 +11,8 @@ use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::argmax::Quads;
-use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::conv2d::image::Image;
-use crate::ops::conv2d::rungs::gpu::direct::through_epilogue;
+use crate::ops::conv2d::rungs::gpu::gradient::over_gradient;
 use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
@@ -26,9 +25,9 @@ pub const BACKWARD_INPUT: Rung<Geometry> =
 
 /// Rows and columns of a workgroup's tile (of y and of dx positions and channels, of dw weights of a filter and filters), and steps of the
 /// contraction in a stage: the constants of `lib/gemm_tile.wgsl`.
-const ROWS: usize = 128;
-const COLUMNS: usize = 64;
-const STEP: usize = 8;
+pub const ROWS: usize = 128;
+pub const COLUMNS: usize = 64;
+pub const STEP: usize = 8;
 
 /// Rows and columns of a window whose taps have a bit each in a word, of which one says "inside" by itself.
 const NARROW: usize = 30;
@@ -161,6 +160,27 @@ impl Product {
     }
 }
 
+/// The weight of a 1x1 window as a product over its source reads it: `[channels of the source][channels of the result]`, padded with zeros to
+/// whole stages and tiles.
+///
+/// # Errors
+/// Those of a dispatch.
+pub fn pack_pointwise(g: &Geometry, turn: bool, w: &Tensor, l: &mut Lowering) -> Result<Tensor> {
+    // Where windows lie does not matter here: one phase serves any stride.
+    let plain = Geometry {
+        stride_h: 1,
+        stride_w: 1,
+        ..*g
+    };
+    let product = if turn {
+        turned(&plain)
+    } else {
+        product(&plain)
+    };
+    let [packed, _] = product.pack(w, l)?;
+    Ok(packed)
+}
+
 fn supports_forward(g: &Geometry, _: &Capabilities) -> Result<(), String> {
     product(g).supports(g.n)
 }
@@ -217,26 +237,14 @@ fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     );
     // There is no bias; w stands in for the binding.
     let kernel = product.kernel(kernel).with("BIAS", 0u32);
-    if g.epilogue == Epilogue::None {
-        let grid = product.grid(g.n).map(|v| v as u32);
-        let tensors = [io.dy(), &packed, &taps, w, dx];
-        return l.dispatch(kernel, &tensors, product.params, grid);
-    }
-    let sample = g.k * g.oh * g.ow;
-    // Five eighths of the cap: the packed weight lives beside it, and whole activations do.
-    let chunks = equal_chunks(g.n, sample * 4, l.workspace_cap() / 8 * 5);
-    let shape = Spec::f32([chunks[0].len(), g.k, g.oh, g.ow]);
-    let gradient = l.workspace("gradient before the epilogue", shape);
-    for chunk in chunks {
+    over_gradient(g, io, l, |gradient, samples, l| {
         let params = Params {
-            first: chunk.start as u32,
-            n: chunk.len() as u32,
+            first: samples.start as u32,
+            n: samples.len() as u32,
             ..product.params
         };
-        through_epilogue(&Image::dy(g, io), [g.oh, g.ow], &chunk, &gradient, l)?;
-        let grid = product.grid(chunk.len()).map(|v| v as u32);
-        let tensors = [&gradient, &packed, &taps, w, dx];
-        l.dispatch(kernel.clone(), &tensors, params, grid)?;
-    }
-    Ok(())
+        let grid = product.grid(samples.len()).map(|v| v as u32);
+        let tensors = [gradient, &packed, &taps, w, dx];
+        l.dispatch(kernel.clone(), &tensors, params, grid)
+    })
 }

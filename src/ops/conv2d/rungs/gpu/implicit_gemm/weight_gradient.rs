@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{partials, sum, wanted};
-use crate::ops::{Capabilities, Io, Lowering, Rung, grid_1d};
-use crate::tensor::Spec;
+use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, grid_1d};
+use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
 /// The rung.
@@ -57,7 +57,7 @@ fn tiles(g: &Geometry) -> [usize; 2] {
     [g.k.div_ceil(COLUMNS), size.div_ceil(ROWS)]
 }
 
-fn supports(g: &Geometry, _: &Capabilities) -> Result<(), String> {
+pub(super) fn supports(g: &Geometry, _: &Capabilities) -> Result<(), String> {
     if tiles(g).iter().any(|&t| t > 65_535) {
         return Err("more tiles than a grid has workgroups".to_owned());
     }
@@ -74,8 +74,8 @@ fn splits(g: &Geometry, l: &Lowering) -> usize {
     wanted(down * across, l).min(useful).min(fit)
 }
 
-fn run(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
-    let dw = io.wanted(1);
+/// Where the window of each position begins: see `implicit_gemm/places`.
+pub(super) fn places(g: &Geometry, l: &mut Lowering) -> Result<Tensor> {
     let count = positions(g);
     let places = l.workspace("places of windows", Spec::u32([4, count]));
     let params = PlacesParams {
@@ -92,10 +92,21 @@ fn run(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         count: count as u32,
         pooled: u32::from(g.pooled()),
     };
-    let wide = u32::from(super::wide(g));
-    let kernel = kernel!("conv2d/implicit_gemm/places", "implicit_gemm_taps").with("WIDE", wide);
+    let kernel = kernel!("conv2d/implicit_gemm/places", "implicit_gemm_taps")
+        .with("WIDE", u32::from(super::wide(g)));
     l.dispatch(kernel, &[&places], params, grid_1d(count, 64))?;
+    Ok(places)
+}
 
+/// Dispatch the product, `tensors` and then the partial sums its buffers, and add these up to `dw`.
+pub(super) fn product(
+    kernel: Kernel,
+    tensors: &[&Tensor],
+    g: &Geometry,
+    dw: &Tensor,
+    l: &mut Lowering,
+) -> Result<()> {
+    let count = positions(g);
     // In whole stages; rounded up to those, fewer splits may do.
     let all = g.n * count;
     let split = all.div_ceil(splits(g, l)).next_multiple_of(STEP);
@@ -114,17 +125,23 @@ fn run(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         split: split as u32,
         reserved: [0; 2],
     };
+    let kernel = kernel.with("WIDE", u32::from(super::wide(g)));
+    let [down, across] = tiles(g);
+    let tensors: Vec<&Tensor> = tensors.iter().copied().chain([&partials]).collect();
+    let grid = [down, across, splits].map(|v| v as u32);
+    l.dispatch(kernel, &tensors, params, grid)?;
+    sum(splits, &partials, dw, l)
+}
+
+fn run(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
+    let places = places(g, l)?;
     let kernel = kernel!(
         "conv2d/implicit_gemm/backward_weight",
         "gemm_tile",
         "implicit_gemm_taps",
         "implicit_gemm_source"
     )
-    .with("WIDE", wide)
     .with("EPILOGUE", g.epilogue as u32);
-    let [down, across] = tiles(g);
-    let tensors = [io.x(0), io.dy(), g.mask(io), &places, &partials];
-    let grid = [down, across, splits].map(|v| v as u32);
-    l.dispatch(kernel, &tensors, params, grid)?;
-    sum(splits, &partials, dw, l)
+    let tensors = [io.x(0), io.dy(), g.mask(io), &places];
+    product(kernel, &tensors, g, io.wanted(1), l)
 }
