@@ -78,6 +78,11 @@ fn faults(kernel: &Value, all: &[Value]) -> Vec<String> {
             kernel["waves_per_simd"], kernel["registers"], kernel["workgroup_bytes"]
         ));
     }
+    // Arrays whose index is no constant live there, and count as no spill.
+    let scratch = &kernel["statistics"]["Scratch size"];
+    if scratch.as_f64().expect("RADV gives this figure") > 0.0 {
+        found.push(format!("keeps {scratch} bytes of a subgroup in memory"));
+    }
     let family = kernel["op"].as_str().expect("a name");
     let name = &kernel["kernel"];
     if MATRIX_LIKE.contains(&family)
@@ -169,9 +174,11 @@ fn a_kernel_that_breaks_a_rule_is_found() {
     assert_eq!(faults(&product, kernels), [""; 0]);
     product["spilled"] = 3.into();
     product["waves_per_simd"] = 7.into();
+    product["statistics"]["Scratch size"] = 20480.0.into();
     let starved = faults(&product, kernels);
     assert_eq!(starved[0], "spills 3 registers");
     assert!(starved[1].starts_with("7 waves per SIMD, "), "{starved:?}");
+    assert_eq!(starved[2], "keeps 20480.0 bytes of a subgroup in memory");
 }
 
 /// The vector registers that an operand names: 4 to 7 for `v[4:7]`.
