@@ -50,6 +50,7 @@ impl Whole {
 /// Devices between which every rung of every op can run.
 fn devices() -> [Capabilities; 2] {
     let gpu = Capabilities {
+        subgroups: true,
         subgroup_size: Some(32),
         f16: true,
         cooperative: true,

@@ -1,36 +1,34 @@
-// Winograd F(2x2,3x3), input transform: V = Bᵀ d B for every 4x4 tile d of x or dy (tiles overlap by two); Bᵀ, with the points
-// 0, ±1, ∞, is from Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
-// planes: [N][C/4][padded pixel] over c; factors: [16][block of 32 tiles][C/4][tile] over c.
-// One invocation: one tile of four channels. One workgroup: 8 tiles in row order; y counts channel quads; no shared memory.
-// Traffic: 16 texels read and 16 written per 4 pixels and channel quad, 2 additions each and no multiplication: bound by memory. Planes
-// are padded and unmasked, so nothing is decided per pixel.
-// Next rung: F(4x4,3x3), whose tiles overlap less (2.25 values per pixel instead of 4) and save more products, but round more.
+// F(2x2,3x3)'s matrices, each times a column (Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", 2015): points 0, 1, -1 and
+// infinity. The kernel says what a `Value` is: a number, or a vector of four channels.
 
-// Bᵀ times a column of four.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Four {
+struct Two { a: Value, b: Value }
+struct Three { a: Value, b: Value, c: Value }
+struct Four { a: Value, b: Value, c: Value, d: Value }
+
+// Bᵀ: a tile of x.
+fn of_tile(a: Value, b: Value, c: Value, d: Value) -> Four {
     return Four(a, b, c, d); // TODO
 }
 
-// Bᵀ times one column of a tile.
-fn column(at: u32, pitch: u32) -> Four {
-    return transform(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch));
+// G: a filter.
+fn of_filter(x: Value, y: Value, z: Value) -> Four {
+    let p = 0.5 * (x + z);
+    let q = 0.5 * y;
+    return Four(x, p + q, p - q, z);
 }
 
-@compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let t = tile_of(group, lane);
-    if !t.inside {
-        return;
-    }
-    let pitch = params.pitch;
-    let first = t.plane + 2u * t.y * pitch + 2u * t.x;
-    let y0 = column(first, pitch);
-    let y1 = column(first + 1u, pitch);
-    let y2 = column(first + 2u, pitch);
-    let y3 = column(first + 3u, pitch);
-    let next = 4u * params.position_stride;
-    put(t.at, transform(y0.a, y1.a, y2.a, y3.a));
-    put(t.at + next, transform(y0.b, y1.b, y2.b, y3.b));
-    put(t.at + 2u * next, transform(y0.c, y1.c, y2.c, y3.c));
-    put(t.at + 3u * next, transform(y0.d, y1.d, y2.d, y3.d));
+// Aᵀ: the products of a tile become its outputs.
+fn to_outputs(a: Value, b: Value, c: Value, d: Value) -> Two {
+    return Two(a + b + c, b - c - d);
+}
+
+// A: a tile of dy, the adjoint of the outputs.
+fn of_gradient(a: Value, b: Value) -> Four {
+    return Four(a, a + b, a - b, -b);
+}
+
+// Gᵀ: sums of products become dw, the adjoint of a filter.
+fn to_filter(a: Value, b: Value, c: Value, d: Value) -> Three {
+    let p = 0.5 * (b + c);
+    return Three(a + p, 0.5 * (b - c), p + d);
 }

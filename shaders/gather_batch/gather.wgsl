@@ -6,9 +6,7 @@
 // One invocation: one element. One workgroup: 64 of one sample, along grid x; samples along grid y. No shared memory.
 // Traffic: reads and writes each element once, coalesced (a shift breaks a row's line once); the data set stays on the device, so the host
 // sends 4 bytes per sample.
-// Next rung: whole vec4s, which needs P to be a multiple of 4 (a sample of 187 x 130 is not).
-
-struct Params { samples: u32, per_sample: u32, dataset: u32, order: u32, frames: u32, shift: u32, pad0: u32, pad1: u32 }
+// Next rung: whole vec4s, which needs P to be a multiple of 4 (a sample of 187 x 130 is not), and samples that stay where they are.
 
 @group(0) @binding(0) var<storage, read> dataset: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
@@ -19,7 +17,6 @@ struct Params { samples: u32, per_sample: u32, dataset: u32, order: u32, frames:
 @group(0) @binding(6) var<storage, read> step: Step;
 @group(0) @binding(7) var<uniform> params: Params;
 
-override PARTNERS: bool = false;
 override SHIFT: bool = false;
 
 // Where element i of the data set's sample lies once it has moved by this many frames.
@@ -41,14 +38,8 @@ fn moved(sample: u32, i: u32, shift: i32) -> u32 {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = group.y;
-    let real = select(0u, n, n < step.valid);
-    var in_batch = step.sample_offset + real;
-    if PARTNERS {
-        in_batch = partner(in_batch);
-    }
-    // The batch begins before this micro-batch.
-    let position = min(step.cursor - step.sample_offset + in_batch, params.order - 1u);
-    let sample = min(order[position], params.dataset - 1u);
+    let in_batch = position_of(n);
+    let sample = sample_at(in_batch);
     let i = group.x * 64u + lane;
     if i < params.per_sample {
         var source = sample * params.per_sample + i;

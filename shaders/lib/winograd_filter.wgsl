@@ -6,7 +6,8 @@ struct Params { filters: u32, channels: u32, reserved0: u32, reserved1: u32 }
 @group(0) @binding(1) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-struct Three { a: vec4<f32>, b: vec4<f32>, c: vec4<f32> }
+// Four channels.
+alias Value = vec4<f32>;
 
 // Channel quads of a filter.
 fn quads() -> u32 {

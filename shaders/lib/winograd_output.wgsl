@@ -1,5 +1,8 @@
 // What the output transforms of Winograd share: sizes, bindings, and the epilogue: bias, ReLU and 2x2 max-pooling.
 
+// Four channels.
+alias Value = vec4<f32>;
+
 override EPILOGUE: u32 = 0u;    // 0 none, 1 ReLU, 2 ReLU and 2x2 max-pooling
 override BIAS: bool = true;     // add b first
 

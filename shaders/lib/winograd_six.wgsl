@@ -1,6 +1,4 @@
-// A column of F(4x4,3x3)'s transforms, and where its values go. Stands on lib/texel_factors.
-
-struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
+// Where the values of a column of F(4x4,3x3)'s transforms go. Stands on lib/winograd_large and lib/texel_factors.
 
 fn put(at: u32, x: Six) {
     let s = params.position_stride;

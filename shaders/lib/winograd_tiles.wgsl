@@ -1,5 +1,8 @@
 // What the transforms of Winograd's tiles share: sizes, bindings, and which tile an invocation has. Stands on lib/texel_factors.
 
+// Four channels.
+alias Value = vec4<f32>;
+
 struct Params {
     pitch: u32, pixels: u32,             // of a padded row, of a padded plane
     sample_stride: u32, first_plane: u32,  // texels of a sample in planes; where sample 0 starts

@@ -1,5 +1,8 @@
 // What the transforms of Winograd's weight share: sizes, bindings, the taps. Stands on lib/texel_factors.
 
+// Four channels.
+alias Value = vec4<f32>;
+
 struct Params {
     rows: u32, contracted: u32,
     row_stride: u32, contracted_stride: u32,   // in w, in elements

@@ -14,6 +14,7 @@ pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
         } else {
             DeviceClass::Hardware
         },
+        subgroups,
         subgroup_size: (subgroups && fixed).then_some(info.subgroup_max_size),
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,

@@ -353,6 +353,8 @@ fn describe(
             vk::PhysicalDeviceType::CPU => DeviceClass::Software,
             _ => DeviceClass::Hardware,
         },
+        // Part of every Vulkan 1.3 driver's compute, as wgpu asks for them.
+        subgroups: true,
         subgroup_size: (size.min_subgroup_size == size.max_subgroup_size)
             .then_some(size.max_subgroup_size),
         max_workgroup_memory: limits.max_compute_shared_memory_size,

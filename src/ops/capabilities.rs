@@ -14,6 +14,8 @@ pub enum DeviceClass {
 pub struct Capabilities {
     /// Software or hardware.
     pub class: DeviceClass,
+    /// Subgroup operations, with subgroups of whatever size.
+    pub subgroups: bool,
     /// Subgroup size, when subgroup operations exist and the size is fixed (min = max).
     pub subgroup_size: Option<u32>,
     /// Bytes of workgroup memory.
@@ -77,6 +79,7 @@ impl Capabilities {
     pub fn portable(class: DeviceClass) -> Self {
         Self {
             class,
+            subgroups: false,
             subgroup_size: None,
             max_workgroup_memory: 16_384,
             max_invocations: 256,

@@ -160,6 +160,20 @@ impl Op for GatherBatch {
             pad: [0; 2],
         };
         let moves = self.shift > 0;
+        if !moves && per_sample.is_multiple_of(4) {
+            let kernel = kernel!(
+                "gather_batch/gather_quads",
+                "step",
+                "threefry",
+                "partner",
+                "gathered"
+            )
+            .with("PARTNERS", u32::from(self.partners));
+            let [dataset, labels, order] = [0, 1, 2].map(|i| io.x(i));
+            let tensors = [dataset, labels, order, io.y(0), io.y(1), &l.control()];
+            let groups = (per_sample / 4).div_ceil(WORKGROUP);
+            return l.dispatch(kernel, &tensors, params, [groups as u32, self.n as u32, 1]);
+        }
         // Without a shift nothing reads the neighbours.
         let neighbours = if moves { io.x(3) } else { io.x(2) };
         let control = l.control();
@@ -178,6 +192,7 @@ impl Op for GatherBatch {
             "step",
             "threefry",
             "partner",
+            "gathered",
             "time_shift"
         )
         .with("PARTNERS", u32::from(self.partners))
@@ -237,6 +252,18 @@ fn cases() -> Vec<Case> {
         case("the end of the order", 4, [9, 3, 5], 11, false)
             .starting_at(7)
             .valid(3),
+        case("whole vec4s", 5, [7, 6, 50], 7, false),
+        case("whole vec4s, the end of the order", 4, [9, 4, 3], 11, false)
+            .starting_at(7)
+            .valid(3),
+        case(
+            "whole vec4s, partners, partial batch",
+            4,
+            [6, 2, 6],
+            6,
+            true,
+        )
+        .valid(2),
         case("partner of the only sample", 1, [3, 1, 1], 2, true),
         case("partners", 5, [7, 5, 13], 5, true),
         case("partners, partial batch", 4, [6, 3, 5], 6, true).valid(2),

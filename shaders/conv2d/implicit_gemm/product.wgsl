@@ -15,7 +15,7 @@
 //   multiply-adds that should hide them (Mesa's for AMD does).
 // The compiler for GFX1100 makes 704 instructions of a stage, loads and barrier included, 512 of them multiply-adds (73 %; 512 of 570 without the
 // loads); 108 registers, no spill. Predicted were 643: what it waits for, and what clears registers after the last stage, was not foreseen.
-// Next rung: none yet for GPUs; transforms (Winograd) do 3x3 windows in fewer multiplications, and stand as rungs for CPU drivers only.
+// Next rung: winograd_gemm, whose transforms do 3x3 windows in fewer multiplications and leave no index to work out per step.
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;

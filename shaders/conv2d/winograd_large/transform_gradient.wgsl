@@ -5,18 +5,9 @@
 // Traffic: 16 texels read and 36 written per 16 pixels and filter quad; D[1][1] is the sum of a tile, which gives the bias gradient.
 // Next rung: fused into the product, which would transform tiles as it loads them and save factors.
 
-// A times a column of four: sums at 0, 1, -1, 2, -2 and infinity.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Six {
-    let p = a + c;
-    let q = b + d;
-    let r = a + 4.0 * c;
-    let s = 2.0 * b + 8.0 * d;
-    return Six(a, p + q, p - q, r + s, r - s, d);
-}
-
 // A times one column of a tile.
 fn column(at: u32, pitch: u32) -> Six {
-    return transform(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch));
+    return of_gradient(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch));
 }
 
 @compute @workgroup_size(8)
@@ -33,10 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y2 = column(first + 2u, pitch);
     let y3 = column(first + 3u, pitch);
     let next = 6u * params.position_stride;
-    put(t.at, transform(y0.a, y1.a, y2.a, y3.a));
-    put(t.at + next, transform(y0.b, y1.b, y2.b, y3.b));
-    put(t.at + 2u * next, transform(y0.c, y1.c, y2.c, y3.c));
-    put(t.at + 3u * next, transform(y0.d, y1.d, y2.d, y3.d));
-    put(t.at + 4u * next, transform(y0.e, y1.e, y2.e, y3.e));
-    put(t.at + 5u * next, transform(y0.f, y1.f, y2.f, y3.f));
+    put(t.at, of_gradient(y0.a, y1.a, y2.a, y3.a));
+    put(t.at + next, of_gradient(y0.b, y1.b, y2.b, y3.b));
+    put(t.at + 2u * next, of_gradient(y0.c, y1.c, y2.c, y3.c));
+    put(t.at + 3u * next, of_gradient(y0.d, y1.d, y2.d, y3.d));
+    put(t.at + 4u * next, of_gradient(y0.e, y1.e, y2.e, y3.e));
+    put(t.at + 5u * next, of_gradient(y0.f, y1.f, y2.f, y3.f));
 }

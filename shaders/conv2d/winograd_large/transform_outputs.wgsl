@@ -7,17 +7,6 @@
 // Next rung: fused into the product, which would keep m in registers and save its write and read.
 @group(0) @binding(12) var<uniform> m8: array<vec4<f32>, 4096>;
 
-struct Four { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32> }
-
-// Aᵀ times a column of six.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32>) -> Four {
-    let p = b + c;
-    let q = b - c;
-    let r = d + e;
-    let s = d - e;
-    return Four(a + p + r, q + 2.0 * s, p + 4.0 * r, q + 8.0 * s + f);
-}
-
 // Loads a part of every cache line of y (and codes) that the group will write, each lane for one of the four filters. A store to a line
 // that is not in the cache waits for it, and stores wait one after the other; loads wait together.
 fn touch(at: u32, lane: u32) -> u32 {
@@ -45,17 +34,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     e += touch(e, lane) & group.z;
     let n = params.columns;
     let at = group.y * 4u * n + group.x * 8u + lane;
-    let c0 = transform(m0[at], m1[at + 2u * n], m3[at], m4[at + 2u * n], m6[at], m7[at + 2u * n]);
-    let c1 = transform(m0[at + n], m1[at + 3u * n], m3[at + n], m4[at + 3u * n], m6[at + n], m7[at + 3u * n]);
-    let c2 = transform(m0[at + 2u * n], m2[at], m3[at + 2u * n], m5[at], m6[at + 2u * n], m8[at]);
-    let c3 = transform(m0[at + 3u * n], m2[at + n], m3[at + 3u * n], m5[at + n], m6[at + 3u * n], m8[at + n]);
-    let c4 = transform(m1[at], m2[at + 2u * n], m4[at], m5[at + 2u * n], m7[at], m8[at + 2u * n]);
-    let c5 = transform(m1[at + n], m2[at + 3u * n], m4[at + n], m5[at + 3u * n], m7[at + n], m8[at + 3u * n]);
+    let c0 = to_outputs(m0[at], m1[at + 2u * n], m3[at], m4[at + 2u * n], m6[at], m7[at + 2u * n]);
+    let c1 = to_outputs(m0[at + n], m1[at + 3u * n], m3[at + n], m4[at + 3u * n], m6[at + n], m7[at + 3u * n]);
+    let c2 = to_outputs(m0[at + 2u * n], m2[at], m3[at + 2u * n], m5[at], m6[at + 2u * n], m8[at]);
+    let c3 = to_outputs(m0[at + 3u * n], m2[at + n], m3[at + 3u * n], m5[at + n], m6[at + 3u * n], m8[at + n]);
+    let c4 = to_outputs(m1[at], m2[at + 2u * n], m4[at], m5[at + 2u * n], m7[at], m8[at + 2u * n]);
+    let c5 = to_outputs(m1[at + n], m2[at + 3u * n], m4[at + n], m5[at + 3u * n], m7[at + n], m8[at + 3u * n]);
     let bias = biases(t.k);
-    let r0 = transform(c0.a, c1.a, c2.a, c3.a, c4.a, c5.a);
-    let r1 = transform(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b);
-    let r2 = transform(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c);
-    let r3 = transform(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d);
+    let r0 = to_outputs(c0.a, c1.a, c2.a, c3.a, c4.a, c5.a);
+    let r1 = to_outputs(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b);
+    let r2 = to_outputs(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c);
+    let r3 = to_outputs(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d);
     let step = steps(t.k);
     if EPILOGUE == 2u {
         let i = 2u * t.y;

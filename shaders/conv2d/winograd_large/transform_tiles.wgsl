@@ -6,18 +6,9 @@
 // and unmasked, so nothing is decided per pixel.
 // Next rung: fused into the product, which would transform tiles as it loads them and save factors.
 
-// Bᵀ times a column of six; the rows share p, q, r, s.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32>) -> Six {
-    let p = e - 4.0 * c;
-    let q = d - 4.0 * b;
-    let r = e - c;
-    let s = 2.0 * (d - b);
-    return Six(4.0 * a - 5.0 * c + e, p + q, p - q, r + s, r - s, 4.0 * b - 5.0 * d + f);
-}
-
 // Bᵀ times one column of a tile.
 fn column(at: u32, pitch: u32) -> Six {
-    return transform(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch), pixel(at + 4u * pitch), pixel(at + 5u * pitch));
+    return of_tile(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch), pixel(at + 4u * pitch), pixel(at + 5u * pitch));
 }
 
 @compute @workgroup_size(8)
@@ -35,10 +26,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y4 = column(first + 4u, pitch);
     let y5 = column(first + 5u, pitch);
     let next = 6u * params.position_stride;
-    put(t.at, transform(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a));
-    put(t.at + next, transform(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b));
-    put(t.at + 2u * next, transform(y0.c, y1.c, y2.c, y3.c, y4.c, y5.c));
-    put(t.at + 3u * next, transform(y0.d, y1.d, y2.d, y3.d, y4.d, y5.d));
-    put(t.at + 4u * next, transform(y0.e, y1.e, y2.e, y3.e, y4.e, y5.e));
-    put(t.at + 5u * next, transform(y0.f, y1.f, y2.f, y3.f, y4.f, y5.f));
+    put(t.at, of_tile(y0.a, y1.a, y2.a, y3.a, y4.a, y5.a));
+    put(t.at + next, of_tile(y0.b, y1.b, y2.b, y3.b, y4.b, y5.b));
+    put(t.at + 2u * next, of_tile(y0.c, y1.c, y2.c, y3.c, y4.c, y5.c));
+    put(t.at + 3u * next, of_tile(y0.d, y1.d, y2.d, y3.d, y4.d, y5.d));
+    put(t.at + 4u * next, of_tile(y0.e, y1.e, y2.e, y3.e, y4.e, y5.e));
+    put(t.at + 5u * next, of_tile(y0.f, y1.f, y2.f, y3.f, y4.f, y5.f));
 }

@@ -5,15 +5,6 @@
 // Traffic: reads w once, writes 4 times as much; tiny beside the product it prepares. It runs every step, as weights change.
 // Next rung: none; it could be kept for both passes of a step, for a workspace that lives as long.
 
-// G times a column of three.
-fn transform(x: vec4<f32>, y: vec4<f32>, z: vec4<f32>) -> Six {
-    let p = (x + z) / -6.0;
-    let q = y / 6.0;
-    let r = (x + 4.0 * z) / 24.0;
-    let s = y / 12.0;
-    return Six(x / 4.0, p - q, p + q, r + s, r - s, z);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;
@@ -21,14 +12,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if row >= params.rows { return; }
     var y: array<Six, 3>;
     for (var j = 0u; j < 3u; j++) {
-        y[j] = transform(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
+        y[j] = of_filter(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
     }
     let at = factor_of(row, quad);
     let next = 6u * params.position_stride;
-    put(at, transform(y[0].a, y[1].a, y[2].a));
-    put(at + next, transform(y[0].b, y[1].b, y[2].b));
-    put(at + 2u * next, transform(y[0].c, y[1].c, y[2].c));
-    put(at + 3u * next, transform(y[0].d, y[1].d, y[2].d));
-    put(at + 4u * next, transform(y[0].e, y[1].e, y[2].e));
-    put(at + 5u * next, transform(y[0].f, y[1].f, y[2].f));
+    put(at, of_filter(y[0].a, y[1].a, y[2].a));
+    put(at + next, of_filter(y[0].b, y[1].b, y[2].b));
+    put(at + 2u * next, of_filter(y[0].c, y[1].c, y[2].c));
+    put(at + 3u * next, of_filter(y[0].d, y[1].d, y[2].d));
+    put(at + 4u * next, of_filter(y[0].e, y[1].e, y[2].e));
+    put(at + 5u * next, of_filter(y[0].f, y[1].f, y[2].f));
 }

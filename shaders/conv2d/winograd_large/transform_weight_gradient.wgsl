@@ -4,13 +4,6 @@
 // Traffic: reads dU once, writes a quarter of it; tiny beside the product that made it.
 // Next rung: none; one read and a quarter of a write per value is the least that the transform can do.
 
-// Gᵀ times a column of six.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32>) -> Three {
-    let p = (b + c) / 6.0;
-    let q = (d + e) / 24.0;
-    return Three(a / 4.0 - p + q, (c - b) / 6.0 + (d - e) / 12.0, 4.0 * q - p + f);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let step = params.filters * quads();
@@ -18,11 +11,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var at = id.x;
     var y: array<Three, 6>;
     for (var i = 0u; i < 6u; i++) {
-        y[i] = transform(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step], du[at + 4u * step], du[at + 5u * step]);
+        y[i] = to_filter(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step], du[at + 4u * step], du[at + 5u * step]);
         at += 6u * step;
     }
-    let a = transform(y[0].a, y[1].a, y[2].a, y[3].a, y[4].a, y[5].a);
-    let b = transform(y[0].b, y[1].b, y[2].b, y[3].b, y[4].b, y[5].b);
-    let d = transform(y[0].c, y[1].c, y[2].c, y[3].c, y[4].c, y[5].c);
+    let a = to_filter(y[0].a, y[1].a, y[2].a, y[3].a, y[4].a, y[5].a);
+    let b = to_filter(y[0].b, y[1].b, y[2].b, y[3].b, y[4].b, y[5].b);
+    let d = to_filter(y[0].c, y[1].c, y[2].c, y[3].c, y[4].c, y[5].c);
     store(id.x, a, b, d);
 }

@@ -5,14 +5,9 @@
 // Traffic: 4 texels read and 16 written per 4 pixels and filter quad; D[1][1] is the sum of a tile, which gives the bias gradient.
 // Next rung: fused into the product, which would transform tiles as it loads them and save factors.
 
-// A times a column of two: sums at 0, 1, -1 and infinity.
-fn transform(a: vec4<f32>, b: vec4<f32>) -> Four {
-    return Four(a, a + b, a - b, -b);
-}
-
 // A times one column of a tile.
 fn column(at: u32, pitch: u32) -> Four {
-    return transform(pixel(at), pixel(at + pitch));
+    return of_gradient(pixel(at), pixel(at + pitch));
 }
 
 @compute @workgroup_size(8)
@@ -27,8 +22,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y0 = column(first, pitch);
     let y1 = column(first + 1u, pitch);
     let next = 4u * params.position_stride;
-    put(t.at, transform(y0.a, y1.a));
-    put(t.at + next, transform(y0.b, y1.b));
-    put(t.at + 2u * next, transform(y0.c, y1.c));
-    put(t.at + 3u * next, transform(y0.d, y1.d));
+    put(t.at, of_gradient(y0.a, y1.a));
+    put(t.at + next, of_gradient(y0.b, y1.b));
+    put(t.at + 2u * next, of_gradient(y0.c, y1.c));
+    put(t.at + 3u * next, of_gradient(y0.d, y1.d));
 }

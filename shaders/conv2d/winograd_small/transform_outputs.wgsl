@@ -6,13 +6,6 @@
 // Traffic: 16 reads, 4 writes (1 when pooled) per tile and filter, 24 additions: bound by memory.
 // Next rung: F(4x4,3x3), which reads 2.25 values per output instead of 4.
 
-struct Two { a: vec4<f32>, b: vec4<f32> }
-
-// Aᵀ times a column of four.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Two {
-    return Two(a + b + c, b - c - d);
-}
-
 // Loads a part of every cache line of y (and codes) that the group will write, each lane for one of the four filters. A store to a line
 // that is not in the cache waits for it, and stores wait one after the other; loads wait together.
 fn touch(at: u32, lane: u32) -> u32 {
@@ -38,13 +31,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     e += touch(e, lane) & group.z;
     let n = params.columns;
     let at = group.y * 2u * n + group.x * 8u + lane;
-    let c0 = transform(m0[at], m2[at], m4[at], m6[at]);
-    let c1 = transform(m0[at + n], m2[at + n], m4[at + n], m6[at + n]);
-    let c2 = transform(m1[at], m3[at], m5[at], m7[at]);
-    let c3 = transform(m1[at + n], m3[at + n], m5[at + n], m7[at + n]);
+    let c0 = to_outputs(m0[at], m2[at], m4[at], m6[at]);
+    let c1 = to_outputs(m0[at + n], m2[at + n], m4[at + n], m6[at + n]);
+    let c2 = to_outputs(m1[at], m3[at], m5[at], m7[at]);
+    let c3 = to_outputs(m1[at + n], m3[at + n], m5[at + n], m7[at + n]);
     let bias = biases(t.k);
-    let r0 = transform(c0.a, c1.a, c2.a, c3.a);
-    let r1 = transform(c0.b, c1.b, c2.b, c3.b);
+    let r0 = to_outputs(c0.a, c1.a, c2.a, c3.a);
+    let r1 = to_outputs(c0.b, c1.b, c2.b, c3.b);
     let step = steps(t.k);
     if EPILOGUE == 2u {
         pool(e, step, t.y < params.ph && t.x < params.pw, r0.a + bias, r0.b + bias, r1.a + bias, r1.b + bias);

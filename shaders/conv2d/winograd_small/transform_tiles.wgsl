@@ -6,14 +6,9 @@
 // are padded and unmasked, so nothing is decided per pixel.
 // Next rung: F(4x4,3x3), whose tiles overlap less (2.25 values per pixel instead of 4) and save more products, but round more.
 
-// Bᵀ times a column of four.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Four {
-    return Four(a - c, b + c, c - b, b - d);
-}
-
 // Bᵀ times one column of a tile.
 fn column(at: u32, pitch: u32) -> Four {
-    return transform(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch));
+    return of_tile(pixel(at), pixel(at + pitch), pixel(at + 2u * pitch), pixel(at + 3u * pitch));
 }
 
 @compute @workgroup_size(8)
@@ -29,8 +24,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let y2 = column(first + 2u, pitch);
     let y3 = column(first + 3u, pitch);
     let next = 4u * params.position_stride;
-    put(t.at, transform(y0.a, y1.a, y2.a, y3.a));
-    put(t.at + next, transform(y0.b, y1.b, y2.b, y3.b));
-    put(t.at + 2u * next, transform(y0.c, y1.c, y2.c, y3.c));
-    put(t.at + 3u * next, transform(y0.d, y1.d, y2.d, y3.d));
+    put(t.at, of_tile(y0.a, y1.a, y2.a, y3.a));
+    put(t.at + next, of_tile(y0.b, y1.b, y2.b, y3.b));
+    put(t.at + 2u * next, of_tile(y0.c, y1.c, y2.c, y3.c));
+    put(t.at + 3u * next, of_tile(y0.d, y1.d, y2.d, y3.d));
 }

@@ -5,13 +5,6 @@
 // Traffic: reads w once, writes 1.8 times as much; tiny beside the product it prepares. It runs every step, as weights change.
 // Next rung: F(4x4,3x3).
 
-// G times a column of three.
-fn transform(x: vec4<f32>, y: vec4<f32>, z: vec4<f32>) -> Four {
-    let p = 0.5 * (x + z);
-    let q = 0.5 * y;
-    return Four(x, p + q, p - q, z);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;
@@ -19,12 +12,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if row >= params.rows { return; }
     var y: array<Four, 3>;
     for (var j = 0u; j < 3u; j++) {
-        y[j] = transform(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
+        y[j] = of_filter(tap(j, row, quad), tap(3u + j, row, quad), tap(6u + j, row, quad));
     }
     let at = factor_of(row, quad);
     let next = 4u * params.position_stride;
-    put(at, transform(y[0].a, y[1].a, y[2].a));
-    put(at + next, transform(y[0].b, y[1].b, y[2].b));
-    put(at + 2u * next, transform(y[0].c, y[1].c, y[2].c));
-    put(at + 3u * next, transform(y[0].d, y[1].d, y[2].d));
+    put(at, of_filter(y[0].a, y[1].a, y[2].a));
+    put(at + next, of_filter(y[0].b, y[1].b, y[2].b));
+    put(at + 2u * next, of_filter(y[0].c, y[1].c, y[2].c));
+    put(at + 3u * next, of_filter(y[0].d, y[1].d, y[2].d));
 }

@@ -4,12 +4,6 @@
 // Traffic: reads dU once, writes 9 values for 16; tiny beside the product that made it.
 // Next rung: F(4x4,3x3).
 
-// Gᵀ times a column of four.
-fn transform(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Three {
-    let p = 0.5 * (b + c);
-    return Three(a + p, 0.5 * (b - c), p + d);
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let step = params.filters * quads();
@@ -17,11 +11,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var at = id.x;
     var y: array<Three, 4>;
     for (var i = 0u; i < 4u; i++) {
-        y[i] = transform(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step]);
+        y[i] = to_filter(du[at], du[at + step], du[at + 2u * step], du[at + 3u * step]);
         at += 4u * step;
     }
-    let a = transform(y[0].a, y[1].a, y[2].a, y[3].a);
-    let b = transform(y[0].b, y[1].b, y[2].b, y[3].b);
-    let d = transform(y[0].c, y[1].c, y[2].c, y[3].c);
+    let a = to_filter(y[0].a, y[1].a, y[2].a, y[3].a);
+    let b = to_filter(y[0].b, y[1].b, y[2].b, y[3].b);
+    let d = to_filter(y[0].c, y[1].c, y[2].c, y[3].c);
     store(id.x, a, b, d);
 }

@@ -22,8 +22,6 @@ override BIAS: u32 = 0u;            // 0: bias is bound, but not added
 override MASK: u32 = 0u;            // 0: mask is bound, but not read
 override A_ALONG_K: u32 = 1u;       // a_k is 1; else a_row is
 override B_ALONG_K: u32 = 1u;       // b_k is 1; else b_row is
-override A_QUADS: u32 = 1u;         // the longer stride of a is a multiple of 4: four elements are a vec4; else they may be parts of two
-override B_QUADS: u32 = 1u;
 
 struct Params {
     m: u32, n: u32, k: u32, reserved: u32,
@@ -31,9 +29,8 @@ struct Params {
     b_row: u32, b_k: u32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> mask: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+// a and mask are bound by lib/dense_a_quads or lib/dense_a_floats, b by lib/dense_b_quads or lib/dense_b_floats: whether the longer stride of a
+// factor is a multiple of 4, so that four elements are a vec4; else they may be parts of two, and are loaded one by one.
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
@@ -67,51 +64,12 @@ var<private> of_a: Cursor;
 var<private> of_b: Cursor;
 var<private> of_b2: Cursor;
 
-fn start(e: u32, rows: u32, along_k: u32, quads: u32, first_row: u32, row_stride: u32, k_stride: u32) -> Cursor {
+fn start(e: u32, rows: u32, along_k: u32, quads: bool, first_row: u32, row_stride: u32, k_stride: u32) -> Cursor {
     var p = Cursor(e / 2u, e % 2u * 4u, 0u);
     if along_k == 0u { p = Cursor(e % (rows / 4u) * 4u, e / (rows / 4u), 0u); }
     p.at = (first_row + p.row) * row_stride + p.k * k_stride;
-    if quads == 1u { p.at /= 4u; }
+    if quads { p.at /= 4u; }
     return p;
-}
-
-// Four elements of a, 0 behind the last k, and on to the next stage. Behind the last row they are some others: nobody sees those sums.
-fn next_a(k: u32) -> vec4<f32> {
-    var quad: vec4<f32>;
-    if A_QUADS == 1u {
-        let i = min(of_a.at, params.m * params.k / 4u - 1u);
-        let inside = of_a.k + k < params.k;
-        if MASK == 1u {
-            quad = select(vec4<f32>(0.0), a[i], mask[i] > vec4<f32>(select(3.4e38, 0.0, inside))); // one comparison for both
-        } else {
-            quad = select(vec4<f32>(0.0), a[i], inside);
-        }
-        of_a.at += STEP * params.a_k / 4u;
-    } else {
-        for (var j = 0u; j < 4u; j++) {
-            let i = min(of_a.at + j, params.m * params.k - 1u);
-            let inside = of_a.k + k + select(0u, j, A_ALONG_K == 1u) < params.k && (MASK == 0u || mask[i / 4u][i % 4u] > 0.0);
-            quad[j] = select(0.0, a[i / 4u][i % 4u], inside);
-        }
-        of_a.at += STEP * params.a_k;
-    }
-    return quad;
-}
-
-// Four elements of b; behind the last k some others, which a's zeros take out.
-fn next_b(p: ptr<private, Cursor>) -> vec4<f32> {
-    var quad: vec4<f32>;
-    if B_QUADS == 1u {
-        quad = b[min((*p).at, params.n * params.k / 4u - 1u)];
-        (*p).at += STEP * params.b_k / 4u;
-    } else {
-        for (var j = 0u; j < 4u; j++) {
-            let i = min((*p).at + j, params.n * params.k - 1u);
-            quad[j] = b[i / 4u][i % 4u];
-        }
-        (*p).at += STEP * params.b_k;
-    }
-    return quad;
 }
 
 fn store_a(stage: u32, quad: vec4<f32>) {

@@ -7,6 +7,7 @@ use crate::tensor::Tensor;
 use std::ops::Range;
 
 /// Planes that are read tile by tile: x, or dy through the epilogue.
+#[derive(Clone, Copy)]
 pub struct Image<'a> {
     pub planes: &'a Tensor,
     /// y or argmax; `planes` itself where nothing masks.

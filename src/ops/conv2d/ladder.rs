@@ -4,6 +4,7 @@ use super::geometry::Geometry;
 use super::rungs::cpu_driver::{
     bias as bias_windows, few_channels, im2col, implicit, subgroup, winograd,
 };
+use super::rungs::gpu::winograd_gemm::{self, Direction};
 use super::rungs::gpu::{
     bias, cooperative, few_channels as few, implicit_gemm, naive, pointwise, registers, workgroup,
 };
@@ -21,6 +22,8 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
         pointwise::FORWARD,
         implicit_gemm::half::FORWARD,
         cooperative::FORWARD,
+        winograd_gemm::SMALL.correlation.forward,
+        winograd_gemm::LARGE.correlation.forward,
         subgroup::CORRELATION.forward,
         few_channels::FORWARD,
         im2col::CORRELATION.forward,
@@ -34,12 +37,14 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
         // takes any window. What it does not do well has a rung of its own: of one channel, 3x3 and pooled, it executes 148 instructions per
         // window and filter, since 7 of its 16 steps are padding, and few_channels 64, fewer than the 85 in whose time a card writes the 5
         // bytes; and without a window, pointwise needs 1205 (1267 for single elements) for two stages instead of 1408.
-        DeviceClass::Hardware => vec![
-            few::FORWARD,
-            pointwise::FORWARD,
-            implicit_gemm::FORWARD,
-            workgroup::CORRELATION.forward,
-        ],
+        // Transforms where their rooflines say that they win by a quarter: they move more bytes.
+        DeviceClass::Hardware => {
+            let mut order = vec![few::FORWARD, pointwise::FORWARD];
+            let large = winograd_gemm::LARGE.correlation.forward;
+            order.extend(winograd_gemm::pays(g, Direction::Forward).then_some(large));
+            order.extend([implicit_gemm::FORWARD, workgroup::CORRELATION.forward]);
+            order
+        }
         DeviceClass::Software => {
             // With few channels there is so little arithmetic that packing anything takes longer than the sums.
             let mut order = vec![few_channels::FORWARD];
@@ -68,6 +73,8 @@ pub static BACKWARD_INPUT: Ladder<Geometry> = Ladder {
         pointwise::BACKWARD_INPUT,
         implicit_gemm::half::BACKWARD_INPUT,
         cooperative::BACKWARD_INPUT,
+        winograd_gemm::SMALL.correlation.backward_input,
+        winograd_gemm::LARGE.correlation.backward_input,
         subgroup::CORRELATION.backward_input,
         im2col::CORRELATION.backward_input,
         implicit::CORRELATION.backward_input,
@@ -76,11 +83,16 @@ pub static BACKWARD_INPUT: Ladder<Geometry> = Ladder {
     ],
     // As forward, which it is with turned filters; no rung is made for few channels of dy, which are many wherever dx is wanted.
     order: |g, c| match c.class {
-        DeviceClass::Hardware => vec![
-            pointwise::BACKWARD_INPUT,
-            implicit_gemm::BACKWARD_INPUT,
-            workgroup::CORRELATION.backward_input,
-        ],
+        DeviceClass::Hardware => {
+            let mut order = vec![pointwise::BACKWARD_INPUT];
+            let large = winograd_gemm::LARGE.correlation.backward_input;
+            order.extend(winograd_gemm::pays(g, Direction::BackwardInput).then_some(large));
+            order.extend([
+                implicit_gemm::BACKWARD_INPUT,
+                workgroup::CORRELATION.backward_input,
+            ]);
+            order
+        }
         DeviceClass::Software => {
             let large = winograd::pays(g).then_some(winograd::LARGE.correlation.backward_input);
             let others = [
@@ -107,6 +119,8 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
         pointwise::BACKWARD_WEIGHT,
         implicit_gemm::half::BACKWARD_WEIGHT,
         cooperative::BACKWARD_WEIGHT,
+        winograd_gemm::SMALL.backward_weight,
+        winograd_gemm::LARGE.backward_weight,
         subgroup::BACKWARD_WEIGHT,
         few_channels::BACKWARD_WEIGHT,
         im2col::BACKWARD_WEIGHT,
@@ -117,14 +131,17 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
         // 1024 of 1391 instructions of two stages, where workgroup's 36 sums of an invocation leave 36 of 51 already without its loads.
         // With one channel 9 of a tile's 128 rows are weights: 695 instructions per window and filter, few_channels 70. Without a window
         // pointwise needs 1266.
+        // Transforms as forward.
         DeviceClass::Hardware => {
             let few = few::weight_pays(g, implicit_gemm::ROWS).then_some(few::BACKWARD_WEIGHT);
+            let large = winograd_gemm::LARGE.backward_weight;
+            let large = winograd_gemm::pays(g, Direction::BackwardWeight).then_some(large);
             let others = [
                 pointwise::BACKWARD_WEIGHT,
                 implicit_gemm::BACKWARD_WEIGHT,
                 workgroup::BACKWARD_WEIGHT,
             ];
-            few.into_iter().chain(others).collect()
+            few.into_iter().chain(large).chain(others).collect()
         }
         // There is no implicit product here, and im2col's columns cost so much that transforms always pay.
         DeviceClass::Software => vec![
@@ -141,7 +158,12 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
 /// db from dy, read through the epilogue.
 pub static BACKWARD_BIAS: Ladder<Geometry> = Ladder {
     name: "conv2d.backward_bias",
-    rungs: &[bias::TREE, bias::QUADS, bias_windows::BACKWARD_BIAS],
+    rungs: &[
+        bias::TREE,
+        bias::QUADS,
+        bias::SUBGROUP_QUADS,
+        bias_windows::BACKWARD_BIAS,
+    ],
     // A sum is nothing but loads: vec4s on a GPU; a CPU driver's fast ones are those from uniform blocks.
     order: |_, c| match c.class {
         DeviceClass::Hardware => vec![bias::QUADS],
@@ -180,6 +202,7 @@ mod tests {
         };
         use Epilogue::{None, Relu, ReluMaxPool2};
         let [few, gemm, point] = ["few_channels", "implicit_gemm", "pointwise"];
+        let large = "winograd_gemm_large";
         for (x, k, window, stride, epilogue, expected) in [
             ([8, 1, 187, 130], 64, 3, 1, ReluMaxPool2, [few, gemm, few]),
             ([2, 3, 31, 33], 9, 3, 2, Relu, [few, gemm, few]),
@@ -199,6 +222,14 @@ mod tests {
                 [gemm, point, gemm],
             ),
             ([8, 64, 93, 65], 128, 3, 1, ReluMaxPool2, [gemm; 3]),
+            (
+                [8, 128, 46, 32],
+                256,
+                3,
+                1,
+                ReluMaxPool2,
+                [large, large, gemm],
+            ),
         ] {
             let found = chosen(x, k, window, stride, epilogue);
             assert_eq!(found, expected, "{x:?} {k} {window} {stride}");

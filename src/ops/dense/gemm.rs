@@ -204,14 +204,23 @@ fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
         b_row: b[0] as u32,
         b_k: b[1] as u32,
     };
-    let kernel = kernel!("dense/workgroup/product")
+    // Each factor is read by vec4s or by floats.
+    let kernel = match (p.a.in_quads(p.k), p.b.in_quads(p.k)) {
+        (true, true) => kernel!("dense/workgroup/product", "dense_a_quads", "dense_b_quads"),
+        (true, false) => kernel!("dense/workgroup/product", "dense_a_quads", "dense_b_floats"),
+        (false, true) => kernel!("dense/workgroup/product", "dense_a_floats", "dense_b_quads"),
+        (false, false) => kernel!(
+            "dense/workgroup/product",
+            "dense_a_floats",
+            "dense_b_floats"
+        ),
+    };
+    let kernel = kernel
         .with("RELU", u32::from(p.relu))
         .with("BIAS", u32::from(p.bias.is_some()))
         .with("MASK", u32::from(p.a.mask.is_some()))
         .with("A_ALONG_K", u32::from(p.a.along_k))
-        .with("B_ALONG_K", u32::from(p.b.along_k))
-        .with("A_QUADS", u32::from(p.a.in_quads(p.k)))
-        .with("B_QUADS", u32::from(p.b.in_quads(p.k)));
+        .with("B_ALONG_K", u32::from(p.b.along_k));
     let (a, b) = (p.a.tensor, p.b.tensor);
     let tensors = [a, p.a.mask_or_self(), b, p.bias_or(b), p.c];
     let tiles = |rows: usize, tile: usize| rows.div_ceil(tile) as u32;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Io, Kernel, Lowering, Rung, anything, grid_1d};
+use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, anything, grid_1d};
 
 /// One workgroup per filter, whose partial sums meet in a tree.
 pub const TREE: Rung<Geometry> = Rung {
@@ -23,10 +23,29 @@ pub const QUADS: Rung<Geometry> = Rung::gpu("quads", anything, |g, io, l| {
     let kernel = kernel!(
         "conv2d/quads/backward_bias",
         "tree_sum",
+        "bias_quads",
         "convolution_params"
     );
     backward_bias(kernel, g, io, l)
 });
+
+/// The same; subgroups of any size add up their lanes, and meet once.
+pub const SUBGROUP_QUADS: Rung<Geometry> = Rung::gpu("subgroup_quads", subgroups, |g, io, l| {
+    let kernel = kernel!(
+        "conv2d/subgroup_quads/backward_bias",
+        "subgroup_sum",
+        "bias_quads",
+        "convolution_params"
+    );
+    backward_bias(kernel, g, io, l)
+});
+
+fn subgroups(_: &Geometry, c: &Capabilities) -> Result<(), String> {
+    match c.subgroups {
+        true => Ok(()),
+        false => Err("needs subgroup operations, which this device does not offer".to_owned()),
+    }
+}
 
 fn backward_bias(kernel: Kernel, g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let tensors = [io.dy(), g.mask(io), io.wanted(2)];

@@ -8,6 +8,7 @@ pub mod cooperative;
 pub mod few_channels;
 pub mod implicit_gemm;
 pub mod pointwise;
+pub mod winograd_gemm;
 
 pub mod bias;
 

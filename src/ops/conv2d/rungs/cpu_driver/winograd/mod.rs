@@ -47,7 +47,8 @@ static SMALL_TILES: Variant = Variant {
             "conv2d/winograd_small/transform_weight",
             "winograd_weight",
             "texel_factors",
-            "winograd_four"
+            "winograd_four",
+            "winograd_small"
         )
     },
     tiles: || {
@@ -55,22 +56,31 @@ static SMALL_TILES: Variant = Variant {
             "conv2d/winograd_small/transform_tiles",
             "winograd_tiles",
             "texel_factors",
-            "winograd_four"
+            "winograd_four",
+            "winograd_small"
         )
     },
-    output: || kernel!("conv2d/winograd_small/transform_outputs", "winograd_output"),
+    output: || {
+        kernel!(
+            "conv2d/winograd_small/transform_outputs",
+            "winograd_output",
+            "winograd_small"
+        )
+    },
     gradient: || {
         kernel!(
             "conv2d/winograd_small/transform_gradient",
             "winograd_tiles",
             "texel_factors",
-            "winograd_four"
+            "winograd_four",
+            "winograd_small"
         )
     },
     filter: || {
         kernel!(
             "conv2d/winograd_small/transform_weight_gradient",
-            "winograd_filter"
+            "winograd_filter",
+            "winograd_small"
         )
     },
 };
@@ -85,7 +95,8 @@ static LARGE_TILES: Variant = Variant {
             "conv2d/winograd_large/transform_weight",
             "winograd_weight",
             "texel_factors",
-            "winograd_six"
+            "winograd_six",
+            "winograd_large"
         )
     },
     tiles: || {
@@ -93,22 +104,31 @@ static LARGE_TILES: Variant = Variant {
             "conv2d/winograd_large/transform_tiles",
             "winograd_tiles",
             "texel_factors",
-            "winograd_six"
+            "winograd_six",
+            "winograd_large"
         )
     },
-    output: || kernel!("conv2d/winograd_large/transform_outputs", "winograd_output"),
+    output: || {
+        kernel!(
+            "conv2d/winograd_large/transform_outputs",
+            "winograd_output",
+            "winograd_large"
+        )
+    },
     gradient: || {
         kernel!(
             "conv2d/winograd_large/transform_gradient",
             "winograd_tiles",
             "texel_factors",
-            "winograd_six"
+            "winograd_six",
+            "winograd_large"
         )
     },
     filter: || {
         kernel!(
             "conv2d/winograd_large/transform_weight_gradient",
-            "winograd_filter"
+            "winograd_filter",
+            "winograd_large"
         )
     },
 };
