@@ -178,7 +178,7 @@ macro_rules! rungs {
 /// F(2x2,3x3): all factors are powers of two, so it rounds like direct summation of the same length.
 pub const SMALL: Rungs = rungs!("winograd_gemm_small", SMALL_TILES, 1.0);
 
-/// F(4x4,3x3): see the rung of the same transforms for CPU drivers.
+/// F(4x4,3x3): see the rung of the same transforms for CPU drivers. Up to 256 channels are contracted in one sum, at 1.1e-5 of the largest value.
 pub const LARGE: Rungs = rungs!("winograd_gemm_large", LARGE_TILES, 5.0);
 
 fn supports(v: &Variant, g: &Geometry, device: &Capabilities) -> Result<(), String> {
