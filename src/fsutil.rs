@@ -34,6 +34,20 @@ pub fn atomic_write_with(
     replace(path, fill).map_err(|e| write_error(path, &e))
 }
 
+/// Refuses to write to the very file that is read.
+///
+/// # Errors
+/// When `out` is `input`, by whatever path.
+pub fn keep_apart(out: &Path, input: &Path) -> Result<()> {
+    match (fs::canonicalize(out), fs::canonicalize(input)) {
+        (Ok(a), Ok(b)) if a == b && a.is_file() => Err(Error::file(
+            out,
+            "it is read here, and would be replaced by what is written; name another file",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Adds `bytes` to the end of `file`, which was opened for that at `path`. A kill or a full disk may leave a part of them.
 ///
 /// # Errors

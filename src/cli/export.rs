@@ -3,7 +3,7 @@
 use super::console;
 use super::predict::model_path;
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write;
+use crate::fsutil::{atomic_write, keep_apart};
 use crate::nn::Model;
 use crate::onnx;
 use crate::text::printable;
@@ -51,6 +51,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
 
 fn onnx(model: &Path, to: &Path) -> Result<()> {
     let path = model_path(model);
+    keep_apart(to, &path)?;
     let file = ModelFile::load(&path)?;
     let bytes = onnx::to_bytes(&file).map_err(|e| e.context(path.display()))?;
     if to.is_dir() {

@@ -4,6 +4,7 @@ use super::{console, values};
 use crate::dataset::{Dataset, Options, Segments};
 use crate::error::Result;
 use crate::features::Definition;
+use crate::fsutil::keep_apart;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -51,8 +52,9 @@ impl FeaturesArgs {
 /// Compute and write.
 ///
 /// # Errors
-/// When the folder can't be used, or the file can't be written.
+/// When the folder can't be used, or the file can't be written or is the one that is read.
 pub fn run(args: &FeaturesArgs) -> Result<()> {
+    keep_apart(&args.out, &args.data)?;
     let options = Options {
         definition: args.features.unwrap_or(Definition::Segment),
         segments: args.segments.unwrap_or(Segments::First),

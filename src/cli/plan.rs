@@ -2,7 +2,7 @@
 
 use super::{console, print_json, values};
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write;
+use crate::fsutil::{atomic_write, keep_apart};
 use crate::nn::Model;
 use crate::ops::{Capabilities, Choices, DeviceClass};
 use crate::plan::budget::{Cut, Fitted, Request, check_micro_batches, fit, largest_batch};
@@ -103,6 +103,9 @@ impl PlanArgs {
 /// # Errors
 /// When the model is unknown, does not fit the shape, or nothing fits the budget.
 pub fn run(args: &PlanArgs) -> Result<()> {
+    if let Some(path) = &args.svg {
+        keep_apart(path, std::path::Path::new(&args.model))?;
+    }
     let model = Model::load(&args.model)?;
     let (capabilities, choices, for_what) = device(args)?;
     let samples = args.samples.unwrap_or(0);

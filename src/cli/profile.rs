@@ -3,7 +3,7 @@
 use super::{console, print_json, values};
 use crate::bench::profile;
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write;
+use crate::fsutil::{atomic_write, keep_apart};
 use crate::nn::Model;
 use clap::Args;
 use serde::Serialize;
@@ -65,6 +65,9 @@ impl ProfileArgs {
 /// When the model is unknown, the device fails, or the trace can't be written.
 pub fn run(args: &ProfileArgs) -> Result<()> {
     args.shaders.apply()?;
+    if let Some(path) = &args.trace {
+        keep_apart(path, std::path::Path::new(&args.model))?;
+    }
     let model = Model::load(&args.model)?;
     let gpu = args.class.open(&args.device)?;
     let choices = super::tuned_choices(&gpu, &args.cache);
