@@ -8,6 +8,7 @@
 # make fuzz SECONDS=600   feed damaged files to every reader
 # make soak STEPS=10000   train on and on, and watch the memory
 # make book    the book as web pages, in target/book (needs mdbook, which it installs below target/ if there is none)
+# make package   packs the crate, builds what was packed and installs it below target/tools
 # make bench   times every kernel of every ladder on this machine
 
 CARGO ?= cargo
@@ -17,7 +18,7 @@ RUN ?= runs/demo
 SECONDS ?= 600
 STEPS ?= 10000
 
-.PHONY: help setup build demo test check bench book test-swiftshader test-web test-validation test-mpi fuzz soak
+.PHONY: help setup build demo test check bench book test-swiftshader test-web test-validation test-mpi package fuzz soak
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -69,6 +70,12 @@ test-mpi: setup
 
 test-web: setup
 	@.ci/test-web
+
+# What was packed is built where everything is, so that dependencies are not compiled again.
+package: export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+package:
+	$(CARGO) package --locked
+	$(CARGO) install --locked --path "$$(ls -d "$$CARGO_TARGET_DIR"/package/gtzan-gpu-*/)" --root target/tools
 
 fuzz:
 	@.ci/fuzz $(SECONDS)

@@ -3,6 +3,7 @@
 
 mod markdown;
 mod named;
+mod package;
 
 use clap::CommandFactory;
 use gtzan_gpu::cli::Cli;
