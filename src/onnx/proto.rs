@@ -8,6 +8,8 @@ use crate::protobuf::messages;
 pub const FLOAT: i32 = 1;
 /// [`AttributeProto`] with an integer.
 pub const INT: i32 = 2;
+/// [`AttributeProto`] with a text.
+pub const STRING: i32 = 3;
 /// [`AttributeProto`] with integers.
 pub const INTS: i32 = 7;
 /// 32-bit floating point.
@@ -86,9 +88,11 @@ messages! {
         2: optional float f: f32,
         /// An integer.
         3: optional int64 i: i64,
+        /// A text.
+        4: optional bytes s: Vec<u8>,
         /// Integers.
         8: repeated int64 ints: i64,
-        /// Which of them: [`FLOAT`], [`INT`] or [`INTS`].
+        /// Which of them: [`FLOAT`], [`INT`], [`STRING`] or [`INTS`].
         20: optional int32 r#type: i32,
     }
 

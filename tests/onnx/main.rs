@@ -4,10 +4,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod interpreter;
+mod nodes;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use gtzan_gpu::dataset::{Normaliser, Segments};
 use gtzan_gpu::nn::Model;
@@ -182,15 +184,22 @@ fn exported_models_compute_the_same() {
         println!("{name}: {} bytes, differs by {difference:.1e}", bytes.len());
         assert!(difference < 1e-5, "{name}: {difference:e}");
     }
-    onnx_runtime(folder.path());
+    let about = "exported models in ONNX Runtime";
+    python("onnx_runtime.py", folder.path(), &[], about);
 }
 
-/// The script's verdict on every model in `folder`; a line to the terminal when it can't be had here.
-fn onnx_runtime(folder: &Path) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/onnx_runtime.py");
+/// What a script under `tests/scripts` says of `folder`, in an environment with the packages that it needs; a line to the terminal when
+/// they can't be had here, and nothing comes back.
+fn python(script: &str, folder: &Path, more: &[&str], about: &str) -> Option<String> {
+    // Both tests have one environment, and the first makes it.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
     let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx-venv");
     let output = Command::new("python3")
-        .args([&script, &environment, &folder.to_path_buf()])
+        .arg(scripts.join(script))
+        .args([&environment, folder])
+        .args(more)
         .output();
     let why = match output {
         Err(e) => format!("python3: {e}"),
@@ -199,7 +208,7 @@ fn onnx_runtime(folder: &Path) {
                 + &String::from_utf8_lossy(&output.stderr);
             print!("{text}");
             match output.status.code() {
-                Some(0) => return,
+                Some(0) => return Some(text),
                 Some(77) => text,
                 _ => panic!("{text}"),
             }
@@ -207,10 +216,11 @@ fn onnx_runtime(folder: &Path) {
     };
     // Straight to stderr, for the harness hides what a passing test prints.
     let note = format!(
-        "\n!!! ONNX Runtime did NOT check the exported models: {}\n\n",
+        "\n!!! {about}: NOT checked, for the packages are not here: {}\n\n",
         why.trim()
     );
     std::io::stderr().write_all(note.as_bytes()).unwrap();
+    None
 }
 
 #[test]
@@ -284,7 +294,36 @@ fn the_command_writes_it_and_says_what_it_cannot() {
             onnx::to_bytes(&file).unwrap()
         );
     }
-    let bad: [(&[&str], i32, &str); 4] = [
+    // A layer that this program does not know: in the metadata, in place of another.
+    let text = |bytes: &[u8], old: &str, new: &str| {
+        let at = bytes.windows(old.len()).position(|w| w == old.as_bytes());
+        let at = at.unwrap_or_else(|| panic!("{old} is in the file"));
+        [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+    };
+    let model = std::fs::read(at("run/model.safetensors")).unwrap();
+    let strange = text(
+        &text(&model, "conv2d", "conv9d"),
+        "\"checksum\"",
+        "\"checkedy\"",
+    );
+    std::fs::write(at("strange"), strange).unwrap();
+    std::fs::write(at("own.toml"), include_str!("../../models/demo.toml")).unwrap();
+    let bad: [(&[&str], i32, &str); 7] = [
+        (
+            &["export", &at("strange"), "--onnx", &at("x.onnx")],
+            1,
+            "unknown variant `conv9d`",
+        ),
+        (
+            &["export", &at("run"), "--onnx", &at("run/model.safetensors")],
+            1,
+            "it is read here",
+        ),
+        (
+            &["plan", "--model", &at("own.toml"), "--svg", &at("own.toml")],
+            1,
+            "it is read here",
+        ),
         (
             &["export", &at("run"), "--onnx", &at("no/where/m.onnx")],
             1,
@@ -308,6 +347,7 @@ fn the_command_writes_it_and_says_what_it_cannot() {
         assert!(text.contains(part) && !text.contains("panicked"), "{text}");
     }
     assert!(!Path::new(&at("x.onnx")).exists());
+    assert!(std::fs::read(at("run/model.safetensors")).unwrap() == model);
 }
 
 /// A layer whose weights are missing or have other sizes is named.
