@@ -5,53 +5,29 @@
 //! engine trains any network that its [`ops`] can express:
 //!
 //! ```
-//! use gtzan_gpu::gpu::{Gpu, Session, StepInputs};
-//! use gtzan_gpu::ops::{Adam, Choices, Dense, SoftmaxCrossEntropy, Step};
-//! use gtzan_gpu::plan::{MemoryPlan, Placement, schedule};
-//! use gtzan_gpu::tape::{Flat, Init, Tape, initial_values};
-//! use gtzan_gpu::tensor::Spec;
+//! use gtzan_gpu::{Classifier, Gpu, Learning, Model};
 //!
 //! # fn main() -> gtzan_gpu::Result<()> {
-//! // Record: a linear classifier, its loss, its gradients, its optimizer. Nothing is computed yet.
-//! let mut tape = Tape::new();
-//! let x = tape.input("x", Spec::f32([4, 2]));
-//! let labels = tape.input("labels", Spec::u32([4]));
-//! let class_weights = tape.input("class weights", Spec::f32([2]));
-//! let w = tape.parameter("w", [2, 2], Init::GlorotUniform { fan_in: 2, fan_out: 2 });
-//! let b = tape.parameter("b", [2], Init::Constant(0.0));
-//! let logits = tape.apply(Dense { relu: false }, &[&x, &w, &b])?;
-//! let loss = tape.apply(SoftmaxCrossEntropy::default(), &[&logits, &labels, &class_weights])?;
-//! tape.keep(&loss);
-//! tape.backward(&loss)?;
-//! tape.begin_update();
-//! let flat = [Flat::Parameters, Flat::Gradients, Flat::Moment1, Flat::Moment2].map(|which| tape.flat(which));
-//! tape.apply_all(std::sync::Arc::new(Adam::default()), &flat.iter().collect::<Vec<_>>())?;
-//!
-//! // Plan: every byte is known before the first allocation.
+//! // Whether two numbers have the same sign: no linear classifier tells. Eight points, two numbers each.
+//! let x = [1f32, 1., -1., -1., 1., -1., -1., 1., 2., 1., -2., -1., 1., -2., -1., 2.];
+//! let y = [1, 1, 0, 0, 1, 1, 0, 0];
+//! let layers = r#"
+//!     name = "signs"
+//!     layer = [{ type = "dense", units = 16, activation = "relu" }, { type = "dense", units = "classes" }]
+//! "#;
 //! let gpu = Gpu::open(&Default::default())?;
-//! let steps = schedule(&tape, gpu.capabilities(), &Choices::default())?;
-//! let plan = MemoryPlan::new(&[("train", &steps)], gpu.capabilities(), Placement::default(), 1)?;
-//!
-//! // Replay.
-//! let mut session = Session::new(&gpu, plan, &[&steps])?;
-//! for (tensor, values) in initial_values(&tape, 42) {
-//!     let place = session.place(0, &steps, &tape.handle(tensor))?;
-//!     session.write(place, bytemuck::cast_slice(&values))?;
-//! }
-//! session.write_buffer("input x", bytemuck::cast_slice(&[0f32, 1., 1., 0., 0., 2., 2., 0.]))?;
-//! session.write_buffer("input labels", bytemuck::cast_slice(&[0u32, 1, 0, 1]))?;
-//! session.write_buffer("input class weights", bytemuck::cast_slice(&[1f32, 1.]))?;
-//! let mut losses = Vec::new();
-//! for t in 1..=50 {
-//!     let step = Step { step: t, alpha: 0.05, ..Step::full(4) };
-//!     session.run(0, &[StepInputs { step, data: vec![] }])?;
-//!     let place = session.place(0, &steps, &loss)?;
-//!     losses.push(f32::from_le_bytes(session.read(place)?[..4].try_into().expect("4 bytes")));
-//! }
-//! assert!(losses[49] < 0.3 * losses[0]);
+//! let model = Model::from_toml(layers, "signs")?;
+//! let mut signs = Classifier::new(&gpu, &model, [2], 2, Learning::at(0.02))?;
+//! let losses = signs.fit(&x, &y, 100)?;
+//! assert!(losses[99] < 0.1 * losses[0]);
+//! let p = signs.predict(&[3., 3., -3., 3.])?; // two points: the probabilities of both classes for each
+//! assert!(p[1] > 0.9 && p[2] > 0.9);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `examples/` has more: two moons, a convolutional network that is saved and loaded, and an op of your own with kernels of your own.
+//! [`gpu::Session`] shows the parts that [`Classifier`] is made of, for a loop that is not its.
 //!
 //! Reading order for kernel students: an op such as [`ops::conv2d`], its WGSL under `shaders/`, then [`ops::Op`],
 //! [`tape`], [`plan`], `gpu`, and [`gradcheck`], which proves them all.
@@ -86,3 +62,6 @@ pub mod train;
 pub mod web;
 
 pub use error::{Error, ErrorKind, Result};
+pub use gpu::Gpu;
+pub use nn::{Mode, Model};
+pub use train::{Classifier, Learning, Network};

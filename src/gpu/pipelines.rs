@@ -1,11 +1,11 @@
-//! Kernels compiled once per device, keyed by file and constants.
+//! Kernels compiled once per device, keyed by files, constants and text: kernels of two crates may have one name.
 
 use super::Gpu;
 use crate::error::{Error, Result};
 use crate::ops::{Access, Kernel, TexelAccess};
 use std::collections::HashMap;
 
-/// Whether loops get the counter that wgpu adds against endless ones. Without it drivers unroll the loops over register tiles; with it
+/// Whether the loops of this crate's kernels get the counter that wgpu adds against endless ones. Without it drivers unroll the loops over register tiles; with it
 /// the tiles live in memory, and the fastest convolutions take twice as long.
 pub(crate) const FORCE_LOOP_BOUNDING: bool = false;
 
@@ -23,7 +23,7 @@ pub(crate) struct Pipeline {
 /// All kernels compiled so far.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
-    compiled: HashMap<String, Pipeline>,
+    compiled: HashMap<(String, &'static str), Pipeline>,
 }
 
 impl Pipelines {
@@ -32,7 +32,7 @@ impl Pipelines {
     /// # Errors
     /// The compiler's diagnostic, with file and line; or the limit that the kernel exceeds.
     pub(crate) fn get(&mut self, gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
-        let key = kernel.key();
+        let key = (kernel.key(), kernel.source);
         if let Some(found) = self.compiled.get(&key) {
             return Ok(found.clone());
         }
@@ -104,10 +104,10 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
         // arrays of workgroup memory are clamped in code, unless they are constants. So kernels for GPUs nest these arrays and write their
         // steps out: of 705 instructions of the convolution's inner loop 4 are clamps, which is all that taking the checks out would gain.
         let checks = wgpu::ShaderRuntimeChecks {
-            force_loop_bounding: FORCE_LOOP_BOUNDING,
+            force_loop_bounding: FORCE_LOOP_BOUNDING || !kernel.is_built_in(),
             ..wgpu::ShaderRuntimeChecks::checked()
         };
-        // SAFETY: the kernels are this crate's own files, and all their loops end: each counts to a bound.
+        // SAFETY: of this crate's own files all loops end: each counts to a bound. Those of others get the counter.
         let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(kernel.name),

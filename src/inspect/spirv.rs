@@ -43,11 +43,12 @@ pub(super) fn compile(kernel: &Kernel, features: Features) -> Result<Vec<u32>> {
         shader_stage: naga::ShaderStage::Compute,
         entry_point: "main".to_owned(),
     };
-    spv::write_vec(&module, &info, &options(features), Some(&pipeline)).map_err(|e| fail(&e))
+    spv::write_vec(&module, &info, &options(features, kernel), Some(&pipeline))
+        .map_err(|e| fail(&e))
 }
 
 /// `wgpu_hal::vulkan`'s options for a device of Vulkan 1.3, with the two that this crate sets otherwise.
-fn options(features: Features) -> spv::Options<'static> {
+fn options(features: Features, kernel: &Kernel) -> spv::Options<'static> {
     let checked_unless = |robust| match robust {
         true => BoundsCheckPolicy::Unchecked,
         false => BoundsCheckPolicy::Restrict,
@@ -71,7 +72,7 @@ fn options(features: Features) -> spv::Options<'static> {
             (true, true) => spv::ZeroInitializeWorkgroupMemoryMode::Native,
             (true, false) => spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
         },
-        force_loop_bounding: FORCE_LOOP_BOUNDING,
+        force_loop_bounding: FORCE_LOOP_BOUNDING || !kernel.is_built_in(),
         ..spv::Options::default()
     }
 }

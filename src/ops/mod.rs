@@ -58,7 +58,7 @@ pub use pooling::average::AvgPool2d;
 pub use pooling::global_average::GlobalAvgPool;
 pub use pooling::max::MaxPool2d;
 pub use reference::{Array, Real};
-pub use registry::registry;
+pub use registry::{register, registry};
 pub use relu::Relu;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use step::Step;

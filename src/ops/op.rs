@@ -35,6 +35,16 @@ pub struct Saved {
     pub outputs: &'static [usize],
 }
 
+impl Saved {
+    /// Inputs alone.
+    pub const fn inputs(inputs: &'static [usize]) -> Self {
+        Self {
+            inputs,
+            outputs: &[],
+        }
+    }
+}
+
 /// A differentiable operation. Only output 0 carries a gradient; further outputs are by-products (statistics, argmax).
 pub trait Op: fmt::Debug + Send + Sync + 'static {
     /// Name in messages, tables and on the command line, e.g. `conv2d`.

@@ -64,6 +64,23 @@ impl<T: Real> Array<T> {
         }
     }
 
+    /// `f` of each element.
+    pub fn map(&self, f: impl Fn(T) -> T) -> Self {
+        Self {
+            shape: self.shape.clone(),
+            data: self.data.iter().map(|&v| f(v)).collect(),
+        }
+    }
+
+    /// `f` of each element and the one at its place in an array of the same shape.
+    pub fn zip(&self, other: &Self, f: impl Fn(T, T) -> T) -> Self {
+        let pairs = self.data.iter().zip(&other.data);
+        Self {
+            shape: self.shape.clone(),
+            data: pairs.map(|(&a, &b)| f(a, b)).collect(),
+        }
+    }
+
     /// An array without elements: stands for a tensor that backward does not read.
     pub fn empty() -> Self {
         Self {

@@ -134,7 +134,7 @@ pub(super) const BATCH: [&str; 2] = ["batch x", "batch labels"];
 pub(super) const PARTNERS: [&str; 2] = ["batch partners", "batch partners' labels"];
 
 /// Loss of a recorded model: cross-entropy plus penalties; returns (loss, probabilities).
-fn loss(
+pub(super) fn loss(
     tape: &mut Tape,
     recorded: &Recorded,
     labels: &Tensor,

@@ -3,6 +3,7 @@
 mod board;
 mod callbacks;
 mod checkpoint;
+mod classifier;
 mod divergence;
 mod engine;
 mod event;
@@ -24,6 +25,7 @@ mod trainer;
 
 pub use callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
+pub use classifier::{Classifier, Learning, Network};
 pub use engine::{
     Compiled, Engine, Evaluation, Samples, Weights, check_ranks, check_weights, compile, means,
 };

@@ -28,7 +28,7 @@ pub struct Kernel {
 /// A file under `shaders/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShaderFile {
-    /// Path under `shaders/`, without the ending.
+    /// Path under `shaders/`, without the ending; of another crate's, from the Rust file that includes it.
     pub name: &'static str,
     /// Its text.
     pub text: &'static str,
@@ -58,6 +58,21 @@ impl Kernel {
             files,
             constants: Vec::new(),
         }
+    }
+
+    /// A kernel of another crate, which is one file whole; [`wgsl!`](crate::wgsl) makes one.
+    pub fn of(file: &'static ShaderFile) -> Self {
+        Self {
+            name: file.name,
+            source: file.text,
+            files: std::slice::from_ref(file),
+            constants: Vec::new(),
+        }
+    }
+
+    /// Whether this crate has a file of the kernel's name.
+    pub(crate) fn is_built_in(&self) -> bool {
+        substitutes::is_built_in(self.name)
     }
 
     /// Where the kernel's own file was read, for messages.
@@ -93,6 +108,20 @@ macro_rules! kernel {
             ],
         )
     };
+}
+
+/// `wgsl!("square/forward")`: a kernel of your own crate, in the file `square/forward.wgsl` beside the Rust file that says so. Its
+/// entry point is `main`; the op's tensors are its storage buffers, in the order in which they are dispatched, then comes the uniform
+/// with the parameters. Its loops get a counter, without which an endless one would be undefined behaviour; this crate's own kernels do without.
+#[macro_export]
+macro_rules! wgsl {
+    ($name:literal) => {{
+        static FILE: $crate::ops::ShaderFile = $crate::ops::ShaderFile {
+            name: $name,
+            text: include_str!(concat!($name, ".wgsl")),
+        };
+        $crate::ops::Kernel::of(&FILE)
+    }};
 }
 
 /// The text of a file under `shaders/`.

@@ -202,8 +202,14 @@ pub(super) fn path(file: &ShaderFile) -> String {
             .join(format!("{}.wgsl", file.name))
             .display()
             .to_string(),
-        None => format!("shaders/{}.wgsl", file.name),
+        None if is_built_in(file.name) => format!("shaders/{}.wgsl", file.name),
+        None => format!("{}.wgsl", file.name),
     }
+}
+
+/// Whether a file is one of `shaders/`, not another crate's.
+pub(super) fn is_built_in(name: &str) -> bool {
+    BUILT_IN.get_file(format!("{name}.wgsl")).is_some()
 }
 
 /// The built-in kernel that this one stands in for, if it does.
