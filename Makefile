@@ -48,6 +48,8 @@ check:
 MDBOOK ?= $(shell command -v mdbook || echo target/tools/bin/mdbook)
 
 target/tools/bin/mdbook:
+	@echo "mdbook is not on the PATH, so it is built here, once, in a few minutes. Quicker: put a finished one there"
+	@echo "(https://github.com/rust-lang/mdBook/releases, or a package of your system) and run make book again."
 	$(CARGO) install mdbook --version 0.4.52 --locked --no-default-features --root target/tools
 
 book: $(MDBOOK)

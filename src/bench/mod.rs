@@ -3,6 +3,7 @@
 
 mod limits;
 mod measure;
+mod measured;
 mod peaks;
 pub mod profile;
 mod readme;
@@ -11,6 +12,7 @@ pub mod tuning;
 
 pub use limits::check_step;
 pub(crate) use measure::tape_of;
+pub use measured::Measured;
 pub use peaks::{Peaks, kernel as peak_kernel, peaks};
 pub use readme::{rewrite, table};
 pub use subject::{Subject, of_model, of_shape};
@@ -20,16 +22,16 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::{Choices, Chosen, MadeFor, RungView};
 use measure::{Bench, Limits, Reference};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// One rung on one problem.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Kernel family, e.g. `conv2d.forward`.
-    pub op: &'static str,
+    pub op: String,
     /// Rung of the family.
-    pub rung: &'static str,
+    pub rung: String,
     /// Whose ladder the rung stands on.
     pub made_for: MadeFor,
     /// The problem, e.g. `n=8 c=64 …`.
@@ -123,8 +125,8 @@ pub fn run(
         let wanted = |name: &str| rungs.is_none_or(|part| name.contains(part));
         for rung in ladder.rungs().iter().filter(|r| wanted(r.name)) {
             let mut row = Row {
-                op: ladder.name(),
-                rung: rung.name,
+                op: ladder.name().to_owned(),
+                rung: rung.name.to_owned(),
                 made_for: rung.class,
                 shape: ladder.chosen.problem.to_string(),
                 ms: None,

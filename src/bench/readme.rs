@@ -1,9 +1,8 @@
 //! Ladder tables as Markdown, and their places in documents.
 
-use super::{Peaks, Row};
+use super::{Measured, Row};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
-use crate::ops::MadeFor;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -11,18 +10,24 @@ use std::path::Path;
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
-/// Rows as a Markdown table, with the adapter and its peaks above it. Rows of one ladder at one problem are a short one, with the problem
-/// above it too.
-pub fn table(rows: &[Row], adapter: &str, driver: &str, peaks: &Peaks) -> String {
+/// What was measured as a Markdown table, with device, peaks, day and command above it. Rows of one ladder at one problem are a short one,
+/// with the problem above it too.
+pub fn table(measured: &Measured) -> String {
+    let m = measured;
     let mut text = format!(
-        "{adapter}, {driver}: {:.0} GFLOP/s of multiply-adds, {:.1} GB/s of copying (read + written).\n\n",
-        peaks.gflops, peaks.copy_gbs
+        "{}, {}: {:.0} GFLOP/s of multiply-adds, {:.1} GB/s of copying (read + written)",
+        m.adapter, m.driver, m.peak_gflops, m.copy_gbs
     );
+    if !m.date.is_empty() && !m.command.is_empty() {
+        let _ = write!(text, "; {}, by `{}`", m.date, m.command);
+    }
+    text.push_str(".\n\n");
+    let rows = measured.results.as_slice();
     match rows {
         [first, rest @ ..]
             if rest
                 .iter()
-                .all(|r| (r.op, &r.shape) == (first.op, &first.shape)) =>
+                .all(|r| (&r.op, &r.shape) == (&first.op, &first.shape)) =>
         {
             short(rows, first, &mut text);
         }
@@ -61,11 +66,7 @@ fn short(rows: &[Row], first: &Row, text: &mut String) {
     text.push_str("| rung | made for | ms | GFLOP/s | of peak | max error |\n");
     text.push_str("|---|---|--:|--:|--:|--:|\n");
     for r in rows {
-        let class = match r.made_for {
-            MadeFor::Any => "any device",
-            MadeFor::Gpu => "GPUs",
-            MadeFor::CpuDriver => "CPU drivers",
-        };
+        let class = r.made_for.whom();
         let figures = match &r.skipped {
             Some(why) => skipped(why, 3),
             None => format!(

@@ -1,14 +1,14 @@
 //! `gtzan-gpu bench`.
 
 use super::{console, print_json, values};
-use crate::bench::{self, Peaks, Row};
+use crate::bench::{self, Measured, Row};
 use crate::error::{Error, Result};
 use crate::fsutil::{atomic_write, create_dir};
 use crate::nn::Model;
 use crate::ops::{Choices, MadeFor, registry};
 use crate::report;
+use crate::train::{now, utc};
 use clap::Args;
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Options of `bench`.
@@ -18,6 +18,7 @@ use std::path::PathBuf;
   gtzan-gpu bench conv2d.forward --model small             one of them
   gtzan-gpu bench conv2d --shape n=8,c=64,k=128,h=93,w=65  at a shape of your own
   gtzan-gpu bench conv2d.forward --svg pictures            draw the ladder and the roofline
+  gtzan-gpu bench --from measured.json --svg pictures      the same from a file that --json made
   gtzan-gpu bench --readme=docs/bench/lavapipe.md          rewrite the table in this file")]
 pub struct BenchArgs {
     /// Only kernel families whose name contains this, e.g. conv2d or conv2d.forward
@@ -40,6 +41,9 @@ pub struct BenchArgs {
     /// Draw ladder.svg and roofline.svg into this folder
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
+    /// Measure nothing: show, draw or tabulate what `bench --json` printed into this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["op", "rung", "shape", "model", "batch_size", "watch", "class"])]
+    from: Option<PathBuf>,
     #[command(flatten)]
     shaders: super::shaders::WatchArgs,
     #[command(flatten)]
@@ -51,13 +55,41 @@ pub struct BenchArgs {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
-    adapter: &'a str,
-    driver: String,
-    peak_gflops: f64,
-    copy_gbs: f64,
-    results: &'a [Row],
+impl BenchArgs {
+    /// Refuse options that others leave without effect.
+    pub fn check(&self) -> Result<()> {
+        if self.from.is_none() {
+            return Ok(());
+        }
+        let why = "with --from, which measures nothing";
+        self.device.refuse(why)?;
+        self.shaders.refuse(why)
+    }
+
+    /// What to type to measure the same, outputs left out.
+    fn command(&self) -> String {
+        let mut words = vec!["gtzan-gpu bench".to_owned()];
+        words.extend(self.op.clone());
+        let mut option = |flag: &str, value: Option<&String>| {
+            words.extend(value.map(|v| format!("--{flag} {v}")));
+        };
+        option("rung", self.rung.as_ref());
+        match &self.shape {
+            Some(shape) => option("shape", Some(shape)),
+            None => {
+                option("model", Some(&self.model));
+                option("batch-size", Some(&self.batch_size.to_string()));
+            }
+        }
+        words.join(" ")
+    }
+
+    /// Say a line, unless JSON is all that may be printed.
+    fn say(&self, text: &str) {
+        if !self.json {
+            console::line(text);
+        }
+    }
 }
 
 /// Measure every rung and print a table.
@@ -65,9 +97,43 @@ struct Report<'a> {
 /// # Errors
 /// When the op or shape is unknown, or the device fails; a rung that fails is a row of the table.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    if args.shaders.apply()? {
-        return Ok(());
+    let measured = match &args.from {
+        Some(file) => {
+            let kept = Measured::read(file)?;
+            args.say(&heading(&kept));
+            let mut told = Told::default();
+            for row in &kept.results {
+                told.row(args, row);
+            }
+            kept
+        }
+        None => {
+            if args.shaders.apply()? {
+                return Ok(());
+            }
+            measure(args)?
+        }
+    };
+    if let Some(path) = &args.readme {
+        bench::rewrite(path, &bench::table(&measured))?;
+        console::note(&format!("rewrote the table in {}", path.display()));
     }
+    if let Some(folder) = &args.svg {
+        create_dir(folder)?;
+        for (name, drawn) in report::bench_svgs(&measured) {
+            let path = folder.join(name);
+            atomic_write(&path, drawn.as_bytes())?;
+            console::note(&format!("drew {}", path.display()));
+        }
+    }
+    if args.json {
+        return print_json(&measured);
+    }
+    Ok(())
+}
+
+/// Measure, and say each row as soon as it is there.
+fn measure(args: &BenchArgs) -> Result<Measured> {
     let families: Vec<&str> = registry()
         .iter()
         .flat_map(|e| e.ladders.iter().map(|l| l.name()))
@@ -99,62 +165,54 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     };
     bench::check(&gpu, &subjects)?;
     let peaks = bench::peaks(&gpu)?;
-    let say = |text: &str| {
-        if !args.json {
-            console::line(text);
-        }
-    };
     if let Some(note) = gpu.class_note() {
-        say(&note);
+        args.say(&note);
     }
-    say(&heading(gpu.name(), &gpu.driver(), &peaks));
-    let mut problem = String::new();
-    let rows = bench::run(
+    let mut measured = Measured {
+        adapter: gpu.name().to_owned(),
+        driver: gpu.driver(),
+        // The day will do.
+        date: utc(now()).split(' ').next().unwrap_or_default().to_owned(),
+        command: args.command(),
+        peak_gflops: peaks.gflops,
+        copy_gbs: peaks.copy_gbs,
+        results: Vec::new(),
+    };
+    args.say(&heading(&measured));
+    let mut told = Told::default();
+    measured.results = bench::run(
         &gpu,
         &subjects,
         args.op.as_deref(),
         args.rung.as_deref(),
         &peaks,
-        |row| {
-            let this = format!("{} {}", row.op, row.shape);
-            if this != problem {
-                say(&format!("{}: {}", row.op, row.shape));
-                problem = this;
-            }
-            say(&line(row));
-        },
+        |row| told.row(args, row),
     )?;
-    if let Some(path) = &args.readme {
-        let table = bench::table(&rows, gpu.name(), &gpu.driver(), &peaks);
-        bench::rewrite(path, &table)?;
-        console::note(&format!("rewrote the table in {}", path.display()));
-    }
-    if let Some(folder) = &args.svg {
-        create_dir(folder)?;
-        let caption = format!("{}, {}", gpu.name(), gpu.driver());
-        for (name, drawn) in report::bench_svgs(&rows, &peaks, &caption) {
-            let path = folder.join(name);
-            atomic_write(&path, drawn.as_bytes())?;
-            console::note(&format!("drew {}", path.display()));
-        }
-    }
-    if args.json {
-        return print_json(&Report {
-            adapter: gpu.name(),
-            driver: gpu.driver(),
-            peak_gflops: peaks.gflops,
-            copy_gbs: peaks.copy_gbs,
-            results: &rows,
-        });
-    }
-    Ok(())
+    Ok(measured)
 }
 
-fn heading(adapter: &str, driver: &str, peaks: &Peaks) -> String {
+/// The problem whose rows are being told.
+#[derive(Default)]
+struct Told(String);
+
+impl Told {
+    fn row(&mut self, args: &BenchArgs, row: &Row) {
+        let problem = format!("{}: {}", row.op, row.shape);
+        if problem != self.0 {
+            args.say(&problem);
+            self.0 = problem;
+        }
+        args.say(&line(row));
+    }
+}
+
+fn heading(m: &Measured) -> String {
     format!(
-        "{adapter} ({driver}): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying\n  {:<24}{:>12}{:>12}{:>10}{:>10}{:>11}",
-        peaks.gflops,
-        peaks.copy_gbs,
+        "{} ({}): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s of copying\n  {:<24}{:>12}{:>12}{:>10}{:>10}{:>11}",
+        m.adapter,
+        m.driver,
+        m.peak_gflops,
+        m.copy_gbs,
         "for  rung (* default)",
         "ms",
         "GFLOP/s",

@@ -149,9 +149,9 @@ impl Cli {
             Command::Inspect(args) => args.check(),
             Command::Exercise(args) => args.check(),
             Command::Features(args) => args.check(),
+            Command::Bench(args) => args.check(),
             Command::Train(_)
             | Command::Predict(_)
-            | Command::Bench(_)
             | Command::Kernel(_)
             | Command::Devices(_)
             | Command::Export(_)

@@ -1,7 +1,7 @@
 //! Which rung to use where, and ladders as seen from outside: by name, without the op's own sizes.
 
 use super::Capabilities;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Work {
 }
 
 /// Whose ladder a rung stands on. It may run elsewhere too: that is for its `supports` to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MadeFor {
     /// Both: the naive rungs, where reading starts.
@@ -40,6 +40,17 @@ pub enum MadeFor {
     Gpu,
     /// Drivers that run kernels on the CPU, such as lavapipe.
     CpuDriver,
+}
+
+impl MadeFor {
+    /// For tables and drawings: "made for ..."
+    pub fn whom(self) -> &'static str {
+        match self {
+            Self::Any => "any device",
+            Self::Gpu => "GPUs",
+            Self::CpuDriver => "CPU drivers",
+        }
+    }
 }
 
 /// What can be said of a rung without a geometry.

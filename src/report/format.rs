@@ -56,6 +56,19 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A measured rate or time, three significant digits and no zeros behind them: `0.0953`, `7.46`, `587`, `1360`, `50`.
+pub fn measured(value: f64) -> String {
+    let size = value.abs();
+    if !(1e-3..1e6).contains(&size) {
+        return number(value);
+    }
+    let digits = 2 - size.log10().floor() as i32;
+    let unit = 10f64.powi(digits);
+    let decimals = digits.max(0) as usize;
+    let rounded = (value * unit).round() / unit;
+    trim_zeros(&format!("{rounded:.decimals$}")).to_string()
+}
+
 /// A learning rate or another tuned value, without noise in the last digits: `0.001`, `2e-4`, `1.6e-6`.
 pub fn tuned(value: f64) -> String {
     let size = value.abs();
@@ -105,7 +118,7 @@ mod tests {
 
     #[test]
     fn numbers_read_well_at_every_size() {
-        let cases: [(String, &str); 19] = [
+        let cases: [(String, &str); 25] = [
             (bytes(0), "0 B"),
             (bytes(1023), "1023 B"),
             (bytes(1 << 20), "1.0 MiB"),
@@ -120,6 +133,12 @@ mod tests {
             (number(123.456), "123.5"),
             (number(1.5e-7), "1.5e-7"),
             (number(f64::NEG_INFINITY), "−∞"),
+            (measured(0.095_256), "0.0953"),
+            (measured(587.46), "587"),
+            (measured(1364.61), "1360"),
+            (measured(50.0), "50"),
+            (measured(999.6), "1000"),
+            (measured(0.0), "0"),
             (tuned(0.001), "0.001"),
             (tuned(0.0002), "2e-4"),
             (tuned(1e-3 * 0.2 * 0.2), "4e-5"),

@@ -218,20 +218,10 @@ pub fn memory_svg(timeline: &MemoryTimeline) -> String {
     plot::memory(timeline, plot::WIDE).standalone()
 }
 
-/// A bench's ladder and roofline as standalone SVG files; `caption` says where and how it was measured.
-pub fn bench_svgs(
-    rows: &[crate::bench::Row],
-    peaks: &crate::bench::Peaks,
-    caption: &str,
-) -> [(&'static str, String); 2] {
+/// A bench's ladder and roofline as standalone SVG files, with where, when and how it was measured.
+pub fn bench_svgs(measured: &crate::bench::Measured) -> [(&'static str, String); 2] {
     [
-        (
-            "ladder.svg",
-            plot::ladder(rows, peaks, caption).standalone(),
-        ),
-        (
-            "roofline.svg",
-            plot::roofline(rows, peaks, caption).standalone(),
-        ),
+        ("ladder.svg", plot::ladder(measured).standalone()),
+        ("roofline.svg", plot::roofline(measured).standalone()),
     ]
 }

@@ -34,6 +34,9 @@ pub const NARROW: f64 = 420.0;
 /// Width of the plots that take a whole desktop page.
 pub const WIDE: f64 = 960.0;
 
+/// From one line of text to the next.
+const LINE: f64 = 16.0;
+
 /// Space around a plot in a file of its own.
 const MARGIN: f64 = 16.0;
 
@@ -128,6 +131,23 @@ impl Svg {
         ));
     }
 
+    /// Text along the line from its place to another.
+    fn text_along(&mut self, class: &str, from: [f64; 2], to: [f64; 2], text: &str) {
+        let angle = px((to[1] - from[1]).atan2(to[0] - from[0]).to_degrees());
+        let (x, y, text) = (px(from[0]), px(from[1]), escape(text));
+        self.push(format_args!(
+            "<text class=\"{class}\" transform=\"translate({x} {y}) rotate({angle})\">{text}</text>"
+        ));
+    }
+
+    /// Lines of text below each other, the first with its foot at `y`; where the next would stand.
+    fn lines(&mut self, class: &str, [x, y]: [f64; 2], lines: &[String]) -> f64 {
+        for (i, line) in lines.iter().enumerate() {
+            self.text(class, [x, y + LINE * i as f64], line);
+        }
+        y + LINE * lines.len() as f64
+    }
+
     /// Text that goes up to the right at 45 degrees from its start, with a tooltip.
     fn slanted_text(&mut self, class: &str, [x, y]: [f64; 2], text: &str, tooltip: &str) {
         let (x, y, text, title) = (px(x), px(y), escape(text), title(tooltip));
@@ -204,6 +224,21 @@ fn fit(text: &str, limit: f64) -> String {
     cut
 }
 
+/// `text` in lines that are no wider than `limit` pixels, broken at blanks; a longer word is cut.
+fn wrap(text: &str, limit: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if text_width(line) + text_width(word) + 6.9 <= limit => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(fit(word, limit)),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +251,12 @@ mod tests {
         );
         assert_eq!(fit("blues", 100.0), "blues");
         assert_eq!(fit("progressive metal", 70.0), "progressi…");
+        assert_eq!(
+            wrap("n=1 c=32  h=46 w=33", 60.0),
+            ["n=1 c=32", "h=46", "w=33"]
+        );
+        assert_eq!(wrap("a verylongword", 40.0), ["a", "very…"]);
+        assert_eq!(wrap(" ", 40.0), Vec::<String>::new());
         assert_eq!(px(-0.001), "0");
         assert_eq!(px(f64::NAN), "0");
         assert_eq!(px(12.50), "12.5");
