@@ -19,12 +19,12 @@ export function mountBench(app) {
   let measured = [];
 
   const cells = (/** @type {Measured} */ { ladder, rung, ms, trouble }) => [
-    ladder.ladder,
-    ladder.problem,
     `${rung.rung}${rung.default ? " *" : ""}`,
     ms === null ? (trouble ?? "") : ms.toPrecision(3),
     ms === null ? "" : (ladder.flops / ms / 1e6).toPrecision(3),
     ms === null ? "" : (ladder.bytes / ms / 1e6).toPrecision(3),
+    ladder.ladder,
+    ladder.problem,
   ];
 
   const run = async (/** @type {Ladder[]} */ which) => {
@@ -71,7 +71,7 @@ export function mountBench(app) {
     going = false;
   };
   copy.addEventListener("click", async () => {
-    const head = ["ladder", "problem", "rung", "ms", "GFLOP/s", "GB/s"];
+    const head = ["rung", "ms", "GFLOP/s", "GB/s", "ladder", "problem"];
     const lines = [head, head.map(() => "---"), ...measured.map(cells)].map((line) => `| ${line.join(" | ")} |`);
     const text = `${byId("device").textContent}, ${navigator.userAgent}\n\n${lines.join("\n")}\n`;
     try {

@@ -177,9 +177,11 @@ function samples(data) {
   const { x, rows, frames, offset, scale } = data.page.train;
   const bytes = data.bytes(x);
   const values = new Float32Array(bytes.length);
+  let value = 0;
   for (let i = 0; i < bytes.length; i++) {
     const row = Math.floor(i / frames) % rows;
-    values[i] = offset[row] + scale[row] * bytes[i];
+    value = ((i % frames === 0 ? 0 : value) + bytes[i]) & 255;
+    values[i] = offset[row] + scale[row] * value;
   }
   return values;
 }

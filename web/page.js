@@ -28,15 +28,63 @@ export class Data {
  * @returns {Promise<Data>}
  */
 export async function load() {
-  const base64 = document.getElementById("page-bin")?.textContent;
-  const bytes = base64 ? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)) : await fetched("page.bin.gz");
+  const inside = document.getElementById("page-bin");
+  const bytes = inside ? bytesOf(inside.textContent ?? "", Number(inside.dataset.bytes)) : await fetched("page.bin.gz");
   // Some servers say that the file is packed, and the browser then has unpacked it.
   const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
   const all = isPacked ? await unpacked(bytes) : bytes.buffer;
   // The description's length, the description, the numbers.
   const end = 4 + new DataView(all).getUint32(0, true);
   const json = new TextDecoder().decode(new Uint8Array(all, 4, end - 4));
-  return new Data(JSON.parse(json), all.slice(end));
+  return new Data(JSON.parse(json), words(new Uint8Array(all, end)));
+}
+
+/** Characters that can't stand in a page's script element. */
+const RESERVED = [0, 10, 13, 60];
+
+/**
+ * The bytes in a text of seven bits to a character, the highest first; one beyond ASCII is a reserved one and seven bits more.
+ * @param {string} text
+ * @param {number} length
+ */
+export function bytesOf(text, length) {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  let held = 0;
+  let bits = 0;
+  /** @param {number} seven */
+  const put = (seven) => {
+    held = (held << 7) | seven;
+    bits += 7;
+    if (bits >= 8 && at < length) {
+      bits -= 8;
+      bytes[at++] = held >> bits;
+      held &= (1 << bits) - 1;
+    }
+  };
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 128) {
+      put(RESERVED[(code >> 7) - 2]);
+    }
+    put(code & 127);
+  }
+  return bytes;
+}
+
+/**
+ * The blob, of which the file has first the lowest byte of every 32 bits, then the next ones.
+ * @param {Uint8Array<ArrayBuffer>} planes
+ */
+function words(planes) {
+  const bytes = new Uint8Array(planes.length);
+  const count = planes.length / 4;
+  for (let i = 0; i < count; i++) {
+    for (let plane = 0; plane < 4; plane++) {
+      bytes[4 * i + plane] = planes[plane * count + i];
+    }
+  }
+  return bytes.buffer;
 }
 
 /** @param {string} name */

@@ -1,7 +1,7 @@
 //! The page's own files, and how they become one.
 
+use super::written::{script_url, seven_bits};
 use crate::error::{Error, Result};
-use base64ct::{Base64, Encoding};
 
 /// The page itself.
 const INDEX: &str = include_str!("../../web/index.html");
@@ -80,19 +80,16 @@ pub fn single(packed: &[u8]) -> Result<String> {
                 WORKER => worker(),
                 _ => bare_imports(text),
             };
-            let url = format!(
-                "data:text/javascript;base64,{}",
-                Base64::encode_string(text.as_bytes())
-            );
-            (bare(name), url.into())
+            (bare(name), script_url(&text).into())
         })
         .collect();
     let map = serde_json::json!({ "imports": urls });
     let data = format!(
         "<script type=\"importmap\">{map}</script>\n\
-         <script type=\"text/plain\" id=\"page-bin\">{}</script>\n\
+         <script type=\"text/plain\" id=\"page-bin\" data-bytes=\"{}\">{}</script>\n\
          <script type=\"module\">import \"{}\";</script>",
-        Base64::encode_string(packed),
+        packed.len(),
+        seven_bits(packed),
         bare("main.js")
     );
     let styles = STYLES.map(|(_, text)| text).concat();
@@ -155,7 +152,10 @@ mod tests {
     fn one_file_asks_for_no_other() {
         let page = single(&[1, 2, 3]).expect("a page");
         assert!(!page.contains(STYLE_LINKS) && !page.contains(MAIN_SCRIPT));
-        assert!(page.contains("AQID"));
+        assert!(page.contains(&format!(
+            "data-bytes=\"3\">{}</script>",
+            seven_bits(&[1, 2, 3])
+        )));
         for (name, text) in SCRIPTS {
             let bare = bare_imports(text);
             // Types are imported in comments.

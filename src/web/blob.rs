@@ -39,8 +39,10 @@ impl Blob {
         piece
     }
 
-    /// Everything.
-    pub fn into_bytes(self) -> Vec<u8> {
+    /// Everything, in whole words.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let whole = self.bytes.len().next_multiple_of(ALIGNMENT);
+        self.bytes.resize(whole, 0);
         self.bytes
     }
 }
@@ -56,6 +58,9 @@ mod tests {
         let second = blob.add(&[4]);
         assert_eq!(blob.add(&[1, 2, 3]), first);
         assert_eq!((second.offset, second.bytes), (8, 1));
-        assert_eq!(blob.into_bytes(), [1, 2, 3, 0, 0, 0, 0, 0, 4]);
+        assert_eq!(
+            blob.into_bytes(),
+            [1, 2, 3, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]
+        );
     }
 }

@@ -218,7 +218,8 @@ pub struct Train {
     pub weights: Vec<Fresh>,
     /// Class names of the set.
     pub labels: Vec<String>,
-    /// One byte per value, (samples, rows, frames): `offset + scale * byte` with the row's offset and scale.
+    /// A byte per value, (samples, rows, frames): what it is more than the one before in its row, modulo 256; the value is `offset + scale *
+    /// byte` with the row's offset and scale.
     pub x: Piece,
     /// One offset per row.
     pub offset: Vec<f64>,

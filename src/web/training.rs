@@ -130,7 +130,7 @@ fn fresh(tape: &Tape) -> Vec<Fresh> {
 
 /// The set as the page stores it.
 struct SmallSet {
-    /// A byte per value, (samples, rows, frames).
+    /// A byte per value, (samples, rows, frames), less the one before in its row: neighbours are alike, and pack better so.
     x: Vec<u8>,
     offset: Vec<f64>,
     scale: Vec<f64>,
@@ -163,9 +163,10 @@ impl SmallSet {
         let x = (cut.iter().enumerate())
             .flat_map(|(i, values)| {
                 let (offset, scale) = (offset[i % rows], scale[i % rows]);
-                values
-                    .iter()
-                    .map(move |&v| ((f64::from(v) - offset) / scale).round() as u8)
+                let byte = move |&v: &f32| ((f64::from(v) - offset) / scale).round() as u8;
+                values.iter().map(byte).scan(0u8, |before, byte| {
+                    Some(byte.wrapping_sub(std::mem::replace(before, byte)))
+                })
             })
             .collect();
         let numbers = |list: Vec<usize>| list.into_iter().map(|i| i as u32).collect();

@@ -109,10 +109,12 @@ fn losses(gpu: &Gpu, model: &Model, export: &Export) -> Vec<f64> {
     };
     let frames = train["frames"].as_u64().expect("frames") as usize;
     let per_row = |list: &str, row: usize| train[list][row].as_f64().expect("a number");
+    let mut value = 0u8;
     let x = (bytes(&train["x"]).iter().enumerate())
-        .map(|(i, &byte)| {
+        .map(|(i, &more)| {
             let row = i / frames % ROWS;
-            (per_row("offset", row) + per_row("scale", row) * f64::from(byte)) as f32
+            value = more.wrapping_add(if i % frames == 0 { 0 } else { value });
+            (per_row("offset", row) + per_row("scale", row) * f64::from(value)) as f32
         })
         .collect();
     let labels = numbers(&train["y"]);
