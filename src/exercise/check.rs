@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::fsutil::create_dir;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,14 +90,14 @@ pub fn check(exercise: &Exercise, device: Option<&str>) -> Result<Verdict> {
         return Ok(Verdict::no(vec![why.to_owned()]));
     }
     if !wrong.is_empty() {
-        return Ok(Verdict::no(told(&wrong, report.results.len())));
+        return Ok(Verdict::no(told(&wrong, tensors(&report.results))));
     }
     let adapter = report.adapter.as_deref().unwrap_or("this device");
     let mut verdict = Verdict {
         solved: true,
         findings: vec![format!(
             "right: {} tensors on {adapter}",
-            report.results.len()
+            tensors(&report.results)
         )],
     };
     verdict.and_text(exercise, &String::from_utf8_lossy(&text));
@@ -109,10 +110,20 @@ pub fn check(exercise: &Exercise, device: Option<&str>) -> Result<Verdict> {
     Ok(verdict)
 }
 
+/// Different tensors of different cases: a kernel that several rungs share has a row for each of them.
+fn tensors<'a>(rows: impl IntoIterator<Item = &'a Row>) -> usize {
+    let of = |r: &'a Row| (r.case.as_str(), r.tensor.as_str());
+    rows.into_iter().map(of).collect::<BTreeSet<_>>().len()
+}
+
 /// The first wrong tensors in words.
 fn told(wrong: &[&Row], of: usize) -> Vec<String> {
-    let mut lines = vec![format!("wrong in {} of {of} tensors:", wrong.len())];
-    for row in wrong.iter().take(4) {
+    const TOLD: usize = 4;
+    let all = tensors(wrong.iter().copied());
+    let mut lines = vec![format!("wrong in {all} of {of} tensors:")];
+    let mut seen = BTreeSet::new();
+    let first = wrong.iter().filter(|r| seen.insert((&r.case, &r.tensor)));
+    for row in first.take(TOLD) {
         let error = match row.gpu_error {
             Some(e) if e.is_finite() => format!("off by {e:.1e} of its maximum"),
             _ => "not a number, or not written".to_owned(),
@@ -122,8 +133,8 @@ fn told(wrong: &[&Row], of: usize) -> Vec<String> {
             row.case, row.tensor, row.tolerance
         ));
     }
-    if wrong.len() > 4 {
-        lines.push(format!("  and {} more", wrong.len() - 4));
+    if all > TOLD {
+        lines.push(format!("  and {} more", all - TOLD));
     }
     lines
 }

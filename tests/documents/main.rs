@@ -1,15 +1,19 @@
 //! What README, CONTRIBUTING, the book and the exercises name exists: files, kernels, rungs, commands with their options, targets of
 //! make, links; and what they say of the program in lists and tables is what the program says.
 
+mod chapter;
 mod markdown;
 mod named;
+mod numbers;
 mod package;
 
 use clap::CommandFactory;
+use gtzan_gpu::bench::{self, Measured};
 use gtzan_gpu::cli::Cli;
-use gtzan_gpu::exercise;
+use gtzan_gpu::{exercise, report};
 use markdown::Markdown;
 use named::{Names, dead_links, files, root};
+use numbers::Program;
 use std::collections::HashSet;
 
 /// Every document but the list of changes, which tells of what was: its path from the root, and its text.
@@ -168,6 +172,48 @@ fn exercises_have_their_numbers() {
         );
     }
     assert!(seen.len() > 10, "only {seen:?}");
+}
+
+/// What can be said without measuring, the program says as the text does.
+#[test]
+fn figures_are_the_program_s() {
+    let update = std::env::var_os("GTZAN_GPU_UPDATE_DOCS").is_some();
+    let mut program = Program::default();
+    let mut wrong = Vec::new();
+    for (document, text) in documents() {
+        let (new, faults) = program.compare(&text);
+        if update && new != text {
+            std::fs::write(root().join(&document), new).expect("written");
+        }
+        wrong.extend(faults.into_iter().map(|f| format!("{document}: {f}")));
+    }
+    assert!(
+        wrong.is_empty() || update,
+        "run with GTZAN_GPU_UPDATE_DOCS=1 to write down what the program says, then read the text around it:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// Drawings and tables of what is kept in a file are what the program makes of it now: `bench --from FILE --svg DIR --readme=FILE`, and
+/// `plan --model small --class gpu --svg FILE`.
+#[test]
+fn pictures_are_the_program_s() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect(path);
+    let measured = Measured::read(&root().join("docs/bench/conv2d-forward.json"));
+    let measured = measured.expect("a bench's answer");
+    assert!(!measured.date.is_empty() && !measured.command.is_empty());
+    for (name, drawn) in report::bench_svgs(&measured) {
+        assert!(read(&format!("docs/pictures/{name}")) == drawn, "{name}");
+    }
+    for document in ["README.md", "docs/convolution-ladder.md"] {
+        let table = format!("\n{}<!-- bench:end", bench::table(&measured));
+        assert!(read(document).contains(&table), "the table in {document}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("memory-plan.svg").display().to_string();
+    numbers::run(&["plan", "--model", "small", "--class", "gpu", "--svg", &file]);
+    let drawn = std::fs::read_to_string(&file).expect("a drawing");
+    assert!(read("docs/pictures/memory-plan.svg") == drawn, "the plan");
 }
 
 /// Every document is in the table of contents, so that the book has it and a reader finds it.

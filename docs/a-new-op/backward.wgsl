@@ -1,0 +1,22 @@
+// SiLU, backward: dx[i] = dy[i] * (s + x[i] * s * (1 - s)), s = sigmoid(x[i]).
+// dy, x, dx: any shape, viewed as vec4s; the last vec4 reaches into the padding.
+// One invocation: one vec4. One workgroup: 64 of them, no shared memory.
+// Traffic: reads dy and x, writes dx: one exp per 12 bytes, memory-bound.
+// Next rung: fused into the backward kernels of the op before, as ReLU's mask is.
+
+struct Params { quads: u32, value: f32, pad0: u32, pad1: u32 }
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.y * groups.x * 64u + id.x;
+    if i < params.quads {
+        // Below -80, exp would overflow, and s is 0 within f32's range anyway.
+        let s = 1.0 / (1.0 + exp(-max(x[i], vec4<f32>(-80.0))));
+        dx[i] = dy[i] * (s + x[i] * s * (1.0 - s));
+    }
+}
