@@ -173,7 +173,7 @@ fn multiply_adds(of: &Value) -> String {
 
 fn compiler_is_here() -> bool {
     gtzan_gpu::inspect::radv::find().is_some() && {
-        let answer = run(&words("inspect relu --target gfx1100 --json"));
+        let answer = run(&words("inspect adam --target gfx1100 --json"));
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
         answer["driver"] == COMPILER
     }
