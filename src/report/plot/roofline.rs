@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(lengths, [NARROW / 4.0, NARROW], "{bars}");
         assert_eq!(
             all(&bars, "class=\"limit\"", "x1"),
-            [NARROW / 2.0],
+            [NARROW / 2.0; 2],
             "{bars}"
         );
     }
@@ -306,7 +306,7 @@ mod tests {
             .filter(|t| t.contains(">rung_"));
         let of = |t: &str, a: &str| all(&format!("<{t}"), "<", a)[0];
         let places: Vec<(bool, f64)> = start.map(|t| (t.contains("end"), of(t, "y"))).collect();
-        assert!((20..40).contains(&places.len()), "{places:?}");
+        assert!((4..40).contains(&places.len()), "{places:?}");
         assert!(drawn.contains(">rung_39<"), "{drawn}");
         for (i, a) in places.iter().enumerate() {
             for b in &places[i + 1..] {
