@@ -101,17 +101,22 @@ fn main() {
     y[0] = twice(1.0);
 }";
 
+    /// A kernel in the place of one of this crate's.
     fn kernel(main: &'static str, piece: &'static str) -> Kernel {
+        named(["relu/forward", "lib/step"], main, piece)
+    }
+
+    fn named(names: [&'static str; 2], main: &'static str, piece: &'static str) -> Kernel {
         Kernel {
-            name: "op/main",
+            name: names[0],
             source: format!("{main}\n{piece}").leak(),
             files: vec![
                 ShaderFile {
-                    name: "op/main",
+                    name: names[0],
                     text: main,
                 },
                 ShaderFile {
-                    name: "lib/twice",
+                    name: names[1],
                     text: piece,
                 },
             ]
@@ -133,22 +138,30 @@ fn main() {
     #[test]
     fn a_mistake_in_the_file_is_named_there() {
         let text = message(&kernel(MAIN, "fn thrice(x: f32) -> f32 { return x; }"));
-        assert!(text.contains("shaders/op/main.wgsl:4:12"), "{text}");
+        assert!(text.contains("shaders/relu/forward.wgsl:4:12"), "{text}");
         assert!(text.contains("twice"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_another_crate_is_named_as_that_crate_names_it() {
+        let foreign = named(["op/main", "op/piece"], MAIN, "fn thrice() {}");
+        let text = message(&foreign);
+        assert!(text.contains("op/main.wgsl:4:12"), "{text}");
+        assert!(!text.contains("shaders/"), "{text}");
     }
 
     #[test]
     fn a_mistake_in_a_piece_is_named_there() {
         let piece = "// twice\nfn twice(x: f32) -> f32 {\n    return x + z;\n}";
         let text = message(&kernel(MAIN, piece));
-        assert!(text.contains("shaders/lib/twice.wgsl:3:16"), "{text}");
+        assert!(text.contains("shaders/lib/step.wgsl:3:16"), "{text}");
     }
 
     #[test]
     fn a_mistake_that_only_validation_finds_is_named_too() {
         let piece = "// twice\nfn twice(x: f32) -> f32 {\n    var z: u32 = 1u;\n    z = bitcast<u32>(x) / 0u;\n    return x;\n}";
         let text = message(&kernel(MAIN, piece));
-        assert!(text.contains("shaders/lib/twice.wgsl"), "{text}");
-        assert!(!text.contains("op/main.wgsl:"), "{text}");
+        assert!(text.contains("shaders/lib/step.wgsl"), "{text}");
+        assert!(!text.contains("relu/forward.wgsl:"), "{text}");
     }
 }
