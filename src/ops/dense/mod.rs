@@ -158,6 +158,7 @@ fn cases() -> Vec<Case> {
         case("1 of everything", false, [1, 1, 1]),
         case("prime sizes", false, [3, 7, 5]),
         case("inputs in whole quads", false, [5, 8, 7]),
+        case("outputs in whole quads", true, [6, 9, 8]),
         case("whole tiles", true, [8, 16, 12]),
         case("batch 1, relu", true, [1, 12, 10]),
         case("relu", true, [6, 20, 11]),
