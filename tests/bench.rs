@@ -405,6 +405,14 @@ fn the_readme_s_table_is_replaced_between_its_markers() {
         assert!(lines.iter().any(|l| l.starts_with(name)), "{table}");
         assert!(table.contains(&rows[0].shape), "{table}");
         if rows.len() == one {
+            let mut fewer = rows.clone();
+            fewer[0].skipped = Some("too small".to_owned());
+            let table = bench::table(&kept(&fewer));
+            assert!(!table.contains("| naive"), "{table}");
+            assert!(
+                table.ends_with("\nSkipped: naive (too small).\n"),
+                "{table}"
+            );
             rows.extend(measured(&gpu, "global_avg_pool", "n=1,c=3,h=3,w=3"));
         }
     }

@@ -11,7 +11,7 @@ const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
 /// What was measured as a Markdown table, with device, peaks, day and command above it. Rows of one ladder at one problem are a short one,
-/// with the problem above it too.
+/// with the problem above it too, and what was skipped in a line below it.
 pub fn table(measured: &Measured) -> String {
     let m = measured;
     let mut text = format!(
@@ -54,9 +54,9 @@ fn name(r: &Row) -> String {
     format!("{}{}", r.rung, if r.default { " (default)" } else { "" })
 }
 
-/// Why it was skipped, behind which a table's row has `more` empty cells; a cell ends at a bar.
-fn skipped(why: &str, more: usize) -> String {
-    format!("skipped: {}{}", why.replace('|', "/"), " |".repeat(more))
+/// Why it was skipped, in a row whose other cells are empty; a cell ends at a bar.
+fn skipped(why: &str) -> String {
+    format!("skipped: {} | | | |", why.replace('|', "/"))
 }
 
 // Writing to a String can't fail.
@@ -65,19 +65,22 @@ fn short(rows: &[Row], first: &Row, text: &mut String) {
     let _ = writeln!(text, "{} at {}:\n", first.op, first.shape);
     text.push_str("| rung | made for | ms | GFLOP/s | of peak | max error |\n");
     text.push_str("|---|---|--:|--:|--:|--:|\n");
-    for r in rows {
-        let class = r.made_for.whom();
-        let figures = match &r.skipped {
-            Some(why) => skipped(why, 3),
-            None => format!(
-                "{} | {} | {} | {}",
-                number(r.ms, 2),
-                number(r.gflops, 1),
-                share(r),
-                error(r)
-            ),
-        };
-        let _ = writeln!(text, "| {} | {class} | {figures} |", name(r));
+    for r in rows.iter().filter(|r| r.skipped.is_none()) {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            name(r),
+            r.made_for.whom(),
+            number(r.ms, 2),
+            number(r.gflops, 1),
+            share(r),
+            error(r)
+        );
+    }
+    let left_out = |r: &Row| Some(format!("{} ({})", r.rung, r.skipped.as_deref()?));
+    let left_out: Vec<String> = rows.iter().filter_map(left_out).collect();
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "\nSkipped: {}.", left_out.join("; "));
     }
 }
 
@@ -86,7 +89,7 @@ fn long(rows: &[Row], text: &mut String) {
     text.push_str("|---|---|---|--:|--:|--:|--:|--:|\n");
     for r in rows {
         let figures = match &r.skipped {
-            Some(why) => skipped(why, 4),
+            Some(why) => skipped(why),
             None => format!(
                 "{} | {} | {} | {} | {}",
                 number(r.ms, 2),

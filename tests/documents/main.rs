@@ -205,8 +205,14 @@ fn pictures_are_the_program_s() {
     for (name, drawn) in report::bench_svgs(&measured) {
         assert!(read(&format!("docs/pictures/{name}")) == drawn, "{name}");
     }
-    for document in ["README.md", "docs/convolution-ladder.md"] {
-        let table = format!("\n{}<!-- bench:end", bench::table(&measured));
+    // The chapter stays with the machine that its text tells of; README has every rung of today, on another.
+    let today = Measured::read(&root().join("docs/bench/conv2d-forward-xeon.json"));
+    let today = today.expect("a bench's answer");
+    for (document, measured) in [
+        ("README.md", &today),
+        ("docs/convolution-ladder.md", &measured),
+    ] {
+        let table = format!("\n{}<!-- bench:end", bench::table(measured));
         assert!(read(document).contains(&table), "the table in {document}");
     }
     let folder = tempfile::tempdir().expect("a folder");
