@@ -24,7 +24,11 @@ const SHARE: f64 = 0.8;
 /// Least subgroups per SIMD unit. Fewer don't hide the latency of memory.
 const WAVES: u64 = 8;
 
-/// Kernels that may break a rule: chip, kernel, and why that stands. One that keeps the rules does not belong here.
+/// How the sentence about too small a share ends.
+const OF_HOT_LOOP: &str = "instructions in the hot loop";
+
+/// Kernels whose hot loop may have fewer multiply-adds than [`SHARE`]: chip, kernel, and why that stands. All other rules hold for them too, and
+/// one that keeps this one does not belong here.
 const KNOWN: [(&str, &str, &str); 2] = [("navi21", FEW, READS), ("gfx1100", FEW, READS)];
 
 /// The gradient of a first layer's weight has so little arithmetic per element of dy that reading dy is what takes time.
@@ -91,9 +95,7 @@ fn faults(kernel: &Value, all: &[Value]) -> Vec<String> {
         let hot = &kernel["hot_loop"];
         let [ma, all] = ["multiply_adds", "instructions"].map(|f| hot[f].as_f64().unwrap_or(0.0));
         if ma < SHARE * all || all == 0.0 {
-            found.push(format!(
-                "{ma} multiply-adds of {all} instructions in the hot loop"
-            ));
+            found.push(format!("{ma} multiply-adds of {all} {OF_HOT_LOOP}"));
         }
     }
     found
@@ -146,14 +148,18 @@ fn what_a_gpu_runs_by_default_neither_spills_nor_starves() {
         threads.map(|t| t.join().expect("it ends"))
     });
     for (chip, found) in [first, second] {
-        let known = |name: &str| KNOWN.iter().any(|k| (k.0, k.1) == (chip, name));
-        let bad = found.iter().filter(|(name, _)| !known(name));
+        let known = |name: &str, place: &str| {
+            place.ends_with(OF_HOT_LOOP) && KNOWN.iter().any(|k| (k.0, k.1) == (chip, name))
+        };
+        let bad = found.iter().filter(|(name, place)| !known(name, place));
         let bad: Vec<&str> = bad.map(|(_, place)| place.as_str()).collect();
         assert!(bad.is_empty(), "{}", bad.join("\n"));
         for (_, name, _) in KNOWN.iter().filter(|k| k.0 == chip) {
             assert!(
-                found.iter().any(|(n, _)| n == name),
-                "{name} keeps the rules for {chip}: strike it off the list"
+                found
+                    .iter()
+                    .any(|(n, place)| n == name && place.ends_with(OF_HOT_LOOP)),
+                "{name} keeps the rule for {chip}: strike it off the list"
             );
         }
     }

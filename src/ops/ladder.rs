@@ -17,6 +17,14 @@ pub trait Geometry: fmt::Debug + Copy + Send + Sync + 'static {
     fn problem(&self) -> Problem;
 }
 
+/// [`Rung::rounding`] of a product whose factors are rounded to f16.
+///
+/// An f16 has a significand of 11 bits, so rounding a factor to the nearest is off by 2^-11 of it at most, and a product of two by
+/// 2^-10, a thousandth; so is a sum, of what its products amount to without their signs. Errors are measured against the largest
+/// result, and where results are few and happen to cancel, that is smaller than the products: two bits are allowed for it.
+/// 2^-8, or 0.004, is 2,000 times an op's tolerance of 2e-6.
+pub const HALF_ROUNDING: f64 = 2000.0;
+
 /// One way to do a ladder's job.
 #[derive(Debug, Clone, Copy)]
 pub struct Rung<G: 'static> {
@@ -232,7 +240,7 @@ mod tests {
 
     const NAIVE: Rung<Size> = Rung::naive(nothing);
     const LARGE: Rung<Size> = Rung::gpu("large", large, nothing);
-    const HALF: Rung<Size> = Rung::gpu("half", anything, nothing).rounding(2000.0);
+    const HALF: Rung<Size> = Rung::gpu("half", anything, nothing).rounding(HALF_ROUNDING);
 
     static LADDER: Ladder<Size> = Ladder {
         name: "test.forward",

@@ -49,7 +49,7 @@ pub use kernel::{
     kernel_texts, substitute,
 };
 pub use l2_penalty::L2Penalty;
-pub use ladder::{Geometry, Ladder, Rung, anything};
+pub use ladder::{Geometry, HALF_ROUNDING, Ladder, Rung, anything};
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use moving_average::MovingAverage;

@@ -7,7 +7,7 @@
 // Traffic: 128 x 8 f16 of x and 64 x 8 of g (3 KiB) per 65,536 multiply-adds of a stage: 43 FLOP per byte, asked of the caches, twice
 // implicit_gemm. Inside, four quads (32 bytes) per 64 multiply-adds, and a table's four vec4s per 512.
 // Rounding: a product of two f16 is exact in f32: all error comes from rounding the factors, 2^-11 each; gradients below 3e-8 are lost.
-// Next rung: none.
+// Next rung: cooperative, on matrix units.
 
 enable f16;
 

@@ -8,7 +8,7 @@
 // inside, four quads (32 bytes) per 64 multiply-adds. A GPU multiplies as fast as in f32 (v_fma_mix_f32 takes f16 factors as they are): what is
 // saved is bytes, in memory, caches and workgroup memory, which a card bound by them gives back as time.
 // A product of two f16 is exact in f32: all error comes from rounding the factors, 2^-11 each.
-// Next rung: cooperative, where dense has it: matrix units multiply 16x16 by 16x16 in one instruction.
+// Next rung: cooperative, on matrix units, which multiply 16x16 by 16x16 in one instruction.
 
 enable f16;
 

@@ -11,7 +11,7 @@
 // The compiler for GFX1100 makes 1391 instructions of a turn of two stages under pooling (1373 without an epilogue, 1399 under ReLU), 1024 of them
 // multiply-adds (74 %, 75 %, 73 %; 512 of 565 without the loads); 108 registers (120 under ReLU), no spill. While the stage was a variable and not
 // written out, it was 728, 718 and 733 for one stage: 70 % at best.
-// Next rung: none yet for GPUs; transforms (Winograd) do 3x3 windows in fewer multiplications, and stand as rungs for CPU drivers only.
+// Next rung: winograd_gemm, whose transforms do 3x3 windows in fewer multiplications.
 
 struct Params {
     n: u32, c: u32, h: u32, w: u32,                   // x: [N,C,H,W]

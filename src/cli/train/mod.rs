@@ -2,6 +2,7 @@
 
 mod args;
 mod compiled;
+mod data;
 mod files;
 mod folds;
 mod interrupts;
@@ -9,12 +10,13 @@ mod ranks;
 mod show;
 
 pub use args::TrainArgs;
+use data::{clamp_batch, load_task};
 use interrupts::catch_interrupts;
 use ranks::Folder;
 pub use show::print_matrix;
 
 use super::console;
-use crate::dataset::{Dataset, Options, Segments};
+use crate::dataset::{Options, Segments};
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
 use crate::gpu::Gpu;
@@ -22,8 +24,8 @@ use crate::nn::{Layer, Model};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Engine, Feed, GraphSettings, ModelFile, Ranks, Schedule, Scores, Settings, Tapes, Task,
-    Trainer, data_facts, kernel_facts,
+    Engine, Feed, GraphSettings, ModelFile, Ranks, Scores, Settings, Tapes, Task, Trainer,
+    data_facts, kernel_facts,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -212,88 +214,6 @@ fn without(model: &Model, option: &str, layer: &str) -> Error {
         "{option} is without effect on the model {}, which has no {layer} layer; leave it out",
         model.name
     ))
-}
-
-/// Training samples below which more segments of the same tracks are known to help: with 80 tracks validation rose from 0.50 to 0.80.
-const FEW: usize = 500;
-
-fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
-    let options = Options {
-        definition: s.features,
-        segments: s.segments,
-        limit: s.limit,
-        strict: s.strict,
-        cache: args.cache.folder(),
-        threads: s.threads,
-        group_by: s.group_by,
-    };
-    let dataset = match &s.data {
-        Some(path) => console::with_bar("features", |progress| {
-            Dataset::open(path, &options, progress)
-        })?,
-        None => {
-            console::line(
-                "using the built-in SYNTHETIC set: composed by rules, not real music (give a folder of genres to train on your own)",
-            );
-            console::with_bar("composing", |progress| {
-                Dataset::synthetic(s.seed, s.synthetic_tracks, &options, progress)
-            })?
-        }
-    };
-    console::skipped(&dataset.skipped);
-    if let Some(problem) = &dataset.cache.problem {
-        console::note(&format!("the feature cache was not used: {problem}"));
-    }
-    let task = Task::new(dataset, s)?;
-    console::line(&format!("data: {}", task.description));
-    for note in &task.notes {
-        // Warnings not only where a log goes.
-        if note.starts_with("warning: ") {
-            console::note(note);
-        } else {
-            console::line(note);
-        }
-    }
-    if task.validation.is_empty() {
-        let watching = match s.schedule {
-            Schedule::Plateau => {
-                "early stopping and the plateau have nothing to watch, so that every epoch runs and the learning rate stays"
-            }
-            Schedule::Constant | Schedule::Cosine => "every epoch runs",
-        };
-        console::line(&format!(
-            "nothing validates: the last weights are kept, and {watching}"
-        ));
-    }
-    let first_only = s.segments == Segments::First && s.features == Definition::Segment;
-    if s.data.as_ref().is_some_and(|d| d.is_dir()) && first_only && task.train.len() < FEW {
-        console::note(
-            "one 3 s segment of each track is little to learn from when tracks are few: --segments all takes every one",
-        );
-    }
-    Ok(task)
-}
-
-/// A batch holds the training samples at most: what is beyond them would be computed for nothing. It stays one that can be cut
-/// into the micro-batches that were asked for.
-fn clamp_batch(s: &mut Settings, task: &Task) -> Result<()> {
-    let samples = task.train.len().max(1);
-    if s.batch_size <= samples {
-        return Ok(());
-    }
-    let parts = s.micro_batches.unwrap_or(1);
-    let most = samples - samples % parts;
-    if most == 0 {
-        return Err(Error::usage(format!(
-            "--micro-batches {parts}: only {samples} samples train, fewer than a batch would have parts; give {samples} at most"
-        )));
-    }
-    console::note(&format!(
-        "a batch of {} is more than the {samples} samples that train: batches of {most} it is",
-        s.batch_size
-    ));
-    s.batch_size = most;
-    Ok(())
 }
 
 /// Fit the run into the budget, create its buffers, say what was chosen.

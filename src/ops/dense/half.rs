@@ -5,21 +5,16 @@ use super::gemm::{Directions, Gemm, View, directions};
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, Lowering, grid_1d};
+use crate::ops::{Capabilities, HALF_ROUNDING, Lowering, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
-/// An f16 has a significand of 11 bits, so rounding a factor to the nearest is off by 2^-11 of it at most, and a product of two by
-/// 2^-10, a thousandth; so is a sum, of what its products amount to without their signs. Errors are measured against the largest
-/// result, and where results are few and happen to cancel, that is smaller than the products: two bits are allowed for it.
-/// 2^-8, or 0.004, is 2,000 times the op's tolerance of 2e-6.
-const ROUNDING: f64 = 2000.0;
-
 /// Tiles of both factors in workgroup memory, as in the rung before it, in f16.
-pub(super) const HALF: Directions = directions!("half", gpu, supports, shared).rounding(ROUNDING);
+pub(super) const HALF: Directions =
+    directions!("half", gpu, supports, shared).rounding(HALF_ROUNDING);
 /// The same product on matrix units.
 pub(super) const COOPERATIVE: Directions =
-    directions!("cooperative", gpu, supports_cooperative, cooperative).rounding(ROUNDING);
+    directions!("cooperative", gpu, supports_cooperative, cooperative).rounding(HALF_ROUNDING);
 
 /// Rows of a factor are padded to whole tiles of this, and the contraction to whole fragments.
 const TILE: usize = 64;

@@ -10,27 +10,24 @@ use crate::ops::conv2d::correlation::Correlation;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::image::Image;
 use crate::ops::conv2d::weight_gradient::{partials, sum};
-use crate::ops::{Capabilities, Io, Lowering, Rung, grid_1d};
+use crate::ops::{Capabilities, HALF_ROUNDING, Io, Lowering, Rung, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
-
-/// As for factors in half precision anywhere: see `implicit_gemm/half.rs`.
-const ROUNDING: f64 = 2000.0;
 
 /// Forward.
 pub const FORWARD: Rung<Geometry> = Rung::gpu("cooperative", supports_forward, |g, io, l| {
     correlate(&Correlation::forward(g, io), l)
 })
-.rounding(ROUNDING);
+.rounding(HALF_ROUNDING);
 /// The gradient of x. That of a strided convolution multiplies zeros between the rows of dy: phases would need a product each.
 pub const BACKWARD_INPUT: Rung<Geometry> = Rung::gpu("cooperative", supports, |g, io, l| {
     correlate(&Correlation::backward_input(g, io), l)
 })
-.rounding(ROUNDING);
+.rounding(HALF_ROUNDING);
 /// The gradient of w.
 pub const BACKWARD_WEIGHT: Rung<Geometry> =
-    Rung::gpu("cooperative", supports, backward_weight).rounding(ROUNDING);
+    Rung::gpu("cooperative", supports, backward_weight).rounding(HALF_ROUNDING);
 
 /// Rows of a factor are padded to whole tiles of this, and the contraction to whole fragments.
 const TILE: usize = 64;

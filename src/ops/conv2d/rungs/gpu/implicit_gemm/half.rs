@@ -9,22 +9,19 @@ use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::image::Image;
 use crate::ops::conv2d::rungs::gpu::direct::epilogue_params;
-use crate::ops::{Capabilities, Io, Lowering, Rung, grid_1d};
+use crate::ops::{Capabilities, HALF_ROUNDING, Io, Lowering, Rung, grid_1d};
 use crate::tensor::{Spec, Tensor};
 use std::ops::Range;
 
-/// As for a dense layer (see there): factors rounded to the nearest f16, off by 2^-11 of each, and two bits for results that cancel; 2^-8 is
-/// 2,000 times the op's tolerance of 2e-6.
-const ROUNDING: f64 = 2000.0;
-
 /// Forward.
-pub const FORWARD: Rung<Geometry> = Rung::gpu("half", supports_forward, forward).rounding(ROUNDING);
+pub const FORWARD: Rung<Geometry> =
+    Rung::gpu("half", supports_forward, forward).rounding(HALF_ROUNDING);
 /// The gradient of x.
 pub const BACKWARD_INPUT: Rung<Geometry> =
-    Rung::gpu("half", supports_input, backward_input).rounding(ROUNDING);
+    Rung::gpu("half", supports_input, backward_input).rounding(HALF_ROUNDING);
 /// The gradient of w.
 pub const BACKWARD_WEIGHT: Rung<Geometry> =
-    Rung::gpu("half", supports_weight, backward_weight).rounding(ROUNDING);
+    Rung::gpu("half", supports_weight, backward_weight).rounding(HALF_ROUNDING);
 
 fn supports_forward(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     c.half_precision()?;

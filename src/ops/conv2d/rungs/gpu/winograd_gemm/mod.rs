@@ -16,15 +16,11 @@ use crate::ops::conv2d::batch_cuts::Chunk;
 use crate::ops::conv2d::correlation::{Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::image::Image;
+use crate::ops::conv2d::rungs::gpu::implicit_gemm::{COLUMNS, ROWS, STEP};
 use crate::ops::{Capabilities, Kernel, Lowering, Rung};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 use correlate::correlate;
-
-/// Rows and columns of a workgroup's tile of the product, and steps of the contraction in a stage: the constants of `lib/gemm_tile.wgsl`.
-const ROWS: usize = 128;
-const COLUMNS: usize = 64;
-const STEP: usize = 8;
 
 /// Tiles that go into one sum of dw's products, whole stages. F(4x4)'s numbers are up to 225 times those of the tile, and its last transform
 /// divides by as much again: what a long sum's rounding takes comes out large (1,072 tiles in one sum: 2.8e-5 of the largest dw; 134: 2.3e-6).
