@@ -109,7 +109,7 @@ pub fn run(args: &GradcheckArgs) -> Result<()> {
             console::line(&note);
         }
         console::line(&format!(
-            "{:<24}{:<34}{:<30}{:<7}{:>10}{:>10}{:>10}  verdict",
+            "{:<23} {:<33} {:<37} {:<6}{:>10}{:>10}{:>10}  verdict",
             "op", "rung", "case", "tensor", "fd error", "gpu error", "tolerance"
         ));
     }
@@ -239,7 +239,7 @@ fn sync_check(args: &GradcheckArgs, model: &str) -> Result<()> {
 fn table_row(r: &Row) -> String {
     let error = |e: Option<f64>| e.map_or("-".to_owned(), |e| format!("{e:.1e}"));
     format!(
-        "{:<24}{:<34}{:<30}{:<7}{:>10}{:>10}{:>10}  {}",
+        "{:<23} {:<33} {:<37} {:<6}{:>10}{:>10}{:>10}  {}",
         r.op,
         r.rung,
         r.case,

@@ -136,6 +136,7 @@ fn told(wrong: &[&Row], of: usize) -> Vec<String> {
     if all > TOLD {
         lines.push(format!("  and {} more", all - TOLD));
     }
+    lines.push("  (y, y1, …: the op's outputs; d0, d1, …: the gradients of its inputs)".to_owned());
     lines
 }
 
