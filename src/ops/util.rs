@@ -9,21 +9,23 @@ use bytemuck::{Pod, Zeroable};
 /// Workgroup size of the elementwise kernels.
 pub(crate) const WORKGROUP: usize = 64;
 
-/// Params of an elementwise kernel over vec4s.
+/// Params of an elementwise kernel over vec4s, as WGSL declares them: `struct Params { quads: u32, value: f32, elements: u32, pad: u32 }`.
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(crate) struct Elementwise {
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct Elementwise {
     /// Number of vec4s, the last one rounded up.
     pub quads: u32,
     /// A constant.
     pub value: f32,
     /// Number of elements: what lies beyond them in the last vec4 is nobody's.
     pub elements: u32,
+    /// Always 0: a uniform is a multiple of 16 bytes.
     pub pad: u32,
 }
 
 impl Elementwise {
-    pub(crate) fn new(elements: usize, value: f32) -> Self {
+    /// For this many elements, and a kernel that reads `value` if it has a use for it.
+    pub fn new(elements: usize, value: f32) -> Self {
         Self {
             quads: elements.div_ceil(4) as u32,
             value,
@@ -32,7 +34,8 @@ impl Elementwise {
         }
     }
 
-    pub(crate) fn grid(&self) -> [u32; 3] {
+    /// The grid of a kernel that does a vec4 per invocation in workgroups of 64; which one is `id.y * groups.x * 64u + id.x`.
+    pub fn grid(&self) -> [u32; 3] {
         grid_1d(self.quads as usize, WORKGROUP)
     }
 }

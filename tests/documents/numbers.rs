@@ -1,19 +1,26 @@
 //! Figures that stand in the documents and that the program can say without measuring: text and program must agree.
 //!
-//! Three forms, none of which a reader sees:
+//! Four forms, none of which a reader sees:
 //!
 //! - behind a figure, the command (with `--json` added) and where in its answer the figure is:
 //!   `68.9 MiB<!-- plan --model seed --class cpu: total_bytes -->`;
+//! - behind a figure, what was counted for it (`counted.rs`): `440,842<!-- counted: parameters of seed -->`; with `more than counted`
+//!   the figure is one that what was counted stays below, and nobody restates it;
 //! - around what a command prints, `<!-- printed by inspect --markdown -->` and `<!-- end of print -->`; days are not compared;
 //! - above a table of kernels, `<!-- compiled by inspect --all --target gfx1100 -->` (more commands behind `and`): each row is one of the kernels in the answers, in
 //!   the columns that [`COLUMNS`] knows.
 //!
-//! With `GTZAN_GPU_UPDATE_DOCS=1` the first two are rewritten instead.
+//! With `GTZAN_GPU_UPDATE_DOCS=1` figures and prints are rewritten instead.
 
+use crate::counted::count;
+use crate::figure::Figure;
 use crate::markdown::Markdown;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::process::Command;
+
+/// In front of `counted` where the document names a bound.
+const BOUND: &str = "more than ";
 
 /// What the figures of a compiler hold for.
 const COMPILER: &str = "radv Mesa 22.3.6";
@@ -58,25 +65,41 @@ impl Program {
         let mut parts = text.split("<!-- ");
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let comment = part.split_once(" -->").map_or("", |(c, _)| c);
+            let (comment, behind) = part.split_once(" -->").unwrap_or_default();
             if let Some((command, path)) = comment.rsplit_once(": ")
-                && let Some(answer) = self.json(command)
+                && let Some(told) = self.told(command, path, behind)
             {
-                let told = at(&answer, path).and_then(|value| restated(&out, value));
-                match told {
+                let read = told.and_then(|value| Some((value, Figure::at_end(&out)?)));
+                match read {
                     None => faults.push(format!("no figure for `{comment}`")),
-                    Some((place, new)) if out[place..] != new => {
-                        let old = &out[place..];
-                        faults.push(format!("{old}, but `{command}` says {new} ({path})"));
-                        out.replace_range(place.., &new);
+                    Some((value, figure)) if command.starts_with(BOUND) => {
+                        if value >= figure.value {
+                            let old = &out[figure.start..];
+                            faults.push(format!("{old}, but it is {value} ({path})"));
+                        }
                     }
-                    Some(_) => {}
+                    Some((value, figure)) => {
+                        let new = figure.restated(value);
+                        if out[figure.start..] != new {
+                            let old = &out[figure.start..];
+                            faults.push(format!("{old}, but `{command}` says {new} ({path})"));
+                            out.replace_range(figure.start.., &new);
+                        }
+                    }
                 }
             }
             out.push_str("<!-- ");
             out.push_str(part);
         }
         out
+    }
+
+    /// What a command's answer says, or what can be counted; none where the command can't be asked here.
+    fn told(&mut self, command: &str, path: &str, behind: &str) -> Option<Option<f64>> {
+        if command.trim_start_matches(BOUND) == "counted" {
+            return Some(count(path, behind));
+        }
+        Some(at(&self.json(command)?, path))
     }
 
     fn prints(&mut self, text: &str, faults: &mut Vec<String>) -> String {
@@ -210,49 +233,6 @@ fn at(answer: &Value, path: &str) -> Option<f64> {
     value.as_f64()
 }
 
-const WORDS: [&str; 13] = [
-    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve",
-];
-
-/// Where the figure at the end of `text` begins, and how it would read if it were `value`: a word, a number with as many decimals and
-/// the same unit, thousands apart.
-fn restated(text: &str, value: f64) -> Option<(usize, String)> {
-    let unit = [" KiB", " MiB", " GiB", " million", " %"];
-    let unit = unit.into_iter().find(|u| text.ends_with(u)).unwrap_or("");
-    let number = &text[..text.len() - unit.len()];
-    let ends = |w: &&&str| number.ends_with(*w) && value.fract() == 0.0;
-    if let (Some(word), "") = (WORDS.iter().find(ends), unit) {
-        let new = WORDS.get(value as usize)?;
-        return Some((number.len() - word.len(), (*new).to_owned()));
-    }
-    let start = number
-        .char_indices()
-        .rev()
-        .take_while(|(_, c)| c.is_ascii_digit() || matches!(c, '.' | ','))
-        .last()?
-        .0;
-    let decimals = number[start..].split_once('.').map_or(0, |(_, d)| d.len());
-    let scale = match unit {
-        " KiB" => 1024.0,
-        " MiB" => 1024.0 * 1024.0,
-        " GiB" => 1024.0 * 1024.0 * 1024.0,
-        " million" => 1e6,
-        " %" => 0.01,
-        _ => 1.0,
-    };
-    let plain = format!("{:.decimals$}", value / scale);
-    let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut grouped = String::new();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    Some((start, format!("{grouped}{rest}{unit}")))
-}
-
 /// A line with its days, `2026-01-31`, taken out.
 fn without_days(line: &str) -> String {
     let is_day = |word: &str| {
@@ -264,23 +244,7 @@ fn without_days(line: &str) -> String {
 }
 
 #[test]
-fn figures_are_restated_as_they_are_written() {
-    let new = |text: &str, value: f64| {
-        restated(text, value).map(|(at, new)| (text[at..].to_owned(), new))
-    };
-    let is = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-    assert_eq!(
-        new("takes 68.9 MiB", 72_236_624.0),
-        is("68.9 MiB", "68.9 MiB")
-    );
-    assert_eq!(new("takes 70 MiB", 72_236_624.0), is("70 MiB", "69 MiB"));
-    assert_eq!(new("(440,841", 440_842.0), is("440,841", "440,842"));
-    assert_eq!(new("with three", 2.0), is("three", "two"));
-    assert_eq!(
-        new("some 9.5 million", 446_000_000.0),
-        is("9.5 million", "446.0 million")
-    );
-    assert_eq!(new("nothing here ", 1.0), None);
+fn days_are_not_compared() {
     assert_eq!(
         without_days("a; 2026-01-31; b"),
         without_days("a; 2027-11-02; b")
@@ -303,6 +267,22 @@ fn a_wrong_figure_is_found() {
             .len(),
         1
     );
+    let counted = |figure: &str, what: &str| {
+        let text = format!("{figure}<!-- {what} --> of them");
+        let (new, faults) = Program::default().compare(&text);
+        (
+            new.split("<!--").next().unwrap_or_default().to_owned(),
+            faults.len(),
+        )
+    };
+    let exercises = "counted: exercises";
+    assert_eq!(counted("30", exercises), ("30".to_owned(), 0));
+    assert_eq!(counted("31", exercises), ("30".to_owned(), 1));
+    let bound = "more than counted: exercises";
+    assert_eq!(counted("under 31", bound), ("under 31".to_owned(), 0));
+    assert_eq!(counted("under 30", bound), ("under 30".to_owned(), 1));
+    assert_eq!(counted("30", "counted: unheard of").1, 1);
+    assert_eq!(counted("none", exercises).1, 1);
     let kernel = run(&["kernel", "relu/forward"]);
     let print = |what: &str| {
         format!("<!-- printed by kernel relu/forward -->\n\n{what}\n\n<!-- end of print -->\n")
