@@ -1,5 +1,5 @@
-// Reading the source of an implicit product [n,C,H,W], zero outside. The kernel binds `source`, and its params have h and w.
-// Stands on lib/implicit_gemm_taps.
+// Reading the source of an implicit product [n,C,H,W], zero outside. The kernel binds `source`, says what a Factor is that it holds, and its params
+// have h and w. Stands on lib/implicit_gemm_taps.
 
 fn reads(place: Place, code: u32) -> bool {
     if WIDE == 0u { return (place.valid & code) == code; }
@@ -7,6 +7,6 @@ fn reads(place: Place, code: u32) -> bool {
 }
 
 // The source at a tap, anything where `reads` is false: the zero is left to who uses it, so that nobody waits for the load before.
-fn fetch(place: Place, offset: u32, reads: bool) -> f32 {
+fn fetch(place: Place, offset: u32, reads: bool) -> Factor {
     return source[select(0u, place.at + offset, reads)];
 }

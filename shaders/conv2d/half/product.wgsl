@@ -12,6 +12,8 @@
 
 enable f16;
 
+alias Factor = f16;
+
 @group(0) @binding(0) var<storage, read> source: array<f16>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f16>>;
 @group(0) @binding(2) var<storage, read> taps: array<Taps>;
@@ -25,7 +27,7 @@ fn place_in(phase: Phase, n: u32, i: u32, j: u32) -> Place {
 
 // Load a stage (step is its first) into one half of the tiles while the one before, in the other half, is multiplied.
 fn advance(stage: u32, step: u32, loads: bool, multiplies: bool, lane: u32, place: Place, at_w: u32, sums: ptr<function, Sums>) {
-    var x: array<f16, STEP>;
+    var x: array<Factor, STEP>;
     var real: array<bool, STEP>;
     var w: vec4<f16>;
     if loads {
@@ -38,7 +40,7 @@ fn advance(stage: u32, step: u32, loads: bool, multiplies: bool, lane: u32, plac
     }
     if multiplies { stage_product(sums, 1u - stage, lane % 16u, lane / 16u); }
     if loads {
-        for (var s = 0u; s < STEP; s++) { rows[lane / 64u][stage][s / 2u][s % 2u][lane % 64u / 4u][lane % 4u] = select(0.0h, x[s], real[s]); }
+        for (var s = 0u; s < STEP; s++) { rows[lane / 64u][stage][s / 2u][s % 2u][lane % 64u / 4u][lane % 4u] = select(Factor(0.0), x[s], real[s]); }
         let s = lane / 16u;
         columns[lane % 16u / 8u][stage][s / 2u][s % 2u][lane % 8u] = Quad(w.x, w.y, w.z, w.w);
     }

@@ -17,6 +17,8 @@
 // loads); 108 registers, no spill. Predicted were 643: what it waits for, and what clears registers after the last stage, was not foreseen.
 // Next rung: winograd_gemm, whose transforms do 3x3 windows in fewer multiplications and leave no index to work out per step.
 
+alias Factor = f32;
+
 @group(0) @binding(0) var<storage, read> source: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> taps: array<Taps>;

@@ -9,6 +9,8 @@
 // What is gained over implicit_gemm: no table, no taps, nothing outside; from one channel of a position to the next it is one addition.
 // Next rung: none.
 
+alias Factor = f32;
+
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read> mask: array<f32>;

@@ -11,6 +11,8 @@
 // Both stages of a turn are written out: their places in workgroup memory are constants of the instructions.
 // Next rung: none; half and cooperative for those who ask for 16-bit factors.
 
+alias Factor = f32;
+
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 // source, y and params are bound by lib/pointwise_quads or lib/pointwise_single.

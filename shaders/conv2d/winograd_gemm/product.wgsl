@@ -13,6 +13,8 @@
 //   that lie 4 * 68 (or 4 * 36) floats apart, 16 banks: 32 banks in all.
 // Next rung: tiles transformed while they are loaded; f16 factors where the device has them.
 
+alias Factor = f32;
+
 struct Params {
     rows: u32, columns: u32, steps: u32,
     row_pitch: u32, column_pitch: u32, c_pitch: u32,  // vec4s

@@ -101,9 +101,9 @@ fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let grid = product.grid(g.n).map(|v| v as u32);
     let kernel = kernel!(
         "conv2d/half/product",
-        "gemm_tile_half",
+        "gemm_tile",
         "implicit_gemm_taps",
-        "half_source",
+        "implicit_gemm_source",
         "implicit_gemm",
         "implicit_gemm_plain"
     );
@@ -119,9 +119,9 @@ fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let [packed, taps] = product.pack_half(w, l)?;
     let kernel = kernel!(
         "conv2d/half/product",
-        "gemm_tile_half",
+        "gemm_tile",
         "implicit_gemm_taps",
-        "half_source",
+        "implicit_gemm_source",
         "implicit_gemm",
         "implicit_gemm_plain"
     );
@@ -153,9 +153,10 @@ fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let places = weight_gradient::places(&plain, l)?;
     let kernel = kernel!(
         "conv2d/half/backward_weight",
-        "gemm_tile_half",
+        "implicit_gemm_weight",
+        "gemm_tile",
         "implicit_gemm_taps",
-        "half_source"
+        "implicit_gemm_source"
     );
     let tensors = [&x, &half, &places];
     weight_gradient::product(kernel, &tensors, &plain, io.wanted(1), l)

@@ -137,6 +137,7 @@ fn run(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let places = places(g, l)?;
     let kernel = kernel!(
         "conv2d/implicit_gemm/backward_weight",
+        "implicit_gemm_weight",
         "gemm_tile",
         "implicit_gemm_taps",
         "implicit_gemm_source"
