@@ -33,7 +33,7 @@ const KNOWN: [(&str, &str, &str); 2] = [("navi21", FEW, READS), ("gfx1100", FEW,
 
 /// The gradient of a first layer's weight has so little arithmetic per element of dy that reading dy is what takes time.
 const FEW: &str = "conv2d/few_channels/backward_weight";
-const READS: &str = "bound by memory: 70 instructions for each 5 bytes of dy and argmax, while a card moves those in the time of 85";
+const READS: &str = "bound by memory: 62 instructions for each 5 bytes of dy and argmax, while a card moves those in the time of 85";
 
 fn inspect(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_gtzan-gpu"))

@@ -4,8 +4,10 @@
 // them up, always in the same order).
 // One invocation: all taps of one channel for FILTERS filters (72 sums for 3x3), over every 64th tile of four outputs of a split. One workgroup: 64 of
 // them side by side, whose sums meet in workgroup memory at the end, in a fixed order.
-// Traffic: dy and its mask once per channel, whole lines: 4 bytes (5 pooled, 8 under ReLU) per KH*KW multiply-adds (four times as many, pooled), and x
-// under a tile once per FILTERS filters, from the cache. Bound by reading dy: pooled 14 FLOP per byte for 3x3.
+// Traffic: dy and its mask once per channel, whole lines: 4 bytes (5 pooled, 8 under ReLU) per KH*KW multiply-adds, and x under a tile once per FILTERS
+// filters, from the cache. Bound by reading dy: pooled 3.6 FLOP per byte for 3x3, 62 instructions where a card could issue 85 meanwhile.
+// Under pooling one position of a window has a gradient: the code chooses what of the patch lies under it, 21 selects for 9 multiply-adds, where adding
+// up all four positions, three of them zero, takes 36 (70 instructions in all).
 // A tile of 128 weights, as in implicit_gemm, would be empty but for C*KH*KW rows: 9 of 128.
 // Next rung: none; implicit_gemm from where the sums of a few filters no longer fit the registers.
 
@@ -26,15 +28,9 @@ var<workgroup> eighths: array<f32, 64>;
 
 alias Sums = array<f32, SUMS>;                        // f * taps + tap
 
-// g at the four outputs of a tile, the first of which is element `at` of dy; `count` of them exist.
+// Where nothing is pooled: g at the four outputs of a tile, the first of which is element `at` of dy; `count` of them exist.
 fn gradient(at: u32, count: u32) -> vec4<f32> {
     var g: vec4<f32>;
-    if EPILOGUE == 2u {
-        let code = (mask[at / 4u] >> ((at * 8u) & 31u)) & 255u;
-        let value = dy[at];
-        for (var o = 0u; o < 4u; o++) { g[o] = select(0.0, value, code == o); }
-        return g;
-    }
     for (var o = 0u; o < 4u; o++) {
         let value = dy[at + o * params.ow];
         var passes = o < count;
@@ -44,9 +40,24 @@ fn gradient(at: u32, count: u32) -> vec4<f32> {
     return g;
 }
 
-// What a tile adds to all taps of filter f.
-fn add(sums: ptr<function, Sums>, f: u32, g: vec4<f32>, pixels: ptr<function, Patch>) {
+// What a tile adds to all taps of filter f, of whose dy `at` is the tile's first, or its only one when pooled.
+fn add(sums: ptr<function, Sums>, f: u32, at: u32, count: u32, pixels: ptr<function, Patch>) {
     if f >= FILTERS { return; }
+    if EPILOGUE == 2u {
+        let code = mask[at / 4u] >> ((at * 8u) & 31u);
+        let g = select(dy[at], 0.0, (code & 128u) != 0u);
+        let right = (code & 1u) != 0u;
+        let below = (code & 2u) != 0u;
+        for (var u = 0u; u < KH; u++) {
+            for (var v = 0u; v < KW; v++) {
+                let upper = select((*pixels)[under(0u, 0u, u, v)], (*pixels)[under(0u, 1u, u, v)], right);
+                let lower = select((*pixels)[under(0u, 2u, u, v)], (*pixels)[under(0u, 3u, u, v)], right);
+                (*sums)[f * KH * KW + u * KW + v] += g * select(upper, lower, below);
+            }
+        }
+        return;
+    }
+    let g = gradient(at, count);
     for (var u = 0u; u < KH; u++) {
         for (var v = 0u; v < KW; v++) {
             for (var o = 0u; o < 4u; o++) { (*sums)[f * KH * KW + u * KW + v] += g[o] * (*pixels)[under(0u, o, u, v)]; }
@@ -99,14 +110,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             count = params.oh - tile.i * 4u;
         }
         // Written out: a loop this long stays a loop, and then the sums live in memory.
-        add(&sums, 0u, gradient(at + filters[0], count), &pixels);
-        add(&sums, 1u, gradient(at + filters[1], count), &pixels);
-        add(&sums, 2u, gradient(at + filters[2], count), &pixels);
-        add(&sums, 3u, gradient(at + filters[3], count), &pixels);
-        add(&sums, 4u, gradient(at + filters[4], count), &pixels);
-        add(&sums, 5u, gradient(at + filters[5], count), &pixels);
-        add(&sums, 6u, gradient(at + filters[6], count), &pixels);
-        add(&sums, 7u, gradient(at + filters[7], count), &pixels);
+        add(&sums, 0u, at + filters[0], count, &pixels);
+        add(&sums, 1u, at + filters[1], count, &pixels);
+        add(&sums, 2u, at + filters[2], count, &pixels);
+        add(&sums, 3u, at + filters[3], count, &pixels);
+        add(&sums, 4u, at + filters[4], count, &pixels);
+        add(&sums, 5u, at + filters[5], count, &pixels);
+        add(&sums, 6u, at + filters[6], count, &pixels);
+        add(&sums, 7u, at + filters[7], count, &pixels);
         // 64 tiles on.
         tile.j += params.step_j;
         let right = tile.j >= params.across;

@@ -129,7 +129,7 @@ pub static BACKWARD_WEIGHT: Ladder<Geometry> = Ladder {
     ],
     order: |g, c| match c.class {
         // 1024 of 1391 instructions of two stages, where workgroup's 36 sums of an invocation leave 36 of 51 already without its loads.
-        // With one channel 9 of a tile's 128 rows are weights: 695 instructions per window and filter, few_channels 70. Without a window
+        // With one channel 9 of a tile's 128 rows are weights: 695 instructions per window and filter, few_channels 62. Without a window
         // pointwise needs 1266.
         // Transforms as forward.
         DeviceClass::Hardware => {
