@@ -1,6 +1,9 @@
 //! The trust chain: finite differences on the f64 reference prove the reference's gradients, and the reference proves
 //! every kernel, on every rung, with a random upstream gradient and memory that starts as NaN.
 
+mod choice;
+#[cfg(test)]
+mod matrix_units;
 mod prepared;
 mod record;
 mod scope;
@@ -13,12 +16,11 @@ pub use values::{from_bytes, relative_error, to_bytes};
 
 use crate::error::Result;
 use crate::gpu::{Gpu, Session, StepInputs};
-use crate::ops::{
-    Access, Array, Capabilities, Case, Choices, Chosen, Entry, Fill, RungView, registry,
-};
+use crate::ops::{Access, Array, Capabilities, Case, Choices, Chosen, Entry, RungView, registry};
 use crate::plan::{MemoryPlan, Placement, Schedule, schedule};
 use crate::reference::Executor;
 use crate::tensor::TensorId;
+use choice::Judged;
 use record::{Setup, finite_differences, record};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -184,13 +186,13 @@ fn check(
         }
         let got = on_gpu(gpu, &setup, &s)?;
         checked.ran(&s);
-        let writers = writers(&s)?;
-        for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
-            let root = s.root(&setup.checked[i].1);
-            let Some(rounding) = rounding(&writers, root, only) else {
-                continue;
-            };
-            let error = relative_error(got, &expected.data);
+        let run = Judged {
+            case,
+            setup: &setup,
+            expected: &expected,
+            only,
+        };
+        for (i, error, rounding) in run.compare(&s, &got, &mut reference)? {
             checked.rows.push(row(&name, i, Some(error), rounding));
         }
     }
@@ -246,8 +248,8 @@ struct Run {
     /// `family:rung`, or `default`.
     name: String,
     choices: Choices,
-    /// Check only what this family writes. So it is for a rung of reduced precision: an output that it moves across ReLU's kink has
-    /// another gradient altogether, which says nothing of either kernel; and its tolerance is for its own result alone.
+    /// Check only what this family writes. So it is for a rung of reduced precision, whose tolerance is for its own result alone; but where
+    /// that is the outputs, gradients are checked too, against those of the outputs that the device found (see [`choice`]).
     only: Option<&'static str>,
 }
 
@@ -257,7 +259,7 @@ fn view(c: &Chosen) -> Option<RungView> {
 }
 
 /// Default choices first, then every rung that this case's problems allow; what they don't allow is noted. Where ties decide what is
-/// right, only rungs that keep ties: after a transform of the sums either winner of a tie is as good.
+/// right, only rungs that keep ties: after a transform of the sums either winner of a tie is as good. (Factors in f16 keep these: it holds them.)
 fn rungs(
     entry: &Entry,
     case: &Case,
@@ -266,8 +268,8 @@ fn rungs(
     checked: &mut Checked,
     scope: Scope,
 ) -> Result<Vec<Run>> {
-    let ties = case.inputs.iter().any(|i| i.fill == Fill::Ties);
-    let allowed = |r: &RungView| !ties || r.rounding <= 1.0;
+    let ties = choice::exact(case);
+    let allowed = |r: &RungView| !ties || r.rounding <= 1.0 || r.reduced();
     let runs = |c: &Chosen, r: &RungView| match allowed(r) {
         true => c.posed.supports(r.name, capabilities),
         false => Err("does not keep exact ties, which decide this case".to_owned()),
@@ -277,7 +279,8 @@ fn rungs(
     for chosen in &first.chosen {
         if view(chosen).is_some_and(|r| !allowed(&r)) {
             let all = chosen.posed.ladder().rungs();
-            if let Some(r) = all.iter().rev().find(|r| runs(chosen, r).is_ok()) {
+            let kept = |r: &&RungView| !r.reduced() && runs(chosen, r).is_ok();
+            if let Some(r) = all.iter().rev().find(kept) {
                 base.force(chosen.family, r.name);
             }
         }

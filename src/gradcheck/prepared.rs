@@ -1,5 +1,6 @@
 //! Checks made ready for a device that is elsewhere: what it must run, and what it must find.
 
+use super::choice::{named_by, reduced_outputs};
 use super::record::record;
 use super::{Scope, rounding, rungs, writers};
 use crate::error::Result;
@@ -29,7 +30,8 @@ pub(crate) struct PreparedRun {
     /// Its dispatches.
     pub schedule: Schedule,
     /// For each of [`Prepared::expected`] the greatest difference allowed, relative to the greatest value; none for one that this run
-    /// does not check.
+    /// does not check,
+    /// or whose right values only the device knows.
     pub tolerances: Vec<Option<f64>>,
 }
 
@@ -44,6 +46,10 @@ pub(crate) fn prepare(entry: &Entry, case: &Case, capabilities: &Capabilities) -
         reference.set(tensor, values);
     }
     reference.run(&setup.step);
+    let outputs: Vec<_> = (setup.checked.iter())
+        .map(|(_, t)| reference.get(t).clone())
+        .collect();
+    let choices = named_by(case, &setup, &outputs);
     let mut runs = Vec::new();
     for run in rungs(
         entry,
@@ -55,7 +61,12 @@ pub(crate) fn prepare(entry: &Entry, case: &Case, capabilities: &Capabilities) -
     )? {
         let schedule = schedule(&setup.tape, capabilities, &run.choices)?;
         let writers = writers(&schedule)?;
-        let tolerances = setup.checked.iter().map(|(_, tensor)| {
+        let reduced = reduced_outputs(&setup, &schedule, &writers, run.only);
+        let tolerances = setup.checked.iter().enumerate().map(|(i, (_, tensor))| {
+            // What may be chosen in reduced precision is not one value: see [`super::choice`].
+            if reduced && choices == Some(i) {
+                return None;
+            }
             let rounding = rounding(&writers, schedule.root(tensor), run.only)?;
             Some(case.op.tolerance() * rounding)
         });
@@ -65,8 +76,8 @@ pub(crate) fn prepare(entry: &Entry, case: &Case, capabilities: &Capabilities) -
             schedule,
         });
     }
-    let expected = (setup.checked.iter())
-        .map(|(name, t)| (name.clone(), t.clone(), reference.get(t).data.clone()))
+    let expected = (setup.checked.iter().zip(outputs))
+        .map(|((name, t), values)| (name.clone(), t.clone(), values.data))
         .collect();
     Ok(Prepared {
         inputs: setup.inputs,

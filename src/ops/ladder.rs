@@ -36,7 +36,7 @@ pub struct Rung<G: 'static> {
     pub supports: fn(&G, &Capabilities) -> Result<(), String>,
     /// Its rounding errors in multiples of the op's tolerance: 1 for a rung that adds up the products of the formula, in
     /// whatever order. Above 1 for one that computes something else that is equal on paper; such a rung does not keep
-    /// exact ties and zeros either.
+    /// exact ties and zeros either (but one of reduced precision does, of factors that it holds).
     pub rounding: f64,
     /// Push its dispatches.
     pub run: fn(&G, &Io, &mut Lowering) -> Result<()>,

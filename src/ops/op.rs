@@ -106,6 +106,13 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         2e-6
     }
 
+    /// For an op whose output 1 names which of several values output 0 is (a pooling's argmax): output 0 if these choices are right, exactly; NaN
+    /// where one names nothing, or can't be true of this output 0. `x` are the inputs, `y` the outputs that somebody found. Where values are
+    /// almost equal there are several right choices, and this tells them from the wrong ones. None for an op without choices.
+    fn chosen(&self, _x: &[&Array<f64>], _y: &[&Array<f64>]) -> Option<Array<f64>> {
+        None
+    }
+
     /// Push the kernels that compute the outputs `io.y(..)`.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 // Convolution as a matrix product that is never laid out, of factors in half precision: what implicit_gemm/product computes, any window, stride and
 // padding, forward and (TURNED) the gradient of x, with both factors rounded to f16 and summed up in f32.
 // source: [chunk,C,H,W] f16, zero outside; weight: [PHASES,steps,quads] f16 vec4s, both from half/convert or half/gradient; taps: [PHASES,steps/8];
-// b: [K]; y: [N,K,OH,OW].
+// b: [K]; y: [N,K,OH,OW], or [N,K,PH,PW] and the codes of argmax under ReLU and pooling, which is over sums in f32.
 // One invocation: 8 positions by 8 channels of the result, 64 sums in registers. One workgroup: 128 of them, 128 positions by 64 channels, in
 // stages of 8 steps of the contraction (c,u,v), two of them to a turn.
 // Traffic: 128 x 8 f16 of the source and 64 x 8 of the weight (3 KiB) per 65,536 multiply-adds of a stage: 43 FLOP per byte, twice implicit_gemm;
@@ -18,7 +18,7 @@ alias Factor = f16;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f16>>;
 @group(0) @binding(2) var<storage, read> taps: array<Taps>;
 @group(0) @binding(3) var<storage, read> b: array<f32>;
-// y and params are bound by lib/implicit_gemm_plain.
+// y (codes) and params are bound by lib/implicit_gemm_plain or lib/implicit_gemm_pooled.
 
 // Result (i,j) of a phase in sample n of the source.
 fn place_in(phase: Phase, n: u32, i: u32, j: u32) -> Place {

@@ -177,21 +177,6 @@ impl Geometry {
         self.epilogue == Epilogue::ReluMaxPool2
     }
 
-    /// Whether forward leaves no argmax, for rungs of reduced precision: rounding swaps outputs that are almost equal, and then the gradient
-    /// goes another way than that of the f32 that everything else is.
-    ///
-    /// # Errors
-    /// Says so.
-    pub fn no_argmax(&self) -> Result<(), String> {
-        match self.pooled() {
-            true => Err(
-                "rounds, and so can't tell which of almost equal outputs argmax has to name"
-                    .to_owned(),
-            ),
-            false => Ok(()),
-        }
-    }
-
     /// Multiply-adds of one direction; the taps that meet padding are counted too, as is usual.
     pub fn multiply_adds(&self) -> u64 {
         product(&[self.n, self.k, self.oh, self.ow, self.c, self.kh, self.kw])

@@ -146,6 +146,16 @@ impl Op for Conv2d {
             .map_or(0, |g| 2 * directions * g.multiply_adds())
     }
 
+    fn chosen(&self, x: &[&Array<f64>], y: &[&Array<f64>]) -> Option<Array<f64>> {
+        let (&[y, argmax], Epilogue::ReluMaxPool2) = (y, self.epilogue) else {
+            return None;
+        };
+        let g = self.geometry(x);
+        let zeros = Array::zeros([g.k]);
+        let b = x.get(2).copied().unwrap_or(&zeros);
+        Some(reference::chosen(&g, [x[0], x[1], b], y, argmax))
+    }
+
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let g = Geometry::of(self, io)?;
         if io.x.len() > 2 {

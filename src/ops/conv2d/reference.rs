@@ -105,6 +105,36 @@ fn max_pool_2x2<T: Real>(g: &Geometry, z: &[T], y: &mut [T], argmax: &mut [T]) {
     }
 }
 
+/// The convolution of x, w and b where argmax says that y has its maxima, 0 where it says that there is none; NaN where that is no place of a
+/// window, or y is 0 and has one, or is not and has none.
+pub(super) fn chosen(
+    g: &Geometry,
+    [x, w, b]: [&Array<f64>; 3],
+    y: &Array<f64>,
+    argmax: &Array<f64>,
+) -> Array<f64> {
+    let mut values = Array::zeros([g.n, g.k, g.ph, g.pw]);
+    let plane = g.ph * g.pw;
+    let planes = values.data.par_chunks_mut(plane).enumerate();
+    planes.for_each(|(nk, values)| {
+        let (n, k) = (nk / g.k, nk % g.k);
+        let z = convolve(g, x, w, b.data[k], n, k);
+        for (at, value) in values.iter_mut().enumerate() {
+            let (i, j) = (at / g.pw, at % g.pw);
+            let alive = y.data[nk * plane + at] > 0.0;
+            *value = match (argmax.data[nk * plane + at] as u8, alive) {
+                (DEAD, false) => 0.0,
+                (q @ 0..4, true) => {
+                    let [a, b] = [usize::from(q / 2), usize::from(q % 2)];
+                    z[(2 * i + a) * g.ow + 2 * j + b]
+                }
+                _ => f64::NAN,
+            };
+        }
+    });
+    values
+}
+
 /// dz `[N,K,OH,OW]`: the gradient of the convolution itself, from dy of the output and what forward saved of the epilogue.
 pub(super) fn through_epilogue<T: Real>(g: &Geometry, y: &[&Array<T>], dy: &Array<T>) -> Array<T> {
     let mut dz = Array::zeros([g.n, g.k, g.oh, g.ow]);

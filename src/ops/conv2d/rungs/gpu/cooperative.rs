@@ -5,6 +5,7 @@ use super::direct::{through_epilogue, turn};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::Epilogue;
+use crate::ops::conv2d::argmax::Quads;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::correlation::Correlation;
 use crate::ops::conv2d::geometry::Geometry;
@@ -16,7 +17,7 @@ use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// Forward.
-pub const FORWARD: Rung<Geometry> = Rung::gpu("cooperative", supports_forward, |g, io, l| {
+pub const FORWARD: Rung<Geometry> = Rung::gpu("cooperative", supports, |g, io, l| {
     correlate(&Correlation::forward(g, io), l)
 })
 .rounding(HALF_ROUNDING);
@@ -43,11 +44,6 @@ fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
         return Err("more steps or positions than a grid has workgroups".to_owned());
     }
     Ok(())
-}
-
-fn supports_forward(g: &Geometry, c: &Capabilities) -> Result<(), String> {
-    g.no_argmax()?;
-    supports(g, c)
 }
 
 /// `Params` of `cooperative/pack_columns`: what is laid out of a source's samples `first` to `first + n`.
@@ -171,6 +167,7 @@ fn correlate(c: &Correlation, l: &mut Lowering) -> Result<()> {
     let widest = (most * positions).next_multiple_of(TILE);
     let b = Factor::room(steps, widest, "columns, f16", l);
     let product = l.workspace("product, padded", Spec::f32([a.row, widest]));
+    let codes = c.argmax.map(|argmax| Quads::of(argmax, l));
     let masked = c.source.epilogue != Epilogue::None;
     let planes = masked.then(|| {
         let sample = c.source.channels * c.extent[0] * c.extent[1];
@@ -202,9 +199,12 @@ fn correlate(c: &Correlation, l: &mut Lowering) -> Result<()> {
         };
         b.lay_out(source, columns, false, steps, row, l)?;
         multiply(&a, &b, row, steps, &product, l)?;
-        finish(c, &product, row, samples, l)?;
+        match &codes {
+            None => finish(c, &product, row, samples, l)?,
+            Some(codes) => finish_pooled(c, codes, &product, row, samples, l)?,
+        }
     }
-    Ok(())
+    codes.map_or(Ok(()), |codes| codes.order(l))
 }
 
 /// Bring a product into the planes of some samples.
@@ -216,6 +216,7 @@ fn finish(
     l: &mut Lowering,
 ) -> Result<()> {
     let [rows, columns] = c.positions;
+    // Where there is no bias, w stands in for the binding.
     let b = c.bias.unwrap_or(c.weight);
     let (first, n) = (samples.start, samples.len());
     let relu = c.bias.is_some() && c.epilogue == Epilogue::Relu;
@@ -226,6 +227,29 @@ fn finish(
     let params = [first, n, c.channels, positions, pitch, 0, 0, 0].map(|v| v as u32);
     let grid = grid_1d(n * c.channels * positions, 64);
     l.dispatch(kernel, &[product, b, c.y], params, grid)
+}
+
+/// The same through ReLU and pooling, with the codes of argmax. (Only forward pools, and it has a bias.)
+fn finish_pooled(
+    c: &Correlation,
+    codes: &Quads,
+    product: &Tensor,
+    pitch: usize,
+    samples: Range<usize>,
+    l: &mut Lowering,
+) -> Result<()> {
+    let [rows, columns] = c.positions;
+    let [down, across] = [c.y.dims()[2], c.y.dims()[3]];
+    let (first, n) = (samples.start, samples.len());
+    let (k, positions) = (c.channels, rows * columns);
+    let params = [
+        first, n, k, positions, pitch, columns, down, across, c.n, 0, 0, 0,
+    ]
+    .map(|v| v as u32);
+    let grid = grid_1d(k.div_ceil(4) * n * down * across, 64);
+    let kernel = kernel!("conv2d/cooperative/finish_pooled", "pooled");
+    let tensors = [product, c.bias.unwrap_or(c.weight), c.y, &codes.tensor];
+    l.dispatch(kernel, &tensors, params, grid)
 }
 
 /// The gradient of w: a partial sum for each chunk of samples.

@@ -5,6 +5,7 @@ use super::{Params, Product, product, turned};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::Epilogue;
+use crate::ops::conv2d::argmax::Quads;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::image::Image;
@@ -25,7 +26,6 @@ pub const BACKWARD_WEIGHT: Rung<Geometry> =
 
 fn supports_forward(g: &Geometry, c: &Capabilities) -> Result<(), String> {
     c.half_precision()?;
-    g.no_argmax()?;
     super::supports_forward(g, c)
 }
 
@@ -99,18 +99,33 @@ fn forward(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let [packed, taps] = product.pack_half(io.x(1), l)?;
     let x = convert(io.x(0), "x, f16", l)?;
     let grid = product.grid(g.n).map(|v| v as u32);
+    if !g.pooled() {
+        let kernel = kernel!(
+            "conv2d/half/product",
+            "gemm_tile",
+            "implicit_gemm_taps",
+            "implicit_gemm_source",
+            "implicit_gemm",
+            "implicit_gemm_plain"
+        );
+        let relu = u32::from(g.epilogue == Epilogue::Relu);
+        let kernel = product.kernel(kernel).with("RELU", relu);
+        let tensors = [&x, &packed, &taps, b, y];
+        return l.dispatch(kernel, &tensors, product.params, grid);
+    }
     let kernel = kernel!(
         "conv2d/half/product",
         "gemm_tile",
         "implicit_gemm_taps",
         "implicit_gemm_source",
         "implicit_gemm",
-        "implicit_gemm_plain"
+        "pooled",
+        "implicit_gemm_pooled"
     );
-    let relu = u32::from(g.epilogue == Epilogue::Relu);
-    let kernel = product.kernel(kernel).with("RELU", relu);
-    let tensors = [&x, &packed, &taps, b, y];
-    l.dispatch(kernel, &tensors, product.params, grid)
+    let codes = Quads::of(io.y(1), l);
+    let tensors = [&x, &packed, &taps, b, y, &codes.tensor];
+    l.dispatch(product.kernel(kernel), &tensors, product.params, grid)?;
+    codes.order(l)
 }
 
 fn backward_input(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
