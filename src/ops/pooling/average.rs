@@ -1,6 +1,6 @@
 //! Average pooling.
 
-use super::{Geometry, WORKGROUP, on_a_gpu, only_input, small_window};
+use super::{Geometry, WORKGROUP, fixed_pays, only_input, small_window};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::{Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d};
@@ -30,9 +30,8 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
         Rung::naive(forward),
         Rung::gpu("fixed", small_window, forward_fixed),
     ],
-    // Divisions by sizes known only at run time, three for each element, are most of the other's instructions.
-    order: |_, c| {
-        if on_a_gpu(c) {
+    order: |g, c| {
+        if fixed_pays(g, c.class) {
             vec![FORWARD.rungs[1]]
         } else {
             Vec::new()
@@ -48,9 +47,8 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
         Rung::naive(backward),
         Rung::gpu("fixed", small_window, backward_fixed),
     ],
-    // Divisions by sizes known only at run time, three for each element, are most of the other's instructions.
-    order: |_, c| {
-        if on_a_gpu(c) {
+    order: |g, c| {
+        if fixed_pays(g, c.class) {
             vec![BACKWARD.rungs[1]]
         } else {
             Vec::new()
