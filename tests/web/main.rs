@@ -292,3 +292,13 @@ fn the_command_writes_pages() {
         );
     }
 }
+
+/// A page is something to send: cases with many numbers would be most of it.
+#[test]
+fn a_trained_seed_in_one_file_is_below_3_megabytes() {
+    let model = Model::load("seed").expect("built in");
+    let export = Export::new(&model, Some(&trained(&model)), &|_, _| ()).expect("an export");
+    let dir = tempfile::tempdir().expect("a folder");
+    let (_, bytes) = export.write(dir.path(), true).expect("written");
+    assert!(bytes < 3_000_000, "{bytes} bytes");
+}

@@ -45,6 +45,14 @@ pub(super) fn cases() -> Vec<Case> {
         case("dropout on vectors, offset 1", dropout, &[2, 7], normal).starting_at(3),
         case("evaluation", evaluation, &[3, 5, 7, 3], normal),
         case("evaluation of vectors", evaluation, &[3, 7], normal),
+        // As many invocations to a row as there are at most.
+        case(
+            "evaluation of long rows",
+            evaluation,
+            &[1, 2, 23, 23],
+            normal,
+        )
+        .kinks(),
         // E[x^2] - E[x]^2 in f32 would lose three digits of the variance here.
         case(
             "mean far from zero",
@@ -56,6 +64,14 @@ pub(super) fn cases() -> Vec<Case> {
         // Several unrolled blocks, a rest, and rows that begin at every offset within a vec4.
         case("long rows", training, &[2, 5, 31, 37], normal).kinks(),
         case("long rows, dropout", dropout, &[2, 3, 31, 37], normal).kinks(),
+        // A fifth vec4 for one invocation, all of them at one offset.
+        case(
+            "long rows of whole vec4s, dropout",
+            dropout,
+            &[2, 2, 32, 33],
+            normal,
+        )
+        .kinks(),
         case("rows of several blocks", training, &[3, 2, 67, 71], normal)
             .kinks()
             .valid(2),

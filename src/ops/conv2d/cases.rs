@@ -88,6 +88,15 @@ pub(super) fn cases() -> Vec<Case> {
             6,
             [5, 5],
         ),
+        // A network's first layer in small.
+        case(
+            "one channel, pool",
+            same(ReluMaxPool2),
+            [2, 1, 9, 13],
+            8,
+            [3, 3],
+        )
+        .kinks(),
         case(
             "four channels, pool",
             same(ReluMaxPool2),
