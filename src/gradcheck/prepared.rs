@@ -30,8 +30,7 @@ pub(crate) struct PreparedRun {
     /// Its dispatches.
     pub schedule: Schedule,
     /// For each of [`Prepared::expected`] the greatest difference allowed, relative to the greatest value; none for one that this run
-    /// does not check,
-    /// or whose right values only the device knows.
+    /// does not check, or whose right values only the device knows.
     pub tolerances: Vec<Option<f64>>,
 }
 

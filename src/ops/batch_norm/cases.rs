@@ -64,7 +64,7 @@ pub(super) fn cases() -> Vec<Case> {
         // Several unrolled blocks, a rest, and rows that begin at every offset within a vec4.
         case("long rows", training, &[2, 5, 31, 37], normal).kinks(),
         case("long rows, dropout", dropout, &[2, 3, 31, 37], normal).kinks(),
-        // A fifth vec4 for one invocation, all of them at one offset.
+        // Every row begins with a vec4, and an invocation has several of them in flight: what a network's first layers have.
         case(
             "long rows of whole vec4s, dropout",
             dropout,
