@@ -13,6 +13,7 @@ mod kernel;
 mod plan;
 mod predict;
 mod profile;
+mod rungs;
 mod shaders;
 mod synth;
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod values;
 
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu};
-use crate::ops::DeviceClass;
+use crate::ops::{Choices, DeviceClass};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -298,12 +299,12 @@ fn without_effect(given: bool, flag: &str, why: &str) -> Result<()> {
 
 /// The rungs that `gtzan-gpu tune` found for this device; a note when its file can't be used. None where another kind's defaults are
 /// asked for.
-fn tuned_choices(gpu: &Gpu, cache: &CacheArgs) -> crate::ops::Choices {
+fn tuned_choices(gpu: &Gpu, cache: &CacheArgs) -> Choices {
     if gpu.kind() != gpu.capabilities().class {
-        return crate::ops::Choices::default();
+        return Choices::default();
     }
     let Some(folder) = cache.folder() else {
-        return crate::ops::Choices::default();
+        return Choices::default();
     };
     let (choices, problem) = crate::bench::tuning::load(gpu, &folder);
     if let Some(problem) = problem {

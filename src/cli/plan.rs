@@ -1,5 +1,6 @@
 //! `gtzan-gpu plan`.
 
+use super::rungs::{self, RungArgs};
 use super::{console, print_json, values};
 use crate::error::{Error, Result};
 use crate::fsutil::{atomic_write, keep_apart};
@@ -19,6 +20,7 @@ use std::path::PathBuf;
   gtzan-gpu plan --model seed --batch-size 32
   gtzan-gpu plan --model deep.toml --batch-size 32 --vram 512MiB --explain
   gtzan-gpu plan --model seed --vram 256MiB --fit
+  gtzan-gpu plan --model seed --rungs conv2d:half,dense:half
   gtzan-gpu plan --model seed --class gpu      with a GPU's kernels, also where there is only a CPU driver
   gtzan-gpu plan --model seed --svg plan.svg")]
 pub struct PlanArgs {
@@ -55,6 +57,8 @@ pub struct PlanArgs {
     /// The largest batch that fits --vram without being split, and a table of batch sizes
     #[arg(long, requires = "vram", conflicts_with_all = ["batch_size", "micro_batches", "ranks", "explain", "svg"])]
     fit: bool,
+    #[command(flatten)]
+    rungs: RungArgs,
     /// Draw buffers over the step's time into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -101,7 +105,7 @@ impl PlanArgs {
 /// Plan and print.
 ///
 /// # Errors
-/// When the model is unknown, does not fit the shape, or nothing fits the budget.
+/// When the model is unknown, does not fit the shape, a rung that was asked for can't run, or nothing fits the budget.
 pub fn run(args: &PlanArgs) -> Result<()> {
     if let Some(path) = &args.svg {
         keep_apart(path, std::path::Path::new(&args.model))?;
@@ -146,6 +150,8 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         false => tapes.record(cut),
     };
     let fitted = fit(&request, record).map_err(|e| tapes.name_largest(&request, e))?;
+    let asked = args.rungs.asked.as_ref();
+    rungs::show(asked, &fitted.programs, &capabilities, console::note)?;
     if let Some(why) = tapes.cannot_learn(args.batch_size, args.parts())? {
         console::note(&format!("warning: {why}"));
     }
@@ -190,7 +196,7 @@ fn device(args: &PlanArgs) -> Result<(Capabilities, Choices, String)> {
     if !args.portable {
         match args.class.open(&args.device) {
             Ok(gpu) => {
-                let choices = super::tuned_choices(&gpu, &args.cache);
+                let choices = rungs::choices(&gpu, &args.cache, args.rungs.asked.as_ref());
                 let whose = match gpu.class_note() {
                     Some(_) if class == DeviceClass::Hardware => ", as if it were a GPU",
                     Some(_) => ", as if it were a CPU driver",
@@ -203,11 +209,8 @@ fn device(args: &PlanArgs) -> Result<(Capabilities, Choices, String)> {
             Err(_) => {}
         }
     }
-    Ok((
-        Capabilities::portable(class),
-        Choices::default(),
-        for_what.to_owned(),
-    ))
+    let choices = rungs::above(Choices::default(), args.rungs.asked.as_ref());
+    Ok((Capabilities::portable(class), choices, for_what.to_owned()))
 }
 
 #[derive(Serialize)]
@@ -233,6 +236,10 @@ fn largest(args: &PlanArgs, request: &Request, tapes: &Tapes) -> Result<()> {
         ..request.clone()
     };
     let found = largest_batch(&limit, |cut| tapes.record(cut))?;
+    if let Some(found) = &found {
+        let asked = args.rungs.asked.as_ref();
+        rungs::show(asked, &found.programs, request.capabilities, console::note)?;
+    }
     let best = found.as_ref().map_or(0, |f| f.cut.micro_batch);
     let mut batches = Vec::new();
     let mut first: Option<f64> = None;

@@ -1,5 +1,6 @@
 //! `gtzan-gpu profile`.
 
+use super::rungs::{self, RungArgs};
 use super::{console, print_json, values};
 use crate::bench::profile;
 use crate::error::{Error, Result};
@@ -27,6 +28,8 @@ pub struct ProfileArgs {
     /// Write one step as a Chrome trace
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    rungs: RungArgs,
     #[command(flatten)]
     shaders: super::shaders::ShaderArgs,
     #[command(flatten)]
@@ -62,7 +65,7 @@ impl ProfileArgs {
 /// Profile a training step on random data.
 ///
 /// # Errors
-/// When the model is unknown, the device fails, or the trace can't be written.
+/// When the model is unknown, a rung that was asked for can't run, the device fails, or the trace can't be written.
 pub fn run(args: &ProfileArgs) -> Result<()> {
     args.shaders.apply()?;
     if let Some(path) = &args.trace {
@@ -70,8 +73,14 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     }
     let model = Model::load(&args.model)?;
     let gpu = args.class.open(&args.device)?;
-    let choices = super::tuned_choices(&gpu, &args.cache);
+    let choices = rungs::choices(&gpu, &args.cache, args.rungs.asked.as_ref());
     let mut engine = profile::random_engine(&gpu, &model, args.batch_size, &choices)?;
+    rungs::show(
+        args.rungs.asked.as_ref(),
+        engine.programs(),
+        gpu.capabilities(),
+        console::note,
+    )?;
     let timings = profile::engine(&mut engine, args.repeats)?;
     let s = &engine.programs()[0].schedule;
     let rows = profile::rows(s, &timings);

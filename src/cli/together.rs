@@ -26,6 +26,7 @@ const VALUES: &[Value] = &[
     ("*", "batch_size", &["4"]),
     ("*", "segments", &["all"]),
     ("*", "strict", &["@"]),
+    ("*", "rungs", &["dense:naive"]),
     ("*", "threads", &["2"]),
     ("train", "synthetic", &["@"]),
     ("train", "run", &["here"]),

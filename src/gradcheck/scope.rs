@@ -1,7 +1,7 @@
 //! Which rungs a check goes through.
 
-use crate::error::{Error, Result};
-use crate::ops::registry;
+use crate::error::Result;
+use crate::ops::{ladders, no_ladder, rung_of};
 
 /// Which rungs of a kernel are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,22 +23,9 @@ impl Scope {
     /// When there is no such ladder or rung, with those that there are.
     pub fn only(name: &str) -> Result<Self> {
         let (family, rung) = name.split_once(':').unwrap_or((name, ""));
-        let ladders: Vec<_> = registry().iter().flat_map(|e| e.ladders).copied().collect();
-        let Some(ladder) = ladders.iter().find(|l| l.name() == family) else {
-            let names: Vec<&str> = ladders.iter().map(|l| l.name()).collect();
-            return Err(Error::usage(format!(
-                "there is no ladder '{family}'; a rung is named LADDER:RUNG, and there are the ladders {}",
-                names.join(", ")
-            )));
-        };
-        let rungs = ladder.rungs();
-        let Some(found) = rungs.iter().find(|r| r.name == rung) else {
-            let names: Vec<&str> = rungs.iter().map(|r| r.name).collect();
-            return Err(Error::usage(format!(
-                "{family} has no rung '{rung}'; it has {}",
-                names.join(", ")
-            )));
-        };
+        let ladder = ladders().into_iter().find(|l| l.name() == family);
+        let ladder = ladder.ok_or_else(|| no_ladder(family))?;
+        let found = rung_of(ladder, rung)?;
         Ok(Self::Only(ladder.name(), found.name))
     }
 }

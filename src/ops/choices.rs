@@ -131,10 +131,11 @@ pub struct Chosen {
     pub posed: Arc<dyn Posed>,
 }
 
-/// Which rung to use where: nothing set means the ladders' defaults.
+/// Which rung to use where: forced over preferred over tuned; nothing set means the ladders' defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choices {
     forced: BTreeMap<String, String>,
+    preferred: BTreeMap<String, String>,
     tuned: BTreeMap<(String, String), String>,
     workspace_cap: u64,
 }
@@ -143,6 +144,7 @@ impl Default for Choices {
     fn default() -> Self {
         Self {
             forced: BTreeMap::new(),
+            preferred: BTreeMap::new(),
             tuned: BTreeMap::new(),
             workspace_cap: Self::DEFAULT_WORKSPACE_CAP,
         }
@@ -165,9 +167,15 @@ impl Choices {
         self.workspace_cap
     }
 
-    /// Use `rung` for every problem of the ladder `family` that it supports; an error otherwise.
+    /// Use `rung` for every problem of the ladder `family`; one that it does not support is an error.
     pub fn force(&mut self, family: &str, rung: &str) {
         self.forced.insert(family.to_owned(), rung.to_owned());
+    }
+
+    /// Use `rung`, also one of reduced precision, for every problem of the ladder `family` that it supports; the others run what they
+    /// would without it. A name that the ladder does not know is an error when a kernel is chosen.
+    pub fn prefer(&mut self, family: &str, rung: &str) {
+        self.preferred.insert(family.to_owned(), rung.to_owned());
     }
 
     /// Use `rung` for this very problem, as measured by the tuner. A name that the ladder does not know is passed over.
@@ -178,6 +186,10 @@ impl Choices {
 
     pub(super) fn forced(&self, family: &str) -> Option<&str> {
         self.forced.get(family).map(String::as_str)
+    }
+
+    pub(super) fn preferred(&self, family: &str) -> Option<&str> {
+        self.preferred.get(family).map(String::as_str)
     }
 
     pub(super) fn tuned(&self, family: &str, problem: &Problem) -> Option<&str> {

@@ -128,10 +128,11 @@ impl<G: Geometry> Ladder<G> {
         self.rungs.iter().find(|r| r.name == name).copied()
     }
 
-    /// The rung for a problem: forced, else tuned, else the default; one of reduced precision only when forced.
+    /// The rung for a problem: forced, else preferred, else tuned, else the default; one of reduced precision only when forced or
+    /// preferred.
     ///
     /// # Errors
-    /// When a forced rung can't run the problem, or no rung can.
+    /// When a forced rung can't run the problem, there is no preferred one, or no rung can.
     pub fn choose(
         &self,
         geometry: &G,
@@ -151,6 +152,14 @@ impl<G: Geometry> Ladder<G> {
                     self.name
                 ))
             });
+        }
+        if let Some(name) = choices.preferred(self.name) {
+            let rung = self.find(name);
+            let rung = rung
+                .ok_or_else(|| Error::device(format!("{}: {}", self.name, self.no_rung(name))))?;
+            if (rung.supports)(geometry, capabilities).is_ok() {
+                return Ok(rung);
+            }
         }
         let tuned = choices.tuned(self.name, &problem);
         let tuned = tuned.and_then(|name| self.find(name));
@@ -300,6 +309,32 @@ mod tests {
         assert!(
             error.to_string().contains("there are naive, large, half"),
             "{error}"
+        );
+    }
+
+    /// Where it can't run, what was tuned or the default does.
+    #[test]
+    fn a_preferred_rung_runs_what_it_can() {
+        let gpu = DeviceClass::Hardware;
+        let mut choices = Choices::default();
+        choices.tune("test.forward", "size=9", "naive");
+        choices.prefer("test.forward", "large");
+        for (size, expected) in [(4, "naive"), (9, "large"), (64, "large")] {
+            assert_eq!(chosen(size, gpu, &choices).expect("one"), expected);
+        }
+        choices.prefer("test.forward", "half");
+        assert_eq!(chosen(9, gpu, &choices).expect("one"), "half");
+        choices.prefer("other.forward", "naive");
+        choices.force("test.forward", "naive");
+        assert_eq!(chosen(9, gpu, &choices).expect("one"), "naive");
+
+        let mut choices = Choices::default();
+        choices.tune("test.forward", "size=4", "naive");
+        choices.prefer("test.forward", "small");
+        let error = chosen(4, gpu, &choices).expect_err("no such rung");
+        assert_eq!(
+            error.to_string(),
+            "test.forward: there is no rung small; there are naive, large, half"
         );
     }
 

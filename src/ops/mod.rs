@@ -5,6 +5,7 @@
 
 mod adam;
 mod add;
+mod asked;
 pub mod augment;
 pub mod batch_norm;
 mod capabilities;
@@ -35,6 +36,8 @@ pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
 pub use add::Add;
+pub use asked::{AskedRung, Rungs};
+pub(crate) use asked::{ladders, no_ladder, rung_of};
 pub use augment::{Augment, partner, time_shift};
 pub use batch_norm::{BatchNorm, UpdateRunning};
 pub use capabilities::{Capabilities, DeviceClass};

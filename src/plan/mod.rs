@@ -1,6 +1,7 @@
 //! The memory plan: every byte that training will allocate, known before the first allocation. Pure arithmetic, no GPU.
 
 pub mod arena;
+mod asked;
 mod blocks;
 pub mod budget;
 mod buffers;
@@ -10,6 +11,7 @@ pub mod recompute;
 mod schedule;
 pub mod summary;
 
+pub use asked::where_asked;
 pub use buffers::{BufferPlan, Category, Place, Placement, ProgramPlan, Purpose};
 pub use schedule::{Item, Schedule, schedule};
 pub use summary::{Largest, Recomputed, Summary, Tried, timeline};

@@ -7,6 +7,7 @@ mod mistakes;
 mod options;
 mod place;
 mod recipes;
+mod rungs;
 mod runs;
 mod songs;
 mod stops;

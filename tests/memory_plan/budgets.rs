@@ -17,7 +17,7 @@ fn capabilities() -> Capabilities {
     Capabilities::portable(DeviceClass::Software)
 }
 
-fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>> {
+pub fn tapes(model: &Model, samples: usize, cut: &Cut) -> Result<Vec<(String, Tape)>> {
     let tapes = Tapes {
         model,
         base: GraphSettings {

@@ -3,6 +3,7 @@
 mod budgets;
 mod convolutions;
 mod graphs;
+mod rungs;
 mod simulate;
 mod splits;
 

@@ -19,6 +19,7 @@ Examples:
   gtzan-gpu train genres --recipe strong            what reaches further: docs in recipes/strong.toml
   gtzan-gpu train genres --folds 5                  cross-validation: every fold, mean and deviation
   gtzan-gpu train genres --vram 256MiB --batch-size 64
+  gtzan-gpu train genres --rungs conv2d:half,dense:half   f16 factors, where the GPU has them
   gtzan-gpu train features.npz --model deep.toml    features and layers of your own
   gtzan-gpu train genres --tensorboard logs         and watch it: tensorboard --logdir logs
   gtzan-gpu train --resume runs/seed-1              go on where a run stopped"

@@ -15,12 +15,13 @@ use interrupts::catch_interrupts;
 use ranks::Folder;
 pub use show::print_matrix;
 
-use super::console;
+use super::{console, rungs};
 use crate::dataset::{Options, Segments};
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
 use crate::gpu::Gpu;
 use crate::nn::{Layer, Model};
+use crate::ops::Rungs;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
@@ -249,7 +250,8 @@ fn open_engine<'g>(
         .as_deref()
         .map(crate::plan::budget::parse_bytes)
         .transpose()?;
-    let choices = super::tuned_choices(gpu, &args.cache);
+    let asked = s.rungs.as_deref().map(str::parse::<Rungs>).transpose()?;
+    let choices = rungs::choices(gpu, &args.cache, asked.as_ref());
     let request = Request {
         budget: budget.or_else(|| gpu.default_budget()),
         batch: s.batch_size,
@@ -265,6 +267,12 @@ fn open_engine<'g>(
     }
     let (fitted, engine) = tapes.open_shared(gpu, &request, &task.samples, s.seed, ranks)?;
     show::plan(&Summary::new(&model.name, s.batch_size, budget, &fitted));
+    rungs::show(
+        asked.as_ref(),
+        &fitted.programs,
+        gpu.capabilities(),
+        console::line,
+    )?;
     Ok((fitted, engine))
 }
 

@@ -28,7 +28,7 @@ use crate::ops::Augment;
 use crate::train::{Keep, Schedule};
 use declare::options;
 use std::path::PathBuf;
-use value::{above, anything, at_least, at_most, between, bytes, share, within};
+use value::{above, anything, at_least, at_most, between, bytes, rungs, share, within};
 
 options! {
     /// Folder of genres, or a file of arrays (.safetensors, .npz, .npy)
@@ -120,6 +120,8 @@ options! {
     optional init: PathBuf, anything(), placeholder: "FILE", unset: "fresh weights";
     /// Memory budget on the GPU, e.g. 256MiB
     optional vram: String, bytes(), placeholder: "BYTES", unset: "as much as the plan needs", may_change: true;
+    /// Run these rungs of kernels wherever they can, e.g. conv2d.forward:half,dense:half (an op's name stands for all its ladders)
+    optional rungs: String, rungs(), placeholder: "LADDER:RUNG,...", unset: "what tune found, else the device's defaults";
     /// Event files for TensorBoard, in DIR/(the run's name): scalars, histograms of weights and gradients, confusion matrices
     optional tensorboard: PathBuf, anything(), placeholder: "DIR", unset: "none", may_change: true;
     /// CPU threads for features

@@ -21,6 +21,7 @@ fn a_saved_run_reads_back_whole() {
             ("group_by", _) => "folder".into(),
             ("features", _) => "notebook".into(),
             ("vram", _) => "3MiB".into(),
+            ("rungs", _) => "conv2d.forward:half, dense:naive".into(),
             ("schedule", _) => "cosine".into(),
             ("keep", _) => "last".into(),
             ("model" | "split" | "data" | "init" | "recipe" | "tensorboard", _) => {
@@ -86,6 +87,8 @@ fn wrong_values_are_told_with_their_place() {
         ("schedule = \"cosinus\"", "give constant, plateau or cosine"),
         ("segments = \"some\"", "give first or all"),
         ("vram = \"lots\"", "256MiB"),
+        ("rungs = \"dense.forward:hlf\"", "it has naive, "),
+        ("rungs = \"dense\"", "LADDER:RUNG"),
         ("model = 5", "give a word"),
         ("epoch = 5", "there is no option epoch"),
         ("model", "line 2"),
@@ -113,6 +116,11 @@ fn wrong_values_are_told_with_their_place() {
             "--seed 9223372036854775808: give a whole number",
         ),
         ("threads", "", "--threads : give a whole number"),
+        (
+            "rungs",
+            "conv3d:half",
+            "--rungs conv3d:half: there is no ladder 'conv3d'",
+        ),
     ] {
         let error = option(name)
             .give(&mut Given::default(), OsStr::new(text))

@@ -2,6 +2,7 @@
 
 use crate::dataset::{GroupBy, Segments};
 use crate::features::Definition;
+use crate::ops::Rungs;
 use crate::train::{Keep, Schedule};
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
@@ -139,6 +140,14 @@ pub fn between<T: PartialOrd + Display + Send + Sync + 'static>(low: T, high: T)
 pub fn share<T: PartialOrd + From<u8> + Send + Sync + 'static>() -> Rule<T> {
     rule("it must be at least 0 and below 1".to_owned(), |value| {
         (T::from(0)..T::from(1)).contains(value)
+    })
+}
+
+/// Rungs by name.
+pub fn rungs() -> Rule<String> {
+    Box::new(|text| match text.parse::<Rungs>() {
+        Ok(_) => Ok(()),
+        Err(e) => Err(e.to_string()),
     })
 }
 

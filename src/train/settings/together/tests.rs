@@ -49,6 +49,7 @@ pub(crate) const VALUES: &[(&str, &[&str])] = &[
     ("min_lr", &["1e-5", "0.5"]),
     ("init", &["weights.safetensors"]),
     ("vram", &["1GiB"]),
+    ("rungs", &["conv2d.forward:half,dense:naive"]),
     ("tensorboard", &["logs"]),
     ("threads", &["2"]),
 ];
