@@ -4,13 +4,19 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::npz::{NpzArchive, NpzWriter};
-use npyz::{DType, NpyFile, Order, TypeChar, WriteOptions, WriterBuilder};
+use npyz::{
+    AutoSerialize, DType, NpyFile, Order, Serialize, TypeChar, WriteOptions, WriterBuilder,
+};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 use super::{Arrays, write_atomically};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::lfs;
+
+/// How the name of an array ends in an archive.
+const ENDING: &str = ".npy";
 
 /// The longest text that is read from an array of strings.
 const MAX_TEXT: u64 = 4096;
@@ -27,8 +33,10 @@ type Problem = String;
 pub(super) fn read_npz(path: &Path) -> Result<Arrays> {
     let broken = |e: io::Error| Error::file(path, format!("not a readable .npz file ({e})"));
     let file = BufReader::new(File::open(path).map_err(|e| Error::file(path, e))?);
-    let mut archive = NpzArchive::new(file).map_err(broken)?;
-    let mut present: Vec<String> = archive.array_names().map(String::from).collect();
+    let mut archive = ZipArchive::new(file).map_err(|e| broken(e.into()))?;
+    let mut present: Vec<String> = (archive.file_names())
+        .filter_map(|name| Some(name.ok()?.strip_suffix(ENDING)?.to_owned()))
+        .collect();
     present.sort();
 
     let mut array = |name: &str, arrays: &mut Arrays| -> Result<bool> {
@@ -36,8 +44,7 @@ pub(super) fn read_npz(path: &Path) -> Result<Arrays> {
             return Ok(false);
         }
         let unreadable = |e: io::Error| Error::file(path, format!("{name} can't be read ({e})"));
-        let entry = npyz::npz::file_name_from_array_name(name);
-        let entry = archive.zip_archive().by_name(&entry);
+        let entry = archive.by_name(&format!("{name}{ENDING}"));
         let array = open(entry.map_err(|e| unreadable(e.into()))?).map_err(unreadable)?;
         arrays
             .take(name, array)
@@ -292,49 +299,57 @@ pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
     let contents = of_tracks(&|t| dataset.contents[t].to_string());
     write_atomically(path, |temporary| {
         let mut fill = || -> io::Result<()> {
-            let mut npz = NpzWriter::new(BufWriter::new(temporary.as_file_mut()));
+            let mut zip = ZipWriter::new(BufWriter::new(temporary.as_file_mut()));
             let n = dataset.len() as u64;
             let shape = [n, dataset.rows as u64, dataset.frames as u64];
-            let mut x = npz
-                .array::<f32>("x", Default::default())?
-                .default_dtype()
-                .shape(&shape)
-                .begin_nd()?;
-            x.extend(dataset.x().iter().copied())?;
-            x.finish()?;
+            add(
+                &mut zip,
+                "x",
+                f32::default_dtype(),
+                &shape,
+                dataset.x().iter().copied(),
+            )?;
             for (name, values) in integer_arrays(dataset) {
-                let mut array = npz
-                    .array(name, Default::default())?
-                    .default_dtype()
-                    .shape(&[n])
-                    .begin_nd()?;
-                array.extend(values)?;
-                array.finish()?;
+                add(&mut zip, name, i64::default_dtype(), &[n], values)?;
             }
             for (name, values) in [
                 ("genres", &dataset.genres),
                 ("names", &tracks),
                 ("content_id", &contents),
             ] {
-                let longest = values
-                    .iter()
-                    .map(|v| v.chars().count())
-                    .max()
-                    .unwrap_or(0)
-                    .max(1);
-                let text = DType::parse(&format!("'<U{longest}'"))?;
-                let mut array = npz
-                    .array::<String>(name, Default::default())?
-                    .dtype(text)
-                    .shape(&[values.len() as u64])
-                    .begin_nd()?;
-                array.extend(values.iter().cloned())?;
-                array.finish()?;
+                let longest = values.iter().map(|v| v.chars().count()).max();
+                let text = DType::parse(&format!("'<U{}'", longest.unwrap_or(0).max(1)))?;
+                let count = values.len() as u64;
+                add(&mut zip, name, text, &[count], values.iter().cloned())?;
             }
-            npz.zip_writer().finish()?.flush()
+            zip.finish()?.flush()
         };
         fill().map_err(|e| e.to_string())
     })
+}
+
+/// Adds an array to an archive, as `numpy.savez_compressed` does.
+fn add<W: Write + Seek, T: Serialize>(
+    zip: &mut ZipWriter<W>,
+    name: &str,
+    dtype: DType,
+    shape: &[u64],
+    values: impl IntoIterator<Item = T>,
+) -> io::Result<()> {
+    // As NumPy: room for more than 4 GiB, whatever comes.
+    zip.start_file(
+        format!("{name}{ENDING}"),
+        SimpleFileOptions::default().large_file(true),
+    )?;
+    let mut buffered = BufWriter::new(&mut *zip);
+    let mut array = WriteOptions::new()
+        .dtype(dtype)
+        .shape(shape)
+        .writer(&mut buffered)
+        .begin_nd()?;
+    array.extend(values)?;
+    array.finish()?;
+    buffered.flush()
 }
 
 pub(super) fn write_pair(dataset: &Dataset, path: &Path) -> Result<()> {
@@ -349,7 +364,7 @@ pub(super) fn write_pair(dataset: &Dataset, path: &Path) -> Result<()> {
     write_npy(path, &shape, dataset.x().iter().copied())
 }
 
-fn write_npy<T: npyz::AutoSerialize>(
+fn write_npy<T: AutoSerialize>(
     path: &Path,
     shape: &[u64],
     values: impl IntoIterator<Item = T>,
