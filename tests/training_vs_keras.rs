@@ -48,7 +48,7 @@ fn assert_follows(losses: &[f64], expected: &[f64], tolerance: f64, what: &str) 
 /// What does not depend on luck, a step from given weights, is bounded 250 times tighter below.
 const FREE_RUN: f64 = 5e-4;
 
-/// The same for one forced rung among default ones. Where a convolution adds all its products up in one accumulator (rungs
+/// The same for any rung, forced or a driver's default. Where a convolution adds all its products up in one accumulator (rungs
 /// registers and workgroup) the draw is less fortunate: 7.1e-4.
 const FREE_RUN_ANY_RUNG: f64 = 1e-3;
 
@@ -86,8 +86,16 @@ fn twenty_losses_follow_keras_form_adam_in_f64() {
     ] {
         let g = tiny_settings(4, 1, feed);
         let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &choices);
+        let mut chosen = (engine.programs().iter()).flat_map(|p| &p.schedule.chosen);
+        let sums_at_once = |rung| ["registers", "workgroup"].contains(&rung);
+        // Defaults of a driver without subgroups of 8, such as SwiftShader's.
+        let tolerance = match chosen.any(|c| sums_at_once(c.rung)) {
+            true => FREE_RUN_ANY_RUNG,
+            false => FREE_RUN,
+        };
         let got = losses(&mut engine, 4, 20);
-        assert_follows(&got, &trace("loss_keras_form_adam_f64"), FREE_RUN, what);
+        let expected = trace("loss_keras_form_adam_f64");
+        assert_follows(&got, &expected, tolerance, what);
     }
 }
 
