@@ -4,26 +4,32 @@
 
 use std::path::PathBuf;
 
-use npyz::npz::NpzArchive;
+use npyz::NpyFile;
+use zip::ZipArchive;
 
 /// An opened `tests/fixtures/features/*.npz`.
-pub struct Fixture(NpzArchive<std::io::BufReader<std::fs::File>>);
+pub struct Fixture(ZipArchive<std::io::BufReader<std::fs::File>>);
 
 impl Fixture {
     pub fn open(name: &str) -> Self {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("tests/fixtures/features")
             .join(name);
-        Self(NpzArchive::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+        let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let archive = ZipArchive::new(std::io::BufReader::new(file));
+        Self(archive.unwrap_or_else(|e| panic!("{}: {e}", path.display())))
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.array_names().map(str::to_owned).collect()
+        let names = self.0.file_names().map(|name| name.unwrap());
+        let arrays = names.map(|name| name.strip_suffix(".npy").unwrap().to_owned());
+        arrays.collect()
     }
 
     pub fn get<T: npyz::Deserialize>(&mut self, name: &str) -> Vec<T> {
-        let array = self.0.by_name(name).unwrap();
-        let array = array.unwrap_or_else(|| panic!("no array {name} in the fixture"));
+        let entry = self.0.by_name(&format!("{name}.npy"));
+        let entry = entry.unwrap_or_else(|e| panic!("{name} in the fixture: {e}"));
+        let array = NpyFile::new(entry).unwrap();
         assert_eq!(array.order(), npyz::Order::C, "{name}");
         array.into_vec().unwrap()
     }
