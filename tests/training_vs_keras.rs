@@ -87,15 +87,17 @@ fn twenty_losses_follow_keras_form_adam_in_f64() {
         let g = tiny_settings(4, 1, feed);
         let mut engine = tiny_engine(&gpu, &g, &tiny_model(0.0), &choices);
         let mut chosen = (engine.programs().iter()).flat_map(|p| &p.schedule.chosen);
-        let sums_at_once = |rung| ["registers", "workgroup"].contains(&rung);
-        // Defaults of a driver without subgroups of 8, such as SwiftShader's.
-        let tolerance = match chosen.any(|c| sums_at_once(c.rung)) {
-            true => FREE_RUN_ANY_RUNG,
-            false => FREE_RUN,
-        };
-        let got = losses(&mut engine, 4, 20);
+        // Default convolutions of a driver without subgroups of 8, such as SwiftShader's.
+        let one_accumulator = chosen
+            .any(|c| c.family == "conv2d.forward" && ["registers", "workgroup"].contains(&c.rung));
+        let mut got = losses(&mut engine, 4, 20);
         let expected = trace("loss_keras_form_adam_f64");
-        assert_follows(&got, &expected, tolerance, what);
+        if one_accumulator {
+            let at = AMPLIFIER - 1;
+            assert_follows(&got[at..=at], &expected[at..=at], FREE_RUN_ANY_RUNG, what);
+            got[at] = expected[at];
+        }
+        assert_follows(&got, &expected, FREE_RUN, what);
     }
 }
 
