@@ -4,6 +4,7 @@ import { classColours, Pictures, pictureOf } from "./listen-draw.js";
 import { buildView, drawBars, durationOf, fillRow, timeText } from "./listen-view.js";
 import { microphoneTrouble, openMicrophone } from "./microphone.js";
 import { messageOf } from "./player.js";
+import { Votes } from "./votes.js";
 
 /** @typedef {import("./listen-worker.js").Answer} Answer */
 /** @typedef {Answer & { type: "segment" }} Segment */
@@ -37,7 +38,7 @@ class Listen {
     this.done = undefined;
     /** @type {{ close: () => void } | undefined} */
     this.microphone = undefined;
-    this.sums = new Float64Array(model.labels.length);
+    this.votes = new Votes(model.labels.length);
     /** What is listened to, when it is a file. @type {File | undefined} */
     this.song = undefined;
     this.url = "";
@@ -110,7 +111,7 @@ class Listen {
   reset(seconds) {
     this.letGo();
     this.done = undefined;
-    this.sums.fill(0);
+    this.votes = new Votes(this.model.labels.length);
     this.ui.trouble.textContent = "";
     this.ui.rows.replaceChildren();
     this.ui.bars.replaceChildren();
@@ -321,9 +322,7 @@ class Listen {
     const isFirst = this.pictures.parts.length === 0;
     const parts = segments.map(({ from, to, data }, i) => {
       const probabilities = probabilitiesOf(i);
-      probabilities.forEach((p, k) => {
-        this.sums[k] += p;
-      });
+      this.votes.add(probabilities);
       const best = probabilities.indexOf(Math.max(...probabilities));
       fillRow(this.ui.rows, [from.toFixed(1), to.toFixed(1), labels[best], probabilities[best].toFixed(4)]);
       return { from, to, picture: pictureOf(data, frames), probabilities };
@@ -338,16 +337,15 @@ class Listen {
     }
   }
 
-  /** Mean probabilities of all segments so far, the likeliest first. */
-  means() {
-    const { labels } = this.model;
-    const count = Math.max(this.pictures.parts.length, 1);
-    const all = labels.map((label, k) => ({ label, k, probability: this.sums[k] / count }));
+  /** What all segments so far say together, the likeliest first. */
+  together() {
+    const probabilities = this.votes.probabilities();
+    const all = this.model.labels.map((label, k) => ({ label, k, probability: probabilities[k] }));
     return all.sort((a, b) => b.probability - a.probability);
   }
 
   drawBars() {
-    drawBars(this.ui.bars, this.means(), classColours(this.model.labels.length));
+    drawBars(this.ui.bars, this.together(), classColours(this.model.labels.length));
   }
 
   /** Says what came out, once all is classified. */
@@ -365,7 +363,7 @@ class Listen {
     }
     this.pictures.seconds = Math.max(done.seconds, 0.1);
     this.pictures.soon();
-    const [best] = this.means();
+    const [best] = this.together();
     const count = done.segments === 1 ? "one segment" : `${done.segments} segments`;
     this.ui.status.textContent = `${this.name}: ${best.label}, ${(100 * best.probability).toFixed(1)} % over ${count}.`;
     // What the browser can't play by itself is played as the model heard it.

@@ -21,7 +21,7 @@ pub struct EvaluateArgs {
     /// all, training, validation, test, or new for those that it has never seen
     #[arg(long, default_value = "all", value_parser = ["all", "training", "train", "validation", "test", "new"])]
     side: String,
-    /// Which 3 s segments of a track count: first or all (their mean) [default: as the model was trained]
+    /// Which 3 s segments of a track count: first, or all, which vote by the mean of their log-probabilities [default: as the model was trained]
     #[arg(long)]
     segments: Option<Segments>,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use crate::dataset::{Segments, segments_of};
 use crate::error::{Error, Result};
 use crate::features::{Definition, Extractor};
 use crate::text::printable;
-use crate::train::{ModelFile, Predictor};
+use crate::train::{ModelFile, Predictor, vote};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct PredictArgs {
     /// How many genres to show [default: 3, all in JSON]
     #[arg(long, value_parser = values::count())]
     top: Option<usize>,
-    /// all: the mean over all 3 s segments of a song; first: its first 3 s [default: all]
+    /// all: what all 3 s segments of a song say together (the mean of their log-probabilities); first: its first 3 s [default: all]
     #[arg(long)]
     segments: Option<Segments>,
     #[command(flatten)]
@@ -117,7 +117,7 @@ fn predict(
     predictor: &mut Predictor,
     file: &ModelFile,
 ) -> Result<Answer> {
-    // The notebook's features are defined over a whole track, so there is nothing to average.
+    // The notebook's features are defined over a whole track, so there is nothing to join.
     let whole_song =
         args.segments != Some(Segments::First) && extractor.definition() == Definition::Segment;
     let first = !whole_song && extractor.definition() == Definition::Segment;
@@ -152,15 +152,9 @@ fn predict(
     }
     let probabilities = predictor.probabilities(&x)?;
     let classes = file.labels.len();
-    let rows = (probabilities.len() / classes).max(1) as f32;
-    let mut predictions: Vec<Prediction> = file
-        .labels
-        .iter()
-        .enumerate()
-        .map(|(k, genre)| Prediction {
-            genre: genre.clone(),
-            probability: probabilities.iter().skip(k).step_by(classes).sum::<f32>() / rows,
-        })
+    let joined = vote(probabilities.chunks_exact(classes), classes);
+    let mut predictions: Vec<Prediction> = (file.labels.iter().cloned().zip(joined))
+        .map(|(genre, probability)| Prediction { genre, probability })
         .collect();
     predictions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     if args.json {

@@ -22,6 +22,7 @@ mod tapes;
 mod task;
 mod tensor_file;
 mod trainer;
+mod votes;
 
 pub use callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
@@ -47,5 +48,6 @@ pub use score::{Scores, Validation};
 pub(crate) use settings::VALUES;
 pub use settings::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 pub use tapes::Tapes;
-pub use task::{Task, argmax, per_track, split_rule};
+pub use task::{Task, split_rule};
 pub use trainer::Trainer;
+pub use votes::{argmax, per_track, vote};

@@ -1,8 +1,9 @@
 //! How good a run's weights are.
 
 use super::engine::{Evaluation, Weights};
-use super::task::{Task, argmax, per_track};
+use super::task::Task;
 use super::trainer::Trainer;
+use super::votes::{argmax, per_track};
 use crate::error::Result;
 use crate::report::ConfusionMatrix;
 
@@ -28,7 +29,7 @@ pub struct Validation {
 }
 
 impl Task {
-    /// Confusion matrix of some samples' probabilities: per track, those of its segments averaged.
+    /// Confusion matrix of some samples' probabilities: per track, by the vote of its segments.
     ///
     /// # Errors
     /// When a label is none of the task's genres.

@@ -193,44 +193,6 @@ fn fingerprint(dataset: &Dataset, sides: &[&Vec<usize>]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Average the probabilities of samples that belong to one track: returns (one sample of each track, its mean
-/// probabilities), in the order in which tracks first appear.
-pub fn per_track(
-    order: &[u32],
-    track_of: &[usize],
-    probabilities: &[f32],
-    classes: usize,
-) -> Vec<(u32, Vec<f32>)> {
-    let mut tracks: Vec<(usize, u32, Vec<f32>, f32)> = Vec::new();
-    let mut index = std::collections::HashMap::new();
-    for (&sample, row) in order.iter().zip(probabilities.chunks_exact(classes)) {
-        let track = track_of[sample as usize];
-        let at = *index.entry(track).or_insert_with(|| {
-            tracks.push((track, sample, vec![0.0; classes], 0.0));
-            tracks.len() - 1
-        });
-        for (sum, p) in tracks[at].2.iter_mut().zip(row) {
-            *sum += p;
-        }
-        tracks[at].3 += 1.0;
-    }
-    let mean = |(_, sample, sums, n): (usize, u32, Vec<f32>, f32)| {
-        (sample, sums.iter().map(|s| s / n).collect())
-    };
-    tracks.into_iter().map(mean).collect()
-}
-
-/// Index of the greatest probability; the first of equals.
-pub fn argmax(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, v) in row.iter().enumerate() {
-        if *v > row[best] {
-            best = i;
-        }
-    }
-    best
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,6 +43,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("resample.js", include_str!("../../web/resample.js")),
     ("study.js", include_str!("../../web/study.js")),
     ("train.js", include_str!("../../web/train.js")),
+    ("votes.js", include_str!("../../web/votes.js")),
 ];
 
 /// The script that runs in a worker of its own, and what it imports, each after those that it imports itself.

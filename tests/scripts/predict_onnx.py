@@ -5,8 +5,8 @@
     gtzan-gpu features genres --segments all --out features.npz
     python tests/scripts/predict_onnx.py seed.onnx features.npz
 
-FEATURES is what `gtzan-gpu features` writes as .npz: `x` (samples, rows, frames) and the `names` of their tracks. Each track's mean
-probabilities are printed as JSON. With --compare FILE they are checked against what `gtzan-gpu predict runs/seed-1 genres/*/* --json`
+FEATURES is what `gtzan-gpu features` writes as .npz: `x` (samples, rows, frames) and the `names` of their tracks. Each track's
+probabilities (the mean of its segments' logarithms, normalised) are printed as JSON. With --compare FILE they are checked against what `gtzan-gpu predict runs/seed-1 genres/*/* --json`
 printed, and the exit status is 1 where one differs by more than --tolerance.
 """
 
@@ -30,9 +30,16 @@ def predict(path, x, batch=32):
     return np.concatenate(parts), labels
 
 
-def compare(answers, means, tolerance):
+def vote(rows):
+    """Probabilities of a track from those of its segments: the mean of their logarithms, normalised."""
+    logs = np.log(np.maximum(rows.astype(np.float64), np.finfo(np.float32).tiny)).mean(0)
+    weights = np.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
+def compare(answers, voted, tolerance):
     """The largest difference decides; a track's file carries its name."""
-    by_name = {name.split("/")[-1]: row for name, row in means.items()}
+    by_name = {name.split("/")[-1]: row for name, row in voted.items()}
     differences, tracks, unknown = [], 0, 0
     for answer in answers:
         row = by_name.get(PurePath(answer["file"]).stem)
@@ -61,12 +68,12 @@ def main():
     with np.load(arguments.features) as arrays:
         x, names = arrays["x"], arrays["names"]
     rows, labels = predict(arguments.model, x)
-    means = {str(name): dict(zip(labels, map(float, rows[names == name].mean(0)))) for name in dict.fromkeys(names)}
-    print(json.dumps([{"track": name, "predictions": row} for name, row in means.items()]))
+    voted = {str(name): dict(zip(labels, map(float, vote(rows[names == name])))) for name in dict.fromkeys(names)}
+    print(json.dumps([{"track": name, "predictions": row} for name, row in voted.items()]))
     if arguments.compare:
         with open(arguments.compare, encoding="utf-8") as file:
             printed = json.load(file)
-        sys.exit(0 if compare(printed, means, arguments.tolerance) else 1)
+        sys.exit(0 if compare(printed, voted, arguments.tolerance) else 1)
 
 
 if __name__ == "__main__":

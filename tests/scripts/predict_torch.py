@@ -5,8 +5,8 @@
     python tests/scripts/predict_torch.py runs/seed-1/model.safetensors features.safetensors
 
 FEATURES is what `gtzan-gpu features` writes: `x` (samples, rows, frames) before normalisation, the `track` of every
-sample, the tracks' names. Each track's mean probabilities are printed as JSON. With --compare FILE they are checked
-against what the engine printed, and the exit status is 1 where they differ:
+sample, the tracks' names. Each track's probabilities (the mean of its segments' logarithms, normalised) are printed as
+JSON. With --compare FILE they are checked against what the engine printed, and the exit status is 1 where they differ:
 
     gtzan-gpu predict  runs/seed-1 genres/*/*.au --json                > predicted.json   each probability, within --tolerance
     gtzan-gpu evaluate runs/seed-1 genres --segments all --json        > evaluated.json   the confusion matrix
@@ -91,9 +91,16 @@ def read_features(path, metadata):
     return torch.from_numpy(x[:, None]), track, classes, about["tracks"]
 
 
-def compare_predictions(answers, means, labels, tolerance):
+def vote(rows):
+    """Probabilities of a track from those of its segments: the mean of their logarithms, normalised."""
+    logs = np.log(np.maximum(rows.astype(np.float64), np.finfo(np.float32).tiny)).mean(0)
+    weights = np.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
+def compare_predictions(answers, voted, labels, tolerance):
     """`predict --json`: a track's file carries its name. The largest difference decides."""
-    by_name = {name.split("/")[-1]: row for name, row in means.items()}
+    by_name = {name.split("/")[-1]: row for name, row in voted.items()}
     differences, unknown = [], 0
     for answer in answers:
         row = by_name.get(PurePath(answer["file"]).stem)
@@ -110,13 +117,13 @@ def compare_predictions(answers, means, labels, tolerance):
     return equal
 
 
-def compare_confusion(evaluation, means, truth, labels):
+def compare_confusion(evaluation, voted, truth, labels):
     """`evaluate --json`: the confusion matrix, rows true, columns predicted."""
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
-    for name, row in means.items():
+    for name, row in voted.items():
         confusion[truth[name], int(row.argmax())] += 1
     equal = confusion.tolist() == evaluation["confusion"]
-    say(f"{'equal' if equal else 'DIFFERENT'}: confusion matrix of {len(means)} tracks, accuracy {confusion.trace() / len(means):.4f}")
+    say(f"{'equal' if equal else 'DIFFERENT'}: confusion matrix of {len(voted)} tracks, accuracy {confusion.trace() / len(voted):.4f}")
     return equal
 
 
@@ -136,20 +143,20 @@ def main():
     x, track, classes, names = read_features(arguments.features, metadata)
     with torch.inference_mode():
         rows = torch.cat([twin(part).softmax(-1) for part in x.split(32)]).numpy()
-    means = {name: rows[track == i].mean(0) for i, name in enumerate(names) if (track == i).any()}
+    voted = {name: vote(rows[track == i]) for i, name in enumerate(names) if (track == i).any()}
     truth = {names[t]: k for t, k in zip(track, classes)}
     print(json.dumps([
         {"track": name, "predictions": {label: round(float(p), 7) for label, p in zip(labels, row)}}
-        for name, row in means.items()
+        for name, row in voted.items()
     ]))
     equal = True
     for path in arguments.compare:
         with open(path, encoding="utf-8") as file:
             printed = json.load(file)
         if isinstance(printed, list):
-            equal &= compare_predictions(printed, means, labels, arguments.tolerance)
+            equal &= compare_predictions(printed, voted, labels, arguments.tolerance)
         else:
-            equal &= compare_confusion(printed, means, truth, labels)
+            equal &= compare_confusion(printed, voted, truth, labels)
     sys.exit(0 if equal else 1)
 
 
