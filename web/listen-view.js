@@ -62,7 +62,7 @@ export function buildView(root) {
     "div",
     {},
     element("h2", {}, "The whole song"),
-    element("p", { class: "quiet" }, "What its segments say together (the mean of their log-probabilities), as gtzan-gpu predict gives it."),
+    element("p", { class: "quiet" }, "What its segments say together, as gtzan-gpu predict gives it."),
     bars,
     element("h2", {}, "Over time"),
     element("p", { class: "quiet" }, EXPLANATION),
