@@ -55,7 +55,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
             )
         }),
     ],
-    order: |_, c| vec![STATISTICS.rungs[reduction(c)]],
+    order: |g, c| vec![STATISTICS.rungs[reduction(g, c)]],
     work: |g| g.work(4, 1),
 };
 
@@ -106,7 +106,7 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
             )
         }),
     ],
-    order: |_, c| vec![BACKWARD.rungs[reduction(c)]],
+    order: |g, c| vec![BACKWARD.rungs[reduction(g, c)]],
     work: |g| g.work(5, 2),
 };
 
@@ -174,10 +174,11 @@ pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
 
 /// The reductions' default: a tree meets at barriers, which cost a GPU little beside waiting for memory, so there one is best with as
 /// much in flight as the row has; a CPU driver, which runs a workgroup's invocations one after the other in vectors, would rather let
-/// each add up a block.
-fn reduction(c: &Capabilities) -> usize {
+/// each add up a block. A workgroup there costs 1.6 us of a core (lavapipe), in which naive adds up a row of 64.
+fn reduction(g: &Geometry, c: &Capabilities) -> usize {
     match c.class {
         DeviceClass::Hardware => 2,
+        DeviceClass::Software if g.spatial() < 64 => 0,
         DeviceClass::Software => 3,
     }
 }

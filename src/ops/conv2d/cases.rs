@@ -259,6 +259,8 @@ pub(super) fn cases() -> Vec<Case> {
             [3, 3],
         )
         .kinks(),
+        // Channel quads of several samples share windows: two full sets of them and a rest.
+        case("many samples", same(Relu), [8, 12, 19, 23], 16, [3, 3]).kinks(),
         case(
             "larger than a tile",
             same(Relu),

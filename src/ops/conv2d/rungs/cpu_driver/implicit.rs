@@ -147,9 +147,8 @@ impl Correlation<'_> {
         self.texel_weight(shape, l)?;
         for chunk in &all {
             let padded = self.padded(shape, &chunk.rows);
-            for (sample, first) in chunk.placed(padded.texels(self.source.channels)) {
-                padded::pack(&self.source, self.extent, &padded, sample, first, l)?;
-            }
+            let samples = chunk.samples.clone();
+            padded::pack(&self.source, self.extent, &padded, samples, 0, l)?;
             self.multiply(shape, chunk, &codes, l)?;
             if chunk.rows.end == height {
                 codes.pack_until(chunk.samples.end, l)?;

@@ -103,16 +103,43 @@ impl Padded {
     }
 }
 
-/// Put the planes of one sample into the texels from `first` on. `extent`: rows and columns of the source before pooling.
+/// Put the planes of some samples into the texels from `first` on. `extent`: rows and columns of the source before pooling.
 pub fn pack(
     source: &Image,
     extent: [usize; 2],
     padded: &Padded,
-    sample: usize,
+    samples: Range<usize>,
     first: usize,
     l: &mut Lowering,
 ) -> Result<()> {
-    l.need_texels(Texels::Planes, first + padded.texels(source.channels));
+    let texels = padded.texels(source.channels);
+    l.need_texels(Texels::Planes, first + samples.len() * texels);
+    // Planes of samples follow each other, and so do their texels where no quad has planes of two samples: then they are as many channels
+    // of one, and small ones share a launch.
+    let together = match source.channels % 4 {
+        0 => samples.len(),
+        _ => 1,
+    };
+    let source = &Image {
+        channels: source.channels * together,
+        ..*source
+    };
+    for (i, sample) in samples.step_by(together).enumerate() {
+        let first_plane = sample * source.channels / together;
+        pack_planes(source, extent, padded, first_plane, first + i * texels, l)?;
+    }
+    Ok(())
+}
+
+/// The same for all channels of `source`, from plane `first_plane` on.
+fn pack_planes(
+    source: &Image,
+    extent: [usize; 2],
+    padded: &Padded,
+    first_plane: usize,
+    first: usize,
+    l: &mut Lowering,
+) -> Result<()> {
     for rows in padded.bands(source, extent[0]) {
         let read = padded.source_rows(&rows, source, extent[0]);
         let band = Band {
@@ -120,7 +147,7 @@ pub fn pack(
             extent,
             padded,
             first,
-            first_plane: sample * source.channels,
+            first_plane,
             rows,
             skip: read.start * source.pw,
             len: read.len() * source.pw,
@@ -133,7 +160,7 @@ pub fn pack(
     Ok(())
 }
 
-/// Some padded rows of all channels of a sample.
+/// Some padded rows of all channels.
 struct Band<'a> {
     source: &'a Image<'a>,
     extent: [usize; 2],

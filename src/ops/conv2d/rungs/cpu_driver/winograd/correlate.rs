@@ -65,9 +65,8 @@ pub fn correlate(variant: &'static Variant, c: &Correlation, l: &mut Lowering) -
     transform_weight(variant, c, &u, l)?;
     for first in (0..n).step_by(chunk) {
         let samples = chunk.min(n - first);
-        for s in 0..samples {
-            padded::pack(&c.source, extent, &padded, first + s, s * sample, l)?;
-        }
+        let packed = first..first + samples;
+        padded::pack(&c.source, extent, &padded, packed, 0, l)?;
         let all = samples * tiles.all;
         for start in (0..all).step_by(block) {
             let range = start..all.min(start + block);

@@ -45,11 +45,9 @@ pub fn backward_weight(
     for first in (0..g.n).step_by(chunk) {
         let samples = chunk.min(g.n - first);
         let dy_first = samples * x_texels;
-        for s in 0..samples {
-            padded::pack(&x, extent, &padded, first + s, s * x_texels, l)?;
-            let at = dy_first + s * dy_texels;
-            padded::pack(&dy, extent, &padded, first + s, at, l)?;
-        }
+        let packed = first..first + samples;
+        padded::pack(&x, extent, &padded, packed.clone(), 0, l)?;
+        padded::pack(&dy, extent, &padded, packed, dy_first, l)?;
         let all = samples * tiles.all;
         for start in (0..all).step_by(block) {
             let range = start..all.min(start + block);
