@@ -6,8 +6,8 @@
     python tests/scripts/predict_onnx.py seed.onnx features.npz
 
 FEATURES is what `gtzan-gpu features` writes as .npz: `x` (samples, rows, frames) and the `names` of their tracks. Each track's
-probabilities (the mean of its segments' logarithms, normalised) are printed as JSON. With --compare FILE they are checked against what `gtzan-gpu predict runs/seed-1 genres/*/* --json`
-printed, and the exit status is 1 where one differs by more than --tolerance.
+probabilities (the mean of its segments' logarithms, normalised) are printed as JSON. With --compare FILE they are checked against
+what `gtzan-gpu predict runs/seed-1 genres/*/* --json` printed, and the exit status is 1 where one differs by more than --tolerance.
 """
 
 import argparse

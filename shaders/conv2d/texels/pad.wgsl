@@ -17,8 +17,8 @@ struct Params {
     ph: u32, pw: u32,                  // of a stored plane
     pitch: u32, pixels: u32,           // pixels of a padded row, of a padded plane
     top: i32, left: i32,               // rows of padding above the source's first row (fewer than none: rows left out), columns to its left
-    skip: u32, channels: u32,          // elements of a plane in front of the windows; channels of the source
-    first: u32, all_quads: u32,        // texel of channel 0; channel quads of the source
+    skip: u32, channels: u32,          // elements of a plane in front of the windows; channels to pack, of several samples where these fill quads
+    first: u32, all_quads: u32,        // texel of channel 0; quads of these channels
     first_quad: u32, quads: u32,       // channel quad of g0; quads of a window
     first_pixel: u32, count: u32,      // the pixels to write
     shift: vec4<u32>,                  // where the band of channel i starts in window i, in elements

@@ -12,8 +12,8 @@ struct Params {
     ph: u32, pw: u32,                  // of a stored plane
     pitch: u32, pixels: u32,           // pixels of a padded row, of a padded plane
     top: i32, left: i32,               // rows of padding above the source's first row (fewer than none: rows left out), columns to its left
-    skip: u32, channels: u32,          // elements of a plane in front of the windows; channels of the source
-    first: u32, all_quads: u32,        // texel of channel 0; channel quads of the source
+    skip: u32, channels: u32,          // elements of a plane in front of the windows; channels to pack, of several samples where these fill quads
+    first: u32, all_quads: u32,        // texel of channel 0; quads of these channels
     first_quad: u32, quads: u32,       // channel quad of g0; quads of a window
     first_row: i32, end_row: i32,      // padded rows to write
     first_cell: i32, cells: u32,       // rows of 2x2 pixels: the first, counted from the source's first; cells of a row
