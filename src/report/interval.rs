@@ -9,6 +9,9 @@ use super::metrics::ConfusionMatrix;
 /// Percentile-bootstrap intervals (Efron 1979): the 2.5th and the 97.5th percentile of a score over resamples of the evaluated
 /// tracks, drawn with replacement. They say how far the score would move with other tracks of the same kind, not with another
 /// training run.
+///
+/// A genre of which a resample has no track, neither true nor predicted, has no F1 there; like scikit-learn's `f1_score`, the
+/// resample's macro-F1 is the mean over the others. (As a zero it would pull the interval of a few tracks below their score.)
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Intervals {
     /// Lower and upper end for the accuracy.
@@ -34,6 +37,7 @@ impl ConfusionMatrix {
         if pairs.is_empty() {
             return None;
         }
+        let evaluated: Vec<bool> = (0..n).map(|i| occurs(self.counts(), i)).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let (mut accuracies, mut f1s) = (Vec::new(), Vec::new());
         for _ in 0..RESAMPLES {
@@ -42,7 +46,7 @@ impl ConfusionMatrix {
                 let (truth, predicted) = pairs[rng.random_range(0..pairs.len())];
                 counts[truth][predicted] += 1;
             }
-            let (accuracy, macro_f1) = scores(&counts);
+            let (accuracy, macro_f1) = scores(&counts, &evaluated);
             accuracies.push(accuracy);
             f1s.push(macro_f1);
         }
@@ -53,10 +57,11 @@ impl ConfusionMatrix {
     }
 }
 
-/// Accuracy and macro-F1, as [`ConfusionMatrix::report`] has them.
-fn scores(counts: &[Vec<u64>]) -> (f64, f64) {
+/// Accuracy and macro-F1 of a resample. For the evaluated tracks themselves they are what [`ConfusionMatrix::report`] has: a
+/// genre that is not `evaluated` at all counts as zero in both.
+fn scores(counts: &[Vec<u64>], evaluated: &[bool]) -> (f64, f64) {
     let n = counts.len();
-    let (mut correct, mut total, mut f1) = (0, 0, 0.0);
+    let (mut correct, mut total, mut f1, mut genres) = (0, 0, 0.0, n);
     for i in 0..n {
         let support: u64 = counts[i].iter().sum();
         let predicted: u64 = counts.iter().map(|row| row[i]).sum();
@@ -64,9 +69,19 @@ fn scores(counts: &[Vec<u64>]) -> (f64, f64) {
         total += support;
         if support + predicted > 0 {
             f1 += 2.0 * counts[i][i] as f64 / (support + predicted) as f64;
+        } else if evaluated[i] {
+            genres -= 1;
         }
     }
-    (correct as f64 / total.max(1) as f64, f1 / n.max(1) as f64)
+    (
+        correct as f64 / total.max(1) as f64,
+        f1 / genres.max(1) as f64,
+    )
+}
+
+/// Whether any track is of this genre or was taken for it.
+fn occurs(counts: &[Vec<u64>], genre: usize) -> bool {
+    counts[genre].iter().any(|&c| c > 0) || counts.iter().any(|row| row[genre] > 0)
 }
 
 /// The 2.5th and the 97.5th percentile.
@@ -79,6 +94,11 @@ fn middle(mut values: Vec<f64>) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALWAYS_RIGHT: Intervals = Intervals {
+        accuracy: [1.0, 1.0],
+        macro_f1: [1.0, 1.0],
+    };
 
     fn matrix(counts: Vec<Vec<u64>>) -> ConfusionMatrix {
         let genres = (0..counts.len()).map(|i| format!("genre {i}")).collect();
@@ -99,7 +119,10 @@ mod tests {
     fn the_scores_are_those_of_the_report_and_lie_inside() {
         let m = matrix(vec![vec![7, 2, 1], vec![0, 5, 5], vec![0, 0, 0]]);
         let report = m.report();
-        assert_eq!(scores(m.counts()), (report.accuracy, report.macro_f1));
+        assert_eq!(
+            scores(m.counts(), &[true, true, true]),
+            (report.accuracy, report.macro_f1)
+        );
         let i = m.intervals().unwrap();
         assert!(i.accuracy[0] < report.accuracy && report.accuracy < i.accuracy[1]);
         assert!(i.macro_f1[0] < report.macro_f1 && report.macro_f1 < i.macro_f1[1]);
@@ -109,6 +132,26 @@ mod tests {
     fn nothing_evaluated_has_no_interval_and_a_perfect_score_no_width() {
         assert!(matrix(vec![vec![0, 0], vec![0, 0]]).intervals().is_none());
         let i = matrix(vec![vec![5, 0], vec![0, 5]]).intervals().unwrap();
-        assert_eq!(i.accuracy, [1.0, 1.0]);
+        assert_eq!(i, ALWAYS_RIGHT);
+    }
+
+    /// Nearly every resample of two tracks each lacks some of ten genres.
+    #[test]
+    fn genres_that_a_resample_lacks_pull_nothing_down() {
+        let right = |i| (0..10).map(|j| if i == j { 2 } else { 0 }).collect();
+        let m = matrix((0..10).map(right).collect());
+        assert_eq!(m.intervals(), Some(ALWAYS_RIGHT));
+    }
+
+    /// scikit-learn 1.9: `f1_score([0, 0, 1], [0, 1, 1], average="macro")` is 2/3; with `labels=[0, 1, 2]`, a genre that no
+    /// track has at all, it is 4/9, and that is what the report says.
+    #[test]
+    fn macro_f1_is_that_of_scikit_learn() {
+        let counts = vec![vec![1, 1, 0], vec![0, 1, 0], vec![0, 0, 0]];
+        let (_, drawn_without) = scores(&counts, &[true, true, true]);
+        approx::assert_relative_eq!(drawn_without, 2.0 / 3.0);
+        let (_, unknown) = scores(&counts, &[true, true, false]);
+        approx::assert_relative_eq!(unknown, 4.0 / 9.0);
+        approx::assert_relative_eq!(matrix(counts).report().macro_f1, 4.0 / 9.0);
     }
 }
