@@ -37,7 +37,7 @@ impl ConfusionMatrix {
         if pairs.is_empty() {
             return None;
         }
-        let evaluated: Vec<bool> = (0..n).map(|i| occurs(self.counts(), i)).collect();
+        let absent = n - Scores::of(self.counts()).present;
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let (mut accuracies, mut f1s) = (Vec::new(), Vec::new());
         for _ in 0..RESAMPLES {
@@ -46,9 +46,9 @@ impl ConfusionMatrix {
                 let (truth, predicted) = pairs[rng.random_range(0..pairs.len())];
                 counts[truth][predicted] += 1;
             }
-            let (accuracy, macro_f1) = scores(&counts, &evaluated);
-            accuracies.push(accuracy);
-            f1s.push(macro_f1);
+            let scores = Scores::of(&counts);
+            accuracies.push(scores.accuracy);
+            f1s.push(scores.macro_f1(absent));
         }
         Some(Intervals {
             accuracy: middle(accuracies),
@@ -57,31 +57,40 @@ impl ConfusionMatrix {
     }
 }
 
-/// Accuracy and macro-F1 of a resample. For the evaluated tracks themselves they are what [`ConfusionMatrix::report`] has: a
-/// genre that is not `evaluated` at all counts as zero in both.
-fn scores(counts: &[Vec<u64>], evaluated: &[bool]) -> (f64, f64) {
-    let n = counts.len();
-    let (mut correct, mut total, mut f1, mut genres) = (0, 0, 0.0, n);
-    for i in 0..n {
-        let support: u64 = counts[i].iter().sum();
-        let predicted: u64 = counts.iter().map(|row| row[i]).sum();
-        correct += counts[i][i];
-        total += support;
-        if support + predicted > 0 {
-            f1 += 2.0 * counts[i][i] as f64 / (support + predicted) as f64;
-        } else if evaluated[i] {
-            genres -= 1;
-        }
-    }
-    (
-        correct as f64 / total.max(1) as f64,
-        f1 / genres.max(1) as f64,
-    )
+/// Of the tracks themselves or of a resample.
+struct Scores {
+    accuracy: f64,
+    /// Sum over the genres.
+    f1: f64,
+    /// Genres that a track has or was taken for; the others have no F1.
+    present: usize,
 }
 
-/// Whether any track is of this genre or was taken for it.
-fn occurs(counts: &[Vec<u64>], genre: usize) -> bool {
-    counts[genre].iter().any(|&c| c > 0) || counts.iter().any(|row| row[genre] > 0)
+impl Scores {
+    fn of(counts: &[Vec<u64>]) -> Self {
+        let (mut correct, mut total, mut f1, mut present) = (0, 0, 0.0, 0);
+        for i in 0..counts.len() {
+            let support: u64 = counts[i].iter().sum();
+            let predicted: u64 = counts.iter().map(|row| row[i]).sum();
+            correct += counts[i][i];
+            total += support;
+            if support + predicted > 0 {
+                f1 += 2.0 * counts[i][i] as f64 / (support + predicted) as f64;
+                present += 1;
+            }
+        }
+        Self {
+            accuracy: correct as f64 / total.max(1) as f64,
+            f1,
+            present,
+        }
+    }
+
+    /// Mean over the genres that are present and the `absent` ones that the evaluated tracks lack altogether: these are zero, as
+    /// in [`ConfusionMatrix::report`].
+    fn macro_f1(&self, absent: usize) -> f64 {
+        self.f1 / (self.present + absent).max(1) as f64
+    }
 }
 
 /// The 2.5th and the 97.5th percentile.
@@ -119,8 +128,9 @@ mod tests {
     fn the_scores_are_those_of_the_report_and_lie_inside() {
         let m = matrix(vec![vec![7, 2, 1], vec![0, 5, 5], vec![0, 0, 0]]);
         let report = m.report();
+        let s = Scores::of(m.counts());
         assert_eq!(
-            scores(m.counts(), &[true, true, true]),
+            (s.accuracy, s.macro_f1(0)),
             (report.accuracy, report.macro_f1)
         );
         let i = m.intervals().unwrap();
@@ -143,15 +153,22 @@ mod tests {
         assert_eq!(m.intervals(), Some(ALWAYS_RIGHT));
     }
 
+    #[test]
+    fn a_genre_that_no_track_has_is_zero_as_in_the_report() {
+        let m = matrix(vec![vec![50, 0, 0], vec![0, 50, 0], vec![0, 0, 0]]);
+        let always = m.report().macro_f1;
+        approx::assert_relative_eq!(always, 2.0 / 3.0);
+        assert_eq!(m.intervals().unwrap().macro_f1, [always, always]);
+    }
+
     /// scikit-learn 1.9: `f1_score([0, 0, 1], [0, 1, 1], average="macro")` is 2/3; with `labels=[0, 1, 2]`, a genre that no
     /// track has at all, it is 4/9, and that is what the report says.
     #[test]
     fn macro_f1_is_that_of_scikit_learn() {
         let counts = vec![vec![1, 1, 0], vec![0, 1, 0], vec![0, 0, 0]];
-        let (_, drawn_without) = scores(&counts, &[true, true, true]);
-        approx::assert_relative_eq!(drawn_without, 2.0 / 3.0);
-        let (_, unknown) = scores(&counts, &[true, true, false]);
-        approx::assert_relative_eq!(unknown, 4.0 / 9.0);
+        let s = Scores::of(&counts);
+        approx::assert_relative_eq!(s.macro_f1(0), 2.0 / 3.0);
+        approx::assert_relative_eq!(s.macro_f1(1), 4.0 / 9.0);
         approx::assert_relative_eq!(matrix(counts).report().macro_f1, 4.0 / 9.0);
     }
 }
