@@ -3,7 +3,7 @@
 use super::{console, print_json, train, values};
 use crate::dataset::{Dataset, Groups, KnownSplit, Segments, Side};
 use crate::error::{Error, Result};
-use crate::report::{ClassificationReport, ConfusionMatrix, Intervals};
+use crate::report::{ConfusionMatrix, Scored};
 use crate::train::{ModelFile, Predictor, argmax, per_track};
 use clap::Args;
 use serde::Serialize;
@@ -115,8 +115,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     if args.json {
         return print_json(&Answer {
-            report: matrix.report(),
-            intervals: matrix.intervals(),
+            scored: matrix.scored(),
             side: &args.side,
             tracks: seen.map(|s| s.counts),
         });
@@ -138,9 +137,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 #[derive(Serialize)]
 struct Answer<'a> {
     #[serde(flatten)]
-    report: ClassificationReport,
-    /// 95 % intervals of the scores over resampled tracks.
-    intervals: Option<Intervals>,
+    scored: Scored,
     side: &'a str,
     /// Of all tracks of the data; null when the model does not know its split.
     tracks: Option<Counts>,

@@ -7,7 +7,10 @@ use minijinja::{Environment, Value, context};
 use super::format::{bytes, count, number, percent, printable, seconds, tuned};
 use super::plot::{self, CHART_CSS, NARROW, Svg, WIDE};
 use super::spectrogram;
-use super::{AugmentedSample, EpochRow, FoldRow, MemoryTimeline, RunReport, Spread};
+use super::{
+    AugmentedSample, ConfusionMatrix, EpochRow, FoldRow, Intervals, MemoryTimeline, RunReport,
+    Scored, Spread,
+};
 use crate::error::{Error, Result};
 
 const TEMPLATE: &str = include_str!("report.html");
@@ -99,7 +102,7 @@ fn view(report: &RunReport) -> Value {
 }
 
 fn tiles(report: &RunReport) -> Vec<Value> {
-    let tile = |label: &str, value: String, note: String| context! { label, value, note };
+    let tile = |label: &str, value: String, notes: &[String]| context! { label, value, notes => notes.to_vec() };
     let history = &report.history;
     let mut tiles = Vec::new();
     if let Some(best) = history.best() {
@@ -107,29 +110,72 @@ fn tiles(report: &RunReport) -> Vec<Value> {
             Some(accuracy) => ("Best val. accuracy", accuracy),
             None => ("Best training accuracy", best.accuracy),
         };
-        tiles.push(tile(label, percent(value), format!("epoch {}", best.epoch)));
+        let note = format!("over samples, epoch {}", best.epoch);
+        tiles.push(tile(label, percent(value), &[note]));
     }
     if let Some(matrix) = &report.evaluation {
-        let scores = matrix.report();
-        let note = format!("saved weights, {} tracks", count(matrix.total()));
-        tiles.push(tile("Accuracy", percent(scores.accuracy), note.clone()));
-        tiles.push(tile("Macro F1", fixed(scores.macro_f1), note));
+        let of = format!("saved weights, {} tracks", count(matrix.total()));
+        for (label, value, interval) in scores(matrix) {
+            let notes: Vec<_> = interval.into_iter().chain([of.clone()]).collect();
+            tiles.push(tile(label, value, &notes));
+        }
+    }
+    // Where the last epoch's weights are the saved ones, its scores are those above.
+    let last = (report.last.as_ref()).filter(|last| Some(*last) != report.evaluation.as_ref());
+    if let Some([(_, value, interval), (_, f1, _)]) = last.map(scores) {
+        let notes: Vec<_> = (interval.into_iter())
+            .chain([format!("macro F1 {f1}")])
+            .collect();
+        tiles.push(tile("Accuracy, last epoch", value, &notes));
     }
     if let Some(last) = history.rows.last() {
         let epochs = history.rows.len();
         let step = format!("{} ms per step", number(last.ms_per_step));
-        tiles.push(tile("Epochs", epochs.to_string(), step));
+        tiles.push(tile("Epochs", epochs.to_string(), &[step]));
         let time = history.seconds();
         let each = format!("{} per epoch", seconds(time / epochs as f64));
-        tiles.push(tile("Training time", seconds(time), each));
+        tiles.push(tile("Training time", seconds(time), &[each]));
+    }
+    let folds = report.fold_histories.iter();
+    let epochs: usize = folds.clone().map(|h| h.rows.len()).sum();
+    if epochs > 0 {
+        let time: f64 = folds.map(|h| h.seconds()).sum();
+        let notes = [
+            format!("all folds, {} epochs", count(epochs as u64)),
+            format!("{} per epoch", seconds(time / epochs as f64)),
+        ];
+        tiles.push(tile("Training time", seconds(time), &notes));
     }
     if let Some(peak) = report.peak_vram {
-        let note = report.timeline().map_or(String::new(), |m| {
-            format!("one step’s lower bound {}", bytes(m.lower_bound))
-        });
-        tiles.push(tile("Peak VRAM", bytes(peak), note));
+        let note = report
+            .timeline()
+            .map(|m| format!("one step’s lower bound {}", bytes(m.lower_bound)));
+        tiles.push(tile("Peak VRAM", bytes(peak), note.as_slice()));
     }
     tiles
+}
+
+/// Accuracy and macro-F1 with their 95 % intervals, where there are any.
+fn scores(matrix: &ConfusionMatrix) -> [(&'static str, String, Option<String>); 2] {
+    let Scored { report, intervals } = matrix.scored();
+    let interval = |of: fn(&Intervals) -> [f64; 2], format: fn(f64) -> String| {
+        let [low, high] = of(intervals.as_ref()?);
+        let low = format(low);
+        let low = low.trim_end_matches(" %");
+        Some(format!("95 % interval {low} to {}", format(high)))
+    };
+    [
+        (
+            "Accuracy",
+            percent(report.accuracy),
+            interval(|i| i.accuracy, percent),
+        ),
+        (
+            "Macro F1",
+            fixed(report.macro_f1),
+            interval(|i| i.macro_f1, fixed),
+        ),
+    ]
 }
 
 fn epoch_row(row: &EpochRow) -> Vec<String> {
@@ -162,10 +208,14 @@ fn augmented(sample: &AugmentedSample) -> Value {
     }
 }
 
-fn fold_row(row: &FoldRow) -> Vec<String> {
-    let mut cells = vec![row.fold.to_string(), count(row.tracks)];
+fn fold_row(row: &FoldRow) -> Value {
+    let epoch = |e: u32| match e {
+        0 => "–".to_owned(),
+        e => e.to_string(),
+    };
+    let mut cells = vec![count(row.tracks), epoch(row.epochs), epoch(row.kept_epoch)];
     cells.extend(fold_scores(row).map(three));
-    cells
+    context! { fold => row.fold, cells }
 }
 
 fn fold_scores(row: &FoldRow) -> [f64; 4] {

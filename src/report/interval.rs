@@ -1,10 +1,12 @@
 //! How sure accuracy and macro-F1 are: bootstrap intervals.
 
+use std::fmt;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::ConfusionMatrix;
+use super::metrics::{ClassificationReport, ConfusionMatrix};
 
 /// Percentile-bootstrap intervals (Efron 1979): the 2.5th and the 97.5th percentile of a score over resamples of the evaluated
 /// tracks, drawn with replacement. They say how far the score would move with other tracks of the same kind, not with another
@@ -20,10 +22,37 @@ pub struct Intervals {
     pub macro_f1: [f64; 2],
 }
 
+impl fmt::Display for Intervals {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let [[a, b], [c, d]] = [self.accuracy, self.macro_f1];
+        write!(
+            f,
+            "95 % intervals over resampled tracks: accuracy {a:.2} to {b:.2}, macro-F1 {c:.2} to {d:.2}"
+        )
+    }
+}
+
+/// Scores and how sure they are, as `evaluate --json` and `metrics.json` say them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scored {
+    #[serde(flatten)]
+    pub report: ClassificationReport,
+    /// 95 % intervals of the scores over resampled tracks; null where nothing was evaluated.
+    pub intervals: Option<Intervals>,
+}
+
 /// Resamples of the tracks; the ends of the interval then move by less than a tenth of its width.
 const RESAMPLES: usize = 2000;
 
 impl ConfusionMatrix {
+    /// The report with its intervals.
+    pub fn scored(&self) -> Scored {
+        Scored {
+            report: self.report(),
+            intervals: self.intervals(),
+        }
+    }
+
     /// 95 % intervals of accuracy and macro-F1; none for an empty matrix. Both scores are functions of the matrix alone, so
     /// drawing pairs of (truth, prediction) from it is drawing tracks. The same matrix gives the same numbers.
     pub fn intervals(&self) -> Option<Intervals> {

@@ -16,7 +16,7 @@ pub mod spread;
 pub use compiled::{CompiledKernel, CompiledKernels, HotLoop};
 pub use format::bytes;
 pub use history::{EpochRow, History};
-pub use interval::Intervals;
+pub use interval::{Intervals, Scored};
 pub use metrics::{ClassScore, ClassificationReport, ConfusionMatrix};
 pub use spectrogram::AugmentedSample;
 pub use spread::Spread;
@@ -53,14 +53,20 @@ pub struct RunReport {
     pub history: History,
     /// Of the saved weights on the validation set.
     pub evaluation: Option<ConfusionMatrix>,
+    /// Of the last epoch's weights on the same tracks.
+    #[serde(default)]
+    pub last: Option<ConfusionMatrix>,
     pub memory: Option<MemoryTimeline>,
     pub kernels: Option<KernelTimes>,
     /// What a GPU's compiler makes of them.
     #[serde(default)]
     pub compiled: Option<CompiledKernels>,
-    /// Of a cross-validation: a row per fold; `evaluation` is then of all of them.
+    /// Of a cross-validation: a row per fold; `evaluation` and `last` are then of all of them.
     #[serde(default)]
     pub folds: Vec<FoldRow>,
+    /// And every fold's epochs, in the same order.
+    #[serde(default)]
+    pub fold_histories: Vec<History>,
     /// What augmentation did to some samples of the first step.
     #[serde(default)]
     pub augmented: Vec<AugmentedSample>,
@@ -73,9 +79,15 @@ pub struct RunReport {
 /// One fold's scores on the tracks that it validates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldRow {
-    /// From 0.
+    /// From 0; its run is in the folder `fold-N` beside the report.
     pub fold: usize,
     pub tracks: u64,
+    /// Epochs that it was trained for.
+    #[serde(default)]
+    pub epochs: u32,
+    /// The epoch whose weights are kept.
+    #[serde(default)]
+    pub kept_epoch: u32,
     /// Of the kept weights.
     pub accuracy: f64,
     pub macro_f1: f64,
@@ -170,8 +182,13 @@ impl RunReport {
             plots.push(("loss.svg", plot::loss(&self.history)));
             plots.push(("accuracy.svg", plot::accuracy(&self.history)));
         }
-        if self.history.lr_changes().len() > plot::MAX_LR_MARKS {
-            plots.push(("learning_rate.svg", plot::learning_rate(&self.history)));
+        if self.fold_histories.iter().any(|h| !h.rows.is_empty()) {
+            plots.push(("loss.svg", plot::fold_loss(&self.fold_histories)));
+            plots.push(("accuracy.svg", plot::fold_accuracy(&self.fold_histories)));
+        }
+        let schedule = self.schedule();
+        if schedule.lr_changes().len() > plot::MAX_LR_MARKS {
+            plots.push(("learning_rate.svg", plot::learning_rate(schedule)));
         }
         if let Some(matrix) = &self.evaluation {
             plots.push(("confusion.svg", plot::confusion(matrix)));
@@ -183,6 +200,22 @@ impl RunReport {
             plots.push(("kernels.svg", plot::kernels(times)));
         }
         plots
+    }
+
+    /// The epochs that show the schedule: the run's own or, where the folds had the same learning rates, those of the longest.
+    fn schedule(&self) -> &History {
+        let rates = |h: &History| h.rows.iter().map(|r| r.lr).collect::<Vec<_>>();
+        match self.fold_histories.iter().max_by_key(|h| h.rows.len()) {
+            Some(longest) => {
+                let whole = rates(longest);
+                let same = |h: &History| whole.starts_with(&rates(h));
+                match self.fold_histories.iter().all(same) {
+                    true => longest,
+                    false => &self.history,
+                }
+            }
+            None => &self.history,
+        }
     }
 
     /// The memory timeline, unless there is nothing in it.

@@ -83,6 +83,13 @@ fn all_folds_validate_every_track_once_and_go_on_after_a_stop() {
         .sum();
     assert_eq!(counted, 36, "12 tracks of each of 3 genres");
     let rows = all["folds"].as_array().expect("folds");
+    for scores in [&all, &all["last"], &json(&place, "all/fold-0/metrics.json")] {
+        let low = scores["intervals"]["accuracy"][0]
+            .as_f64()
+            .expect("a number");
+        assert!(low <= scores["accuracy"].as_f64().expect("a number"));
+    }
+    assert_eq!([&rows[2]["fold"], &rows[2]["epochs"]], [2, 2]);
     let accuracies: Vec<f64> = (0..3)
         .map(|i| {
             json(&place, &format!("all/fold-{i}/metrics.json"))["accuracy"]
@@ -98,6 +105,14 @@ fn all_folds_validate_every_track_once_and_go_on_after_a_stop() {
         .as_f64()
         .expect("a number");
     assert!((told - mean).abs() < 1e-12);
+    // The whole's report leads to each fold's.
+    let html = std::fs::read_to_string(place.path("all/report.html")).expect("read");
+    for i in 0..3 {
+        let link = format!("fold-{i}/report.html");
+        assert!(html.contains(&format!("href=\"{link}\"")), "{html}");
+        assert!(place.path("all").join(link).is_file());
+    }
+    assert!(html.contains("<h2>Learning curves"));
     // A fold is what it is alone.
     place.ok(&train(&[
         "--epochs", "2", "--folds", "3", "--fold", "1", "--run", "one",
@@ -109,8 +124,27 @@ fn all_folds_validate_every_track_once_and_go_on_after_a_stop() {
     std::fs::remove_dir_all(place.path("again/fold-2")).expect("removed");
     std::fs::remove_file(place.path("again/metrics.json")).expect("removed");
     let kept = std::fs::metadata(place.path("again/fold-0/model.safetensors")).expect("there");
+    // What is broken is said before anything is trained, with the way out.
+    let broken = place.path("again/fold-1/history.csv");
+    std::fs::write(&broken, "epoch,lo").expect("written");
+    let error = place.fails(&["train", "--resume", "again"], 1);
+    assert!(error.contains("history.csv"), "{error}");
+    let metrics = place.path("again/fold-1/metrics.json");
+    assert!(
+        error.contains("metrics.json and the fold's files"),
+        "{error}"
+    );
+    std::fs::remove_file(metrics).expect("removed");
     let text = place.ok(&["train", "--resume", "again"]);
     assert!(text.contains("done already"), "{text}");
+    let [mended, whole] = ["again", "all"].map(|run| {
+        let csv = std::fs::read_to_string(place.path(run).join("fold-1/history.csv"));
+        csv.expect("read")
+            .lines()
+            .map(|l| l.split(',').take(6).collect::<Vec<_>>().join(","))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(mended, whole, "but for the times");
     let same = std::fs::metadata(place.path("again/fold-0/model.safetensors")).expect("there");
     assert_eq!(
         kept.modified().expect("time"),

@@ -155,10 +155,7 @@ pub fn fixture(name: &str) -> RunReport {
         evaluation: Some(fixture_matrix(10)),
         memory: Some(fixture_memory(12)),
         kernels: Some(fixture_kernels(22, "timestamps")),
-        compiled: None,
         peak_vram: Some(201_326_592),
-        folds: Vec::new(),
-        augmented: Vec::new(),
         settings: vec![
             setting(
                 "optimizer",
@@ -170,7 +167,13 @@ pub fn fixture(name: &str) -> RunReport {
             setting("reduce_lr", "val_loss, factor 0.2, patience 5"),
             setting("seed", "42"),
         ],
+        ..RunReport::default()
     }
+}
+
+/// Two genres, three of four right.
+fn fixture_last() -> ConfusionMatrix {
+    ConfusionMatrix::from_counts(genres(2), vec![vec![75, 25], vec![25, 75]]).unwrap()
 }
 
 /// A cross-validation: no run of its own, only what its folds say.
@@ -178,6 +181,8 @@ pub fn fixture_folds() -> RunReport {
     let fold = |fold: usize, accuracy: f64| FoldRow {
         fold,
         tracks: 160,
+        epochs: 20 + 5 * fold as u32,
+        kept_epoch: 14 + fold as u32,
         accuracy,
         macro_f1: accuracy - 0.01,
         last_accuracy: accuracy - 0.02,
@@ -187,7 +192,9 @@ pub fn fixture_folds() -> RunReport {
         run: "folds".into(),
         model: "strong".into(),
         evaluation: Some(fixture_matrix(10)),
+        last: Some(fixture_last()),
         folds: vec![fold(0, 0.7), fold(1, 0.73), fold(2, 0.76)],
+        fold_histories: [20, 25, 30].map(fixture_history).to_vec(),
         ..RunReport::default()
     }
 }

@@ -5,24 +5,39 @@ use super::files::create_run;
 use super::{Context, Folder, single};
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
-use crate::report::{ClassificationReport, ConfusionMatrix, FoldRow, RunReport, Spread};
-use crate::train::{Ranks, Settings, Validation};
+use crate::report::{
+    ClassificationReport, ConfusionMatrix, FoldRow, History, RunReport, Scored, Spread,
+};
+use crate::train::{Keep, Ranks, Settings, Validation};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What a fold's `metrics.json` says of its scores.
+/// What a fold's `metrics.json` says of it.
 #[derive(Deserialize)]
 struct Saved {
     #[serde(flatten)]
     kept: ClassificationReport,
     last: ClassificationReport,
+    adapter: String,
+    driver: String,
+}
+
+/// A fold that is done.
+struct Done {
+    scores: Validation,
+    /// What it was trained on, and by which driver.
+    device: String,
+    history: History,
 }
 
 /// `metrics.json` of the whole: what `evaluate --json` prints of all folds' kept weights together, and each fold.
 #[derive(Serialize)]
 struct Metrics<'a> {
     #[serde(flatten)]
-    report: ClassificationReport,
+    kept: Scored,
+    /// Of all folds' last weights together.
+    last: Scored,
     seed: u64,
     settings: &'a Settings,
     accuracy_over_folds: Spread,
@@ -38,16 +53,13 @@ struct Metrics<'a> {
 /// What went wrong in a fold; whatever was saved stays, and the run goes on with `--resume`.
 pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize) -> Result<()> {
     let (ranks, run) = (context.ranks, folder.path().to_owned());
-    let mut folds = Vec::new();
     for i in 0..k {
         let path = run.join(format!("fold-{i}"));
         console::line(&format!("fold {i} of {k}"));
         if is_file(ranks, &path.join("metrics.json"))? {
             console::line("done already");
-            ranks.on_first(|| {
-                folds.push(read(&path)?);
-                Ok(())
-            })?;
+            // So that what can't be read is said before the other folds are trained.
+            ranks.on_first(|| read(&path).map(drop))?;
             continue;
         }
         let resumed = is_file(ranks, &path.join("config.toml"))?;
@@ -72,11 +84,10 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
             folder.begin();
             Ok(())
         };
-        let scores = single(context, &settings, held, resumed, &run, begin)?;
-        folds.extend(scores.and_then(|s| s.validation));
+        single(context, &settings, held, resumed, &run, begin)?;
     }
     ranks.wait_for_first(match ranks.is_first() {
-        true => report(settings, &run, &folds),
+        true => report(settings, &run, k),
         false => Ok(()),
     })
 }
@@ -87,40 +98,66 @@ fn is_file(ranks: &Ranks, path: &Path) -> Result<bool> {
     Ok(found[..] == [1])
 }
 
-fn read(path: &Path) -> Result<Validation> {
-    let path = path.join("metrics.json");
+fn read(fold: &Path) -> Result<Done> {
+    let path = fold.join("metrics.json");
+    let again = |e: Error| {
+        e.advise(format!(
+            "remove {} and the fold's files are written again",
+            path.display()
+        ))
+    };
     let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-    let saved: Saved = serde_json::from_str(&text).map_err(|e| {
-        Error::file(
-            &path,
-            format!("not the scores of a fold ({e}); remove it and the fold is scored again"),
-        )
-    })?;
+    let saved: Saved = serde_json::from_str(&text)
+        .map_err(|e| Error::file(&path, format!("not the scores of a fold ({e})")))
+        .map_err(again)?;
     let matrix = |report: ClassificationReport| {
         let genres = report.classes.into_iter().map(|c| c.genre).collect();
         ConfusionMatrix::from_counts(genres, report.confusion)
             .map_err(|e| e.context(path.display()))
     };
-    Ok(Validation {
-        kept: matrix(saved.kept)?,
-        last: matrix(saved.last)?,
+    Ok(Done {
+        scores: Validation {
+            kept: matrix(saved.kept)?,
+            last: matrix(saved.last)?,
+        },
+        device: format!("{} ({})", saved.adapter, saved.driver),
+        history: History::read(fold.join("history.csv")).map_err(again)?,
     })
 }
 
-fn report(settings: &Settings, run: &Path, folds: &[Validation]) -> Result<()> {
-    let Some(first) = folds.first() else {
+/// All folds' tracks in one matrix: by the kept weights or by the last.
+fn together(folds: &[Done], of: fn(&Validation) -> &ConfusionMatrix) -> Result<ConfusionMatrix> {
+    let mut matrices = folds.iter().map(|f| of(&f.scores));
+    let Some(first) = matrices.next() else {
         return Err(Error::usage("there are no folds"));
     };
-    let mut all = ConfusionMatrix::new(first.kept.genres().to_vec());
-    for fold in folds {
-        all.merge(&fold.kept)?;
+    let mut all = first.clone();
+    for matrix in matrices {
+        all.merge(matrix)?;
     }
+    Ok(all)
+}
+
+fn report(settings: &Settings, run: &Path, k: usize) -> Result<()> {
+    let folds: Vec<Done> = (0..k)
+        .map(|i| read(&run.join(format!("fold-{i}"))))
+        .collect::<Result<_>>()?;
+    let (all, all_last) = (
+        together(&folds, |v| &v.kept)?,
+        together(&folds, |v| &v.last)?,
+    );
     let rows: Vec<FoldRow> = (folds.iter().enumerate())
         .map(|(fold, f)| {
-            let (kept, last) = (f.kept.report(), f.last.report());
+            let (kept, last) = (f.scores.kept.report(), f.scores.last.report());
+            let epochs = f.history.rows.last().map_or(0, |r| r.epoch);
             FoldRow {
                 fold,
-                tracks: f.kept.total(),
+                tracks: f.scores.kept.total(),
+                epochs,
+                kept_epoch: match settings.keep {
+                    Keep::Best => f.history.best().map_or(epochs, |r| r.epoch),
+                    Keep::Last => epochs,
+                },
                 accuracy: kept.accuracy,
                 macro_f1: kept.macro_f1,
                 last_accuracy: last.accuracy,
@@ -152,8 +189,18 @@ fn report(settings: &Settings, run: &Path, folds: &[Validation]) -> Result<()> {
     ] {
         console::line(&format!("{name:>6}{a:>24.3}{b:>10.3}{c:>16.3}{d:>10.3}"));
     }
+    let (scored, scored_last) = (all.scored(), all_last.scored());
+    if all != all_last {
+        console::line(&format!(
+            "the last epochs together: accuracy {:.3}, macro-F1 {:.3}{}",
+            scored_last.report.accuracy,
+            scored_last.report.macro_f1,
+            (scored_last.intervals).map_or(String::new(), |i| format!("; {i}"))
+        ));
+    }
     let metrics = Metrics {
-        report: all.report(),
+        kept: scored,
+        last: scored_last,
         seed: settings.seed,
         settings,
         accuracy_over_folds: accuracy,
@@ -170,14 +217,19 @@ fn report(settings: &Settings, run: &Path, folds: &[Validation]) -> Result<()> {
         || "the built-in SYNTHETIC set".to_owned(),
         |d| d.display().to_string(),
     );
+    let devices: BTreeSet<&str> = folds.iter().map(|f| &*f.device).collect();
+    let device = Vec::from_iter(devices).join("; ");
     let report = RunReport {
         run: name.unwrap_or_else(|| run.display().to_string()),
         model: settings.model.clone(),
         data: format!("{data}: {} tracks in {} folds", all.total(), rows.len()),
         synthetic: settings.data.is_none(),
+        device,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         evaluation: Some(all),
+        last: Some(all_last),
         folds: rows,
+        fold_histories: folds.into_iter().map(|f| f.history).collect(),
         settings: super::show::list(settings),
         ..RunReport::default()
     };

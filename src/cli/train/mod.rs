@@ -25,8 +25,8 @@ use crate::ops::Rungs;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
-    Engine, Feed, GraphSettings, ModelFile, Ranks, Scores, Settings, Tapes, Task, Trainer,
-    data_facts, kernel_facts,
+    Engine, Feed, GraphSettings, ModelFile, Ranks, Settings, Tapes, Task, Trainer, data_facts,
+    kernel_facts,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -74,11 +74,11 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
         return folds::run(&context, &settings, folder, k);
     }
     let run = folder.path().to_owned();
-    single(&context, &settings, folder, resumed, &run, || Ok(())).map(|_| ())
+    single(&context, &settings, folder, resumed, &run, || Ok(()))
 }
 
 /// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `begin` is called when the run is known to
-/// be possible and before anything of it is saved. Only the first rank gets scores.
+/// be possible and before anything of it is saved.
 fn single(
     context: &Context,
     settings: &Settings,
@@ -86,7 +86,7 @@ fn single(
     resumed: bool,
     whole: &Path,
     begin: impl FnOnce() -> Result<()>,
-) -> Result<Option<Scores>> {
+) -> Result<()> {
     let Context { gpu, args, ranks } = context;
     let model = load_model(settings)?;
     if let Some(warning) = folder.warning() {
@@ -175,18 +175,17 @@ fn single(
             fitted: &fitted,
             ending: &outcome.ending,
         };
-        let scores = show::finish(trainer, &finished).map_err(|e| {
+        show::finish(trainer, &finished).map_err(|e| {
             e.advise(format!(
                 "the trained model is saved; afterwards write the rest with: {go_on}"
             ))
         })?;
         console::check()
-            .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))?;
-        Ok(scores)
+            .map_err(|e| e.advise(format!("the run is done and saved in {}", run.display())))
     };
     let finished = match ranks.is_first() {
-        true => finish(&mut trainer).map(Some),
-        false => Ok(None),
+        true => finish(&mut trainer),
+        false => Ok(()),
     };
     ranks.wait_for_first(finished)
 }

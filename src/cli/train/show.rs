@@ -10,7 +10,7 @@ use crate::nn::Model;
 use crate::plan::budget::Fitted;
 use crate::plan::summary::{Summary, timeline};
 use crate::report::{self, ConfusionMatrix, EpochRow, History, RunReport, Setting};
-use crate::train::{EpochEvent, Keep, Ranks, Scores, Settings, Task, Trainer, Validation};
+use crate::train::{EpochEvent, Keep, Ranks, Settings, Task, Trainer, Validation};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
@@ -151,7 +151,7 @@ fn epoch_line(r: &EpochRow, epochs: u32, batch: usize, best: bool) -> String {
 struct Metrics<'a> {
     /// Of the kept weights on the validation side, where there is one.
     #[serde(flatten)]
-    report: Option<report::ClassificationReport>,
+    kept: Option<report::Scored>,
     seed: u64,
     settings: &'a Settings,
     adapter: &'a str,
@@ -163,12 +163,12 @@ struct Metrics<'a> {
     notes: &'a [String],
     train_accuracy: f64,
     /// Of the last epoch's weights, on the same tracks.
-    last: Option<report::ClassificationReport>,
+    last: Option<report::Scored>,
     /// The epoch with the best validation accuracy, over samples.
     best_epoch: Option<u32>,
     best_val_accuracy: Option<f64>,
     /// Of the kept weights on the test side, where the split has one.
-    test: Option<report::ClassificationReport>,
+    test: Option<report::Scored>,
     memory: Memory,
 }
 
@@ -223,7 +223,7 @@ pub struct Finished<'a> {
 }
 
 /// Validate the kept weights, print the report, write the run's files.
-pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
+pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
     let scores = trainer.scores()?;
     let history = trainer.history();
     if let Some(validation) = &scores.validation {
@@ -244,7 +244,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
     let memory = Memory::of(trainer.engine().session(), f.fitted);
     console::line(&memory.line());
     let metrics = Metrics {
-        report: scores.validation.as_ref().map(|v| v.kept.report()),
+        kept: scores.validation.as_ref().map(|v| v.kept.scored()),
         seed: f.settings.seed,
         settings: f.settings,
         adapter: f.gpu.name(),
@@ -254,10 +254,10 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
         ending: f.ending,
         notes: &f.task.notes,
         train_accuracy: scores.train_accuracy,
-        last: scores.validation.as_ref().map(|v| v.last.report()),
+        last: scores.validation.as_ref().map(|v| v.last.scored()),
         best_epoch: best.and_then(|row| row.val_accuracy.and(Some(row.epoch))),
         best_val_accuracy: best.and_then(|row| row.val_accuracy),
-        test: scores.test.as_ref().map(ConfusionMatrix::report),
+        test: scores.test.as_ref().map(ConfusionMatrix::scored),
         memory,
     };
     let path = f.run.join("metrics.json");
@@ -286,11 +286,13 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
         ending: Some(f.ending.to_owned()),
         history,
         evaluation: scores.validation.as_ref().map(|v| v.kept.clone()),
+        last: scores.validation.as_ref().map(|v| v.last.clone()),
         memory: Some(timeline(schedule, &f.fitted.plan, 0)),
         kernels: Some(profile::kernel_times(schedule, &timings)),
         compiled: compiled(f.gpu, f.model, f.fitted.cut.micro_batch),
         peak_vram: Some(created),
         folds: Vec::new(),
+        fold_histories: Vec::new(),
         augmented: trainer.augmented(SHOWN),
         settings: list(f.settings),
     };
@@ -305,7 +307,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<Scores> {
     console::line("  checkpoint.safetensors  to go on with --resume");
     console::line("  history.csv, metrics.json, config.toml, split.txt, plots/*.svg");
     console::line(&format!("  {}", html.display()));
-    Ok(scores)
+    Ok(())
 }
 
 /// What the best or the last epoch would have been, whichever is not kept.
@@ -338,10 +340,7 @@ const PROFILED_STEPS: usize = 2;
 pub fn print_matrix(matrix: &ConfusionMatrix) {
     console::line(&matrix.report().to_text());
     if let Some(i) = matrix.intervals() {
-        let [[a, b], [c, d]] = [i.accuracy, i.macro_f1];
-        console::line(&format!(
-            "95 % intervals over resampled tracks: accuracy {a:.2} to {b:.2}, macro-F1 {c:.2} to {d:.2}\n"
-        ));
+        console::line(&format!("{i}\n"));
     }
     console::line(&matrix.to_text(console::COLUMNS));
 }

@@ -16,10 +16,67 @@ const BOTTOM: f64 = HEIGHT - 40.0;
 pub const MAX_LR_MARKS: usize = 6;
 
 struct Series {
-    name: &'static str,
+    name: String,
     class: &'static str,
     points: Vec<(u32, f64)>,
 }
+
+/// All of a plot but its curves.
+struct Frame<'a> {
+    name: &'a str,
+    /// What is written at the top right: names and the classes of their lines.
+    legend: Vec<(&'a str, &'a str)>,
+    /// Epochs that begin with another learning rate.
+    marks: Vec<(u32, f64)>,
+    x: Scale,
+    y: Scale,
+    format: fn(f64) -> String,
+}
+
+impl<'a> Frame<'a> {
+    /// For the curves of one run.
+    fn of(
+        history: &History,
+        series: &'a [Series],
+        (y, name): (Scale, &'a str),
+        format: fn(f64) -> String,
+    ) -> Self {
+        let named = |s: &'a Series| (&*s.name, s.class);
+        let drawn = series.iter().filter(|s| !s.points.is_empty());
+        Self {
+            name,
+            legend: match series {
+                [_] => Vec::new(),
+                _ => drawn.map(named).collect(),
+            },
+            marks: history.lr_changes(),
+            x: epochs(std::slice::from_ref(history)),
+            y,
+            format,
+        }
+    }
+
+    /// For the curves of all folds and their mean.
+    fn of_folds(
+        histories: &[History],
+        (y, name): (Scale, &'a str),
+        format: fn(f64) -> String,
+    ) -> Self {
+        Self {
+            name,
+            legend: vec![("a fold", FOLD), ("mean", MEAN)],
+            // Every fold may have its own.
+            marks: Vec::new(),
+            x: epochs(histories),
+            y,
+            format,
+        }
+    }
+}
+
+/// Classes of the lines of a cross-validation.
+const FOLD: &str = "fold s1";
+const MEAN: &str = "s2";
 
 /// Training and validation loss. The axis is logarithmic where the values span more than a factor of 20.
 pub fn loss(history: &History) -> Svg {
@@ -27,21 +84,8 @@ pub fn loss(history: &History) -> Svg {
         series(history, "training", "s1", |r| Some(r.loss)),
         series(history, "validation", "s2", |r| r.val_loss),
     ];
-    let mut values: Vec<f64> = finite(&series).collect();
-    values.sort_by(f64::total_cmp);
-    let (lo, hi) = match values[..] {
-        [] => (0.0, 1.0),
-        [lo, .., hi] => (lo, hi),
-        [only] => (only, only),
-    };
-    let range = [BOTTOM, TOP];
-    let (scale, name) = if lo > 0.0 && hi / lo > 20.0 {
-        (Scale::log([lo / 1.1, hi * 1.1], range), "Loss (log scale)")
-    } else {
-        let pad = 0.06 * (hi - lo);
-        (Scale::linear([lo - pad, hi + pad], range), "Loss")
-    };
-    curves(history, name, &series, scale, number)
+    let scale = loss_scale(&series, ["Loss", "Loss (log scale)"]);
+    curves(Frame::of(history, &series, scale, number), &series)
 }
 
 /// Training and validation accuracy, 0 to 100 %, with the best epoch marked.
@@ -50,11 +94,13 @@ pub fn accuracy(history: &History) -> Svg {
         series(history, "training", "s1", |r| Some(r.accuracy)),
         series(history, "validation", "s2", |r| r.val_accuracy),
     ];
-    let scale = Scale::linear([0.0, 1.0], [BOTTOM, TOP]);
-    let mut svg = curves(history, "Accuracy", &series, scale, percent);
+    let scale = accuracy_scale();
+    let frame = Frame::of(history, &series, (scale, "Accuracy"), percent);
+    let x = frame.x;
+    let mut svg = curves(frame, &series);
     if let Some(best) = history.best() {
         let value = best.val_accuracy.unwrap_or(best.accuracy);
-        let at = [epochs(history).at(f64::from(best.epoch)), scale.at(value)];
+        let at = [x.at(f64::from(best.epoch)), scale.at(value)];
         let class = if best.val_accuracy.is_some() {
             "ring s2"
         } else {
@@ -89,12 +135,70 @@ pub fn learning_rate(history: &History) -> Svg {
     } else {
         Scale::linear([0.0, if hi > 0.0 { hi } else { 1.0 }], range)
     };
-    curves(history, "Learning rate", &series, scale, tuned)
+    let frame = Frame::of(history, &series, (scale, "Learning rate"), tuned);
+    curves(frame, &series)
+}
+
+/// Validation loss of every fold of a cross-validation and, while all of them were trained, the mean.
+pub fn fold_loss(histories: &[History]) -> Svg {
+    let series = folds(histories, |r| r.val_loss);
+    let scale = loss_scale(&series, ["Validation loss", "Validation loss (log scale)"]);
+    curves(Frame::of_folds(histories, scale, number), &series)
+}
+
+/// Validation accuracy of every fold, over samples, and the mean.
+pub fn fold_accuracy(histories: &[History]) -> Svg {
+    let series = folds(histories, |r| r.val_accuracy);
+    let scale = (accuracy_scale(), "Validation accuracy");
+    curves(Frame::of_folds(histories, scale, percent), &series)
+}
+
+fn loss_scale<'a>(series: &[Series], [plain, log]: [&'a str; 2]) -> (Scale, &'a str) {
+    let mut values: Vec<f64> = finite(series).collect();
+    values.sort_by(f64::total_cmp);
+    let (lo, hi) = match values[..] {
+        [] => (0.0, 1.0),
+        [lo, .., hi] => (lo, hi),
+        [only] => (only, only),
+    };
+    let range = [BOTTOM, TOP];
+    if lo > 0.0 && hi / lo > 20.0 {
+        (Scale::log([lo / 1.1, hi * 1.1], range), log)
+    } else {
+        let pad = 0.06 * (hi - lo);
+        (Scale::linear([lo - pad, hi + pad], range), plain)
+    }
+}
+
+fn accuracy_scale() -> Scale {
+    Scale::linear([0.0, 1.0], [BOTTOM, TOP])
+}
+
+/// A curve per fold, and their mean over the epochs that all of them have.
+fn folds(histories: &[History], value: fn(&EpochRow) -> Option<f64>) -> Vec<Series> {
+    let mut all: Vec<Series> = (histories.iter().enumerate())
+        .map(|(i, h)| series(h, &format!("fold {i}"), FOLD, value))
+        .collect();
+    let known: Vec<&[_]> = (all.iter().map(|s| &s.points[..]))
+        .filter(|points| !points.is_empty())
+        .collect();
+    let shortest = known.iter().map(|points| points.len()).min().unwrap_or(0);
+    let mean = |i: usize| {
+        let sum: f64 = known.iter().map(|points| points[i].1).sum();
+        (known[0][i].0, sum / known.len() as f64)
+    };
+    let points = (0..shortest).map(mean).collect();
+    all.push(Series {
+        name: "mean".to_owned(),
+        class: MEAN,
+        points,
+    });
+    all
 }
 
 fn series(
     history: &History,
-    name: &'static str,
+    name: &str,
     class: &'static str,
     value: fn(&EpochRow) -> Option<f64>,
 ) -> Series {
@@ -102,7 +206,7 @@ fn series(
         .filter_map(|r| Some((r.epoch, value(r)?)))
         .collect();
     Series {
-        name,
+        name: name.to_owned(),
         class,
         points,
     }
@@ -115,9 +219,9 @@ fn finite(series: &[Series]) -> impl Iterator<Item = f64> {
 }
 
 /// The horizontal axis: epochs with half an epoch of air, so that a single one is in the middle.
-fn epochs(history: &History) -> Scale {
-    let first = history.rows.first().map_or(1, |r| r.epoch);
-    let last = history.rows.last().map_or(1, |r| r.epoch);
+fn epochs(histories: &[History]) -> Scale {
+    let all = || histories.iter().flat_map(|h| &h.rows).map(|r| r.epoch);
+    let (first, last) = (all().min().unwrap_or(1), all().max().unwrap_or(1));
     let air = if last > first { 0.0 } else { 0.5 };
     Scale::linear(
         [f64::from(first) - air, f64::from(last) + air],
@@ -125,32 +229,22 @@ fn epochs(history: &History) -> Scale {
     )
 }
 
-fn curves(
-    history: &History,
-    name: &str,
-    series: &[Series],
-    y: Scale,
-    format: fn(f64) -> String,
-) -> Svg {
+fn curves(frame: Frame, series: &[Series]) -> Svg {
+    let Frame { name, x, y, .. } = frame;
     let mut svg = Svg::new(NARROW, HEIGHT, format!("{name} per epoch"));
-    let x = epochs(history);
     svg.text("title", [0.0, 15.0], name);
     let mut right = RIGHT;
-    for s in series
-        .iter()
-        .rev()
-        .filter(|s| series.len() > 1 && !s.points.is_empty())
-    {
-        right -= text_width(s.name);
-        svg.text("label", [right, 15.0], s.name);
-        let class = format!("line {}", s.class);
+    for (name, class) in frame.legend.into_iter().rev() {
+        right -= text_width(name);
+        svg.text("label", [right, 15.0], name);
+        let class = format!("line {class}");
         svg.line(&class, [right - 22.0, 11.0], [right - 6.0, 11.0]);
         right -= 38.0;
     }
     for tick in y.ticks(5) {
         let at = y.at(tick);
         svg.line("grid", [LEFT, at], [RIGHT, at]);
-        let text = format(tick);
+        let text = (frame.format)(tick);
         let text = match text.strip_suffix(" %") {
             Some(percent) => format!("{} %", trim_zeros(percent)),
             None if text.contains('e') => text,
@@ -163,9 +257,9 @@ fn curves(
         svg.text("tick mid", [x.at(tick), BOTTOM + 17.0], &format!("{tick}"));
     }
     svg.text("tick mid", [(LEFT + RIGHT) / 2.0, HEIGHT - 6.0], "epoch");
-    mark_lr_changes(&mut svg, history, &x);
+    mark_lr_changes(&mut svg, &frame.marks, &x);
     for s in series {
-        draw_series(&mut svg, s, &x, &y, format);
+        draw_series(&mut svg, s, &x, &y, frame.format);
     }
     if finite(series).next().is_none() {
         let at = [(LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0];
@@ -174,13 +268,12 @@ fn curves(
     svg
 }
 
-fn mark_lr_changes(svg: &mut Svg, history: &History, x: &Scale) {
-    let changes = history.lr_changes();
+fn mark_lr_changes(svg: &mut Svg, changes: &[(u32, f64)], x: &Scale) {
     if changes.len() > MAX_LR_MARKS {
         return;
     }
     let mut free = LEFT;
-    for (epoch, lr) in changes {
+    for &(epoch, lr) in changes {
         let at = x.at(f64::from(epoch));
         svg.line("mark", [at, TOP - 8.0], [at, BOTTOM]);
         let label = format!("lr {}", tuned(lr));

@@ -17,7 +17,7 @@ mod roofline;
 mod scale;
 
 pub use confusion::confusion;
-pub use curves::{MAX_LR_MARKS, accuracy, learning_rate, loss};
+pub use curves::{MAX_LR_MARKS, accuracy, fold_accuracy, fold_loss, learning_rate, loss};
 pub use kernels::kernels;
 pub use ladder::ladder;
 pub use memory::memory;
