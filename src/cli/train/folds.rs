@@ -113,7 +113,7 @@ fn read(fold: &Path) -> Result<Done> {
     let matrix = |report: ClassificationReport| {
         let genres = report.classes.into_iter().map(|c| c.genre).collect();
         ConfusionMatrix::from_counts(genres, report.confusion)
-            .map_err(|e| e.context(path.display()))
+            .map_err(|e| again(e.context(path.display())))
     };
     Ok(Done {
         scores: Validation {
