@@ -56,7 +56,7 @@ pub(super) fn record(case: &Case) -> Result<Setup> {
     let valid = case.valid.unwrap_or(batch);
     let step = Step {
         seed: 42,
-        step: 3,
+        step: case.step,
         valid: valid as u32,
         batch: (case.start + valid) as u32,
         sample_offset: case.start as u32,

@@ -149,6 +149,7 @@ impl<'t> Recorder<'t> {
                 let update = UpdateRunning {
                     momentum: *momentum,
                     warm_up: *warm_up,
+                    spatial: x.dims().iter().skip(2).product(),
                 };
                 self.batch_norm(update, *epsilon, next, x)
             }

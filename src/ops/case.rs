@@ -42,6 +42,8 @@ pub struct Case {
     pub valid: Option<usize>,
     /// Real samples of the batch that come before this micro-batch.
     pub start: usize,
+    /// Optimizer step, from 1.
+    pub step: u32,
     /// Whether finite differences make sense (no: fillings on a kink).
     pub smooth: bool,
 }
@@ -80,6 +82,7 @@ impl Case {
                 .collect(),
             valid: None,
             start: 0,
+            step: 3,
             smooth: true,
         }
     }
@@ -93,6 +96,12 @@ impl Case {
     /// The case as a later micro-batch of its batch, after `n` samples.
     pub fn starting_at(mut self, n: usize) -> Self {
         self.start = n;
+        self
+    }
+
+    /// The case in another optimizer step than the third.
+    pub fn at_step(mut self, step: u32) -> Self {
+        self.step = step;
         self
     }
 

@@ -20,8 +20,9 @@ pub struct GatherBatch {
     /// Not the samples themselves but those of the batch that mixup adds to each: see [`super::augment::partner`].
     pub partners: bool,
     /// Each sample moves in time by up to this many frames to either side (see [`super::augment::time_shift`]): the end of the
-    /// sample before it in its track moves in, or the beginning of the one after it. So every segment of a track is cut anew in
-    /// every epoch; a track of one segment is a circle.
+    /// sample before it in its track moves in, or the beginning of the one after it. A track of one segment is a circle.
+    /// What moves in has the features of its own segment, whose decibels are relative to its own loudest bin: where the loudness of
+    /// a track changes there is a step that a cut from the sound would not have.
     pub shift: usize,
 }
 

@@ -24,7 +24,7 @@ pub struct EpochRow {
     /// On the validation set after the epoch; `None` without one.
     pub val_loss: Option<f64>,
     pub val_accuracy: Option<f64>,
-    /// Learning rate of the epoch.
+    /// Learning rate at the end of the epoch.
     pub lr: f64,
     /// Wall-clock time of the epoch, validation included.
     pub seconds: f64,

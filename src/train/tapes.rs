@@ -119,7 +119,8 @@ impl Tapes<'_> {
 
     /// Why a step of this batch, cut into as many parts as were asked for, can't teach a model anything: batch norm behind global
     /// pooling sees one value of each channel, whose deviation from itself is 0, so that its output is its bias whatever the
-    /// input. `None` when it can. (The planner's own cuts leave such a model two samples.)
+    /// input. `None` when it can. (The planner's own cuts leave such a model two samples; of an epoch's last, short batch one may be
+    /// left, which teaches the bias and what follows only, and leaves the running statistics alone.)
     pub fn cannot_learn(
         &self,
         batch: usize,

@@ -84,6 +84,9 @@ impl Augment {
     /// Masks of each kind that a sample may have.
     pub const MASKS: usize = 4;
 
+    /// Samples of the largest batch in which mixup draws partners.
+    pub const MIXED: usize = 65_536;
+
     /// Nodes of the table of quantiles.
     const NODES: usize = 64;
 

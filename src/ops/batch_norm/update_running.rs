@@ -10,7 +10,8 @@ use bytemuck::{Pod, Zeroable};
 /// `running = momentum * running + (1 - momentum) * batch`, in place, for mean and variance (biased, as in Keras).
 ///
 /// Inputs, all `[C]`: running mean and running variance, which change; mean and variance of the batch, outputs 1 and 2 of
-/// [`super::BatchNorm`]. A micro-batch that is all padding changes nothing.
+/// [`super::BatchNorm`]. A micro-batch that is all padding changes nothing, nor does one with a single value of each channel (one
+/// sample, behind global pooling: the last of an epoch may be so), whose variance of 0 says nothing of the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpdateRunning {
     /// Part of the old value that stays, in `[0, 1]`.
@@ -19,9 +20,16 @@ pub struct UpdateRunning {
     /// average follows the weights while they change fast, and evaluation is not of the network as it was initialised
     /// (TensorFlow's `ExponentialMovingAverage` with `num_updates`). Keras' batch norm has no such warm-up.
     pub warm_up: bool,
+    /// Values of a channel in each sample: height times width of what is normalised.
+    pub spatial: usize,
 }
 
 impl UpdateRunning {
+    /// Whether the batch has statistics to speak of.
+    fn counts(&self, step: &Step) -> bool {
+        step.valid as usize * self.spatial > 1
+    }
+
     /// Part of the batch's value that comes in at `step`, from 1.
     fn rate(&self, step: u32) -> f64 {
         let rate = f64::from(1.0 - self.momentum);
@@ -34,11 +42,12 @@ impl UpdateRunning {
 }
 
 impl Default for UpdateRunning {
-    /// Keras' momentum of 0.99, without a warm-up.
+    /// Keras' momentum of 0.99, without a warm-up; of what has no height and width.
     fn default() -> Self {
         Self {
             momentum: 0.99,
             warm_up: false,
+            spatial: 1,
         }
     }
 }
@@ -55,7 +64,8 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 struct Params {
     channels: u32,
     rate: f32,
-    pad: [u32; 2],
+    spatial: u32,
+    pad: u32,
 }
 
 impl Op for UpdateRunning {
@@ -97,7 +107,8 @@ impl Op for UpdateRunning {
         let params = Params {
             channels: channels as u32,
             rate: 1.0 - self.momentum,
-            pad: [0; 2],
+            spatial: self.spatial as u32,
+            pad: 0,
         };
         let control = l.control();
         let tensors = [io.x(0), io.x(1), io.x(2), io.x(3), &control];
@@ -108,10 +119,10 @@ impl Op for UpdateRunning {
     }
 
     fn forward_reference<T: Real>(&self, x: &[&Array<T>], step: &Step) -> Vec<Array<T>> {
-        let rate = if step.valid == 0 {
-            T::zero()
-        } else {
+        let rate = if self.counts(step) {
             T::lit(self.rate(step.step))
+        } else {
+            T::zero()
         };
         let blend = |old: &Array<T>, new: &Array<T>| Array {
             shape: old.shape.clone(),
@@ -127,20 +138,25 @@ impl Op for UpdateRunning {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, warm_up, c: usize| {
+    let case = |name, warm_up, spatial, c: usize| {
         let mean = (Spec::f32([c]), Fill::Normal(1.0));
         let variance = (Spec::f32([c]), Fill::Uniform(0.5, 2.0));
         let inputs = vec![mean.clone(), variance.clone(), mean, variance];
         let op = UpdateRunning {
             warm_up,
+            spatial,
             ..UpdateRunning::default()
         };
         Case::new(name, op, inputs)
     };
     vec![
-        case("one channel", false, 1),
-        case("prime, two workgroups", false, 71),
-        case("warm-up", true, 5),
-        case("all padding", false, 5).valid(0),
+        case("one channel", false, 6, 1),
+        case("prime, two workgroups", false, 1, 71),
+        case("warm-up", true, 1, 5),
+        case("warm-up, a later step", true, 1, 5).at_step(100),
+        case("warm-up, which is over", true, 1, 5).at_step(2000),
+        case("all padding", false, 6, 5).valid(0),
+        case("one sample, one value", false, 1, 5).valid(1),
+        case("one sample, six values", true, 6, 5).valid(1),
     ]
 }

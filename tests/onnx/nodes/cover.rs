@@ -223,6 +223,7 @@ fn batch_norm(case: &Case, gpu: &Gpu) -> Got {
         let update = UpdateRunning {
             momentum: case.float("momentum", 0.9),
             warm_up: false,
+            spatial: case.dims(0)[2..].iter().product(),
         };
         run.apply(update, &[&inputs[3], &inputs[4], &y[1], &y[2]]);
         read.extend_from_slice(&inputs[3..5]);
