@@ -1,9 +1,10 @@
 //! `gtzan-gpu evaluate`.
 
 use super::{console, print_json, train, values};
-use crate::dataset::{Dataset, Groups, KnownSplit, Segments, Side};
+use crate::dataset::{Dataset, Groups, KnownSplit, Segments, Side, Track};
 use crate::error::{Error, Result};
 use crate::report::{ConfusionMatrix, Scored};
+use crate::text::printable;
 use crate::train::{ModelFile, Predictor, argmax, per_track};
 use clap::Args;
 use serde::Serialize;
@@ -56,7 +57,7 @@ impl EvaluateArgs {
 /// # Errors
 /// When the model or the data can't be used, or they don't fit each other.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let file = ModelFile::load(&super::predict::model_path(&args.model))?;
+    let file = ModelFile::load(&super::predict::model_path(&args.model)?)?;
     let mut options = train::feature_options(
         &file,
         &args.data,
@@ -78,11 +79,29 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
             ),
         ));
     }
-    let to_label = labels(&file, &dataset)?;
-    let seen = file.split.as_ref().map(|s| Seen::new(s, &dataset));
+    if let (Some(ours), Some(theirs)) = (file.features.definition, dataset.definition)
+        && ours != theirs
+    {
+        return Err(Error::file(
+            &args.data,
+            format!(
+                "its features are of the definition {theirs}, the model was trained on {ours}; write them again with `gtzan-gpu features --features {ours}`"
+            ),
+        ));
+    }
+    let label_of = labels(&file, &dataset)?;
+    let seen = Seen::of(&file, &dataset);
     let samples = match (args.side.as_str(), &seen) {
         ("all", _) => (0..dataset.len()).collect(),
         (side, Some(seen)) => dataset.samples_of(&seen.on(side, &args.data)?),
+        (side, None) if file.split.is_some() => {
+            return Err(Error::file(
+                &args.data,
+                format!(
+                    "it does not say which recordings its samples are of (an array content_id, as `gtzan-gpu features` writes it), so --side {side} can't be told; evaluate without --side"
+                ),
+            ));
+        }
         (side, None) => {
             return Err(Error::file(
                 &args.model,
@@ -94,11 +113,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     };
     let order: Vec<u32> = samples.iter().map(|&i| i as u32).collect();
     let track_of: Vec<usize> = dataset.samples.iter().map(|s| s.track).collect();
-    let truth: Vec<usize> = dataset
-        .labels()
-        .iter()
-        .map(|&l| to_label[l as usize])
-        .collect();
+    let truth: Vec<usize> = track_of.iter().map(|&t| label_of[t]).collect();
     let x = dataset.take_x();
     let gpu = args.device.open()?;
     let size = file.features.rows * file.features.frames;
@@ -126,11 +141,24 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     match &seen {
         Some(seen) => console::line(&seen.line(&args.side)),
+        None if file.split.is_some() => console::line(
+            "the file does not say which recordings its samples are of, so which of them the model was trained on can't be told",
+        ),
         None => console::line(
             "written by an older version, the model does not know which of these tracks it was trained on",
         ),
     }
     train::print_matrix(&matrix);
+    let absent: Vec<String> = (matrix.report().classes.iter())
+        .filter(|c| c.support == 0)
+        .map(|c| printable(&c.genre))
+        .collect();
+    if !absent.is_empty() {
+        console::line(&format!(
+            "no track here is of {}; macro averages are over all genres of the model, where that counts as 0",
+            absent.join(", ")
+        ));
+    }
     Ok(())
 }
 
@@ -139,7 +167,7 @@ struct Answer<'a> {
     #[serde(flatten)]
     scored: Scored,
     side: &'a str,
-    /// Of all tracks of the data; null when the model does not know its split.
+    /// Of all tracks of the data; null when the model does not know its split, or the data does not say what its tracks are.
     tracks: Option<Counts>,
 }
 
@@ -165,6 +193,14 @@ struct Seen {
 }
 
 impl Seen {
+    /// `None` where the model does not know its split, or the data can't be told: a file without the ids of its tracks that has
+    /// none of those that the model knows may be of the same recordings.
+    fn of(file: &ModelFile, dataset: &Dataset) -> Option<Self> {
+        let split = file.split.as_ref()?;
+        let strangers = || split.sides_of(dataset).iter().all(Option::is_none);
+        (!dataset.anonymous || !strangers()).then(|| Self::new(split, dataset))
+    }
+
     fn new(split: &KnownSplit, dataset: &Dataset) -> Self {
         let sides = split.sides_of(dataset);
         let groups = Groups::of(dataset);
@@ -258,9 +294,10 @@ impl Seen {
     }
 }
 
-/// For every genre of the data its number in the model.
+/// For every track of the data the number of its genre in the model.
 fn labels(file: &ModelFile, dataset: &Dataset) -> Result<Vec<usize>> {
-    let find = |genre: &String| {
+    let find = |track: &Track| {
+        let genre = &dataset.genres[track.genre];
         file.labels.iter().position(|l| l == genre).ok_or_else(|| {
             Error::data(format!(
                 "the data has the genre {genre}, the model knows {}",
@@ -268,5 +305,5 @@ fn labels(file: &ModelFile, dataset: &Dataset) -> Result<Vec<usize>> {
             ))
         })
     };
-    dataset.genres.iter().map(find).collect()
+    dataset.tracks.iter().map(find).collect()
 }

@@ -50,7 +50,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
 }
 
 fn onnx(model: &Path, to: &Path) -> Result<()> {
-    let path = model_path(model);
+    let path = model_path(model)?;
     keep_apart(to, &path)?;
     let file = ModelFile::load(&path)?;
     let bytes = onnx::to_bytes(&file).map_err(|e| e.context(path.display()))?;
@@ -83,7 +83,7 @@ fn model_of(given: Option<&Path>) -> Result<(Model, Option<ModelFile>)> {
         .any(|name| given == Path::new(name));
     let trained = given.is_dir() || given.extension().is_some_and(|e| e == "safetensors");
     if trained && !built_in {
-        let file = ModelFile::load(&model_path(given))?;
+        let file = ModelFile::load(&model_path(given)?)?;
         return Ok((file.model.clone(), Some(file)));
     }
     Ok((Model::load(&given.to_string_lossy())?, None))

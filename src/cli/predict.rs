@@ -50,12 +50,24 @@ struct Prediction {
 }
 
 /// The model file that a path means: a run's folder stands for its `model.safetensors`.
-pub fn model_path(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        path.join("model.safetensors")
-    } else {
-        path.to_owned()
+///
+/// # Errors
+/// When it is the folder of a cross-validation, which has a model per fold.
+pub fn model_path(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
     }
+    let (model, fold) = (path.join("model.safetensors"), path.join("fold-0"));
+    if !model.exists() && fold.is_dir() {
+        return Err(Error::file(
+            path,
+            format!(
+                "a cross-validation, which has a model per fold; give one of them, such as {}",
+                fold.display()
+            ),
+        ));
+    }
+    Ok(model)
 }
 
 /// Predict.
@@ -63,7 +75,7 @@ pub fn model_path(path: &Path) -> PathBuf {
 /// # Errors
 /// When the model can't be used, or a file can't be read; files before it are printed.
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let file = ModelFile::load(&model_path(&args.model))?;
+    let file = ModelFile::load(&model_path(&args.model)?)?;
     let Some(definition) = file.features.definition else {
         return Err(Error::file(
             &args.model,

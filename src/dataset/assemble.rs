@@ -58,6 +58,7 @@ impl Dataset {
         let contents = contents.iter().map(|c| c.map_or(nothing, |c| c.1));
         Ok(Self {
             contents: contents.collect(),
+            anonymous: false,
             prints,
             group_by: GroupBy::default(),
             notes: Vec::new(),

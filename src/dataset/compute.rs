@@ -235,6 +235,7 @@ fn empty(genres: Vec<String>, source: Source, options: &Options) -> Dataset {
         cache: CacheReport::default(),
         group_by: options.group_by,
         contents: Vec::new(),
+        anonymous: false,
         prints: Vec::new(),
     }
 }

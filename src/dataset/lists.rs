@@ -8,6 +8,7 @@ use super::sides::{Side, Split};
 use super::{ContentId, Dataset};
 use crate::error::{Error, Result};
 use crate::lfs;
+use crate::text::printable;
 
 /// One track of a list, and where it stands.
 pub(super) struct Line {
@@ -236,6 +237,9 @@ pub(super) fn by_name(dataset: &Dataset, lines: &[Line], what: &str) -> Result<S
         };
         let Some(track) = names.find(line)?.filter(|&t| !other(t)) else {
             split.missing += 1;
+            split
+                .first_missing
+                .get_or_insert_with(|| printable(&line.track));
             continue;
         };
         match placed.insert(track, line) {

@@ -180,6 +180,9 @@ pub struct Dataset {
     pub group_by: GroupBy,
     /// What each track is known by.
     contents: Vec<ContentId>,
+    /// It came from a file that does not say what its tracks are known by, so that [`contents`](Self::contents) are of its
+    /// features: the same tracks in another file, or as audio, are known by others.
+    pub anonymous: bool,
     /// One for each sample: equal where the values are, `None` where they say nothing.
     prints: Vec<Option<u64>>,
 }
@@ -286,6 +289,11 @@ impl Dataset {
         (0..self.len())
             .filter(|&i| wanted[self.samples[i].track])
             .collect()
+    }
+
+    /// Whether a track has more than its first segment.
+    pub fn has_segments(&self) -> bool {
+        self.samples.iter().any(|s| s.segment > 0)
     }
 
     /// What each track is known by, whatever its name.

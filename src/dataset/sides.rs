@@ -31,6 +31,8 @@ pub struct Split {
     pub test: Vec<usize>,
     /// Tracks that the lists name and the data set does not have.
     pub missing: usize,
+    /// The first of them, as it is written.
+    pub first_missing: Option<String>,
     /// Tracks that a list puts on another side than an identical one (train before validation
     /// before test): on no side.
     pub apart: Vec<usize>,
@@ -40,6 +42,27 @@ impl Split {
     /// Tracks of the data set that are on no side.
     pub fn unused(&self, dataset: &Dataset) -> usize {
         dataset.tracks.len() - self.train.len() - self.validation.len() - self.test.len()
+    }
+
+    /// What there is to say of lists that don't cover the data, or go beyond it.
+    pub fn notes(&self, dataset: &Dataset) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(first) = &self.first_missing {
+            let on_a_side = dataset.tracks.len() - self.unused(dataset);
+            notes.push(format!(
+                "of {} tracks in the split's lists {} are not in the data, the first of them {first}",
+                on_a_side + self.apart.len() + self.missing,
+                self.missing
+            ));
+        }
+        let unused = self.unused(dataset) - self.apart.len();
+        if unused > 0 {
+            notes.push(format!(
+                "{unused} of {} tracks are on no side of the split: they take no part",
+                dataset.tracks.len()
+            ));
+        }
+        notes
     }
 
     /// Whether the tracks of `set` are on more than one side.

@@ -34,6 +34,9 @@ pub enum SplitRule {
 }
 
 impl SplitRule {
+    /// What `--split` knows by name; all else is a path.
+    pub const BUILT_IN: [&str; 2] = ["stratified", "fault-filtered"];
+
     /// A rule that lies in files, by what the user wrote: `fault-filtered`, a folder of lists, or
     /// one file.
     ///

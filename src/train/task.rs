@@ -41,8 +41,10 @@ pub struct Task {
     pub split: KnownSplit,
     /// The same as lines for people, and for `--split`.
     pub split_text: String,
-    /// Hash of genres, tracks, segments, labels and split: equal for the same data and settings. Feature values are left out,
-    /// since they differ in their last bits from machine to machine.
+    /// Hash of genres, tracks, segments and labels: equal for the same data. Feature values are left out, since they differ in
+    /// their last bits from machine to machine.
+    pub data_fingerprint: String,
+    /// The same with the split.
     pub fingerprint: String,
 }
 
@@ -87,6 +89,7 @@ impl Task {
         let parts = split_grouped(&dataset, &groups, &split_rule(s)?)?;
         let mut notes = std::mem::take(&mut dataset.notes);
         notes.extend(groups.notes(&dataset, &parts));
+        notes.extend(parts.notes(&dataset));
         let train = dataset.samples_of(&parts.train);
         let validation = dataset.samples_of(&parts.validation);
         let test = dataset.samples_of(&parts.test);
@@ -105,21 +108,28 @@ impl Task {
                 format!("the built-in SYNTHETIC set (seed {seed}, not real music)")
             }
         };
-        let segments = match (&dataset.source, s.segments) {
-            (Source::File(_) | Source::Memory, _) => "",
-            (_, Segments::First) => ", the first 3 s of each",
-            (_, Segments::All) => ", all 3 s segments of each",
+        let (segments, said) = match (&dataset.source, s.segments) {
+            // Cut already: what it holds is what counts.
+            (Source::File(_) | Source::Memory, _) if dataset.has_segments() => (Segments::All, ""),
+            (Source::File(_) | Source::Memory, _) => (Segments::First, ""),
+            (_, Segments::First) => (Segments::First, ", the first 3 s of each"),
+            (_, Segments::All) => (Segments::All, ", all 3 s segments of each"),
         };
-        let sides = match validation.len() {
-            0 => format!("all {} samples train, none validates", train.len()),
-            n => format!("{} samples train, {n} validate", train.len()),
+        let sides = match (validation.len(), test.len()) {
+            (0, _) => format!("all {} samples train, none validates", train.len()),
+            (n, 0) => format!("{} samples train, {n} validate", train.len()),
+            (n, m) => format!("{} samples train, {n} validate, {m} test", train.len()),
         };
         let description = format!(
-            "{what}: {} tracks of {} genres{segments}; {sides}",
+            "{what}: {} tracks of {} genres{said}; {sides}",
             dataset.tracks.len(),
             dataset.genres.len(),
         );
-        let fingerprint = fingerprint(&dataset, &[&train, &validation]);
+        let data_fingerprint = fingerprint(&dataset, &[]);
+        let fingerprint = match test.is_empty() {
+            true => fingerprint(&dataset, &[&train, &validation]),
+            false => fingerprint(&dataset, &[&train, &validation, &test]),
+        };
         let (split, split_text) = (KnownSplit::new(&dataset, &parts), parts.to_text(&dataset));
         let neighbours = neighbours(&dataset.samples);
         let frames = dataset.frames;
@@ -128,7 +138,7 @@ impl Task {
         Ok(Self {
             features: FeatureSettings {
                 definition: dataset.definition,
-                segments: s.segments,
+                segments,
                 rows: dataset.rows,
                 frames,
             },
@@ -149,6 +159,7 @@ impl Task {
             notes,
             split,
             split_text,
+            data_fingerprint,
             fingerprint,
         })
     }
@@ -196,6 +207,37 @@ fn fingerprint(dataset: &Dataset, sides: &[&Vec<usize>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Track;
+
+    /// Arrays are cut already, whatever `--segments` says: a model of them votes over all segments where they have several.
+    #[test]
+    fn arrays_say_themselves_which_segments_they_hold() {
+        for (per_track, held) in [(1, Segments::First), (3, Segments::All)] {
+            let tracks = (0..8).map(|i| Track {
+                name: format!("track {i}"),
+                genre: i % 2,
+                path: None,
+            });
+            let samples: Vec<Sample> = (0..8 * per_track)
+                .map(|i| Sample {
+                    track: i / per_track,
+                    segment: i % per_track,
+                })
+                .collect();
+            let x = (0..samples.len() * 4).map(|i| (i * i % 97) as f32);
+            let genres = ["a", "b"].map(String::from).to_vec();
+            let set = Dataset::from_parts(genres, tracks.collect(), samples, (2, 2), x.collect())
+                .unwrap();
+            for segments in [Segments::First, Segments::All] {
+                let settings = Settings {
+                    segments,
+                    ..Settings::default()
+                };
+                let task = Task::new(set.clone(), &settings).unwrap();
+                assert_eq!(task.features.segments, held);
+            }
+        }
+    }
 
     #[test]
     fn neighbours_are_those_of_the_same_track_without_a_gap() {

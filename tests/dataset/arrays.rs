@@ -105,8 +105,7 @@ fn labels_name_the_classes() {
     use safetensors::tensor::{Dtype, TensorView};
 
     let x: Vec<f32> = (0..24).map(|i| (i * i) as f32).collect();
-    let y = [0i64, 0, 2, 2];
-    let write = |labels: &str| {
+    let write_as = |y: [i64; 4], labels: &str| {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("set.safetensors");
         let x = TensorView::new(Dtype::F32, vec![4, 2, 3], bytemuck::cast_slice(&x)).unwrap();
@@ -119,6 +118,7 @@ fn labels_name_the_classes() {
         .unwrap();
         Dataset::open(&path, &Options::default(), crate::QUIET).map_err(|e| e.to_string())
     };
+    let write = |labels: &str| write_as([0, 0, 2, 2], labels);
     for (labels, wanted) in [
         (r#"["jazz", "none", "rock"]"#, ["jazz", "none", "rock"]),
         // One for each sample.
@@ -138,6 +138,17 @@ fn labels_name_the_classes() {
             "{error}"
         );
     }
+
+    // As many samples as classes: by class and by sample are the same only in order.
+    let four = r#"["blues", "jazz", "pop", "rock"]"#;
+    let ordered = write_as([0, 1, 2, 3], four).unwrap();
+    assert_eq!(ordered.genres, ["blues", "jazz", "pop", "rock"]);
+    let error = write_as([2, 0, 1, 3], four).unwrap_err();
+    assert!(
+        error.contains("the classes' or the samples'") && error.contains("sort the samples by y"),
+        "{error}"
+    );
+    assert_eq!(write_as([0, 1, 1, 3], four).unwrap().genres, ordered.genres);
 
     let dir = TempDir::new().unwrap();
     for name in ["x.npy", "y.npy"] {

@@ -125,6 +125,51 @@ fn evaluate_uses_the_split_that_the_model_was_trained_with() {
     );
 }
 
+/// Arrays without the ids of their tracks may be of the very recordings that the model knows.
+#[test]
+fn what_arrays_do_not_say_is_not_told_of_them() {
+    let place = Place::new();
+    songs(&place);
+    place.ok(&[&EARS[..], &["run"]].concat());
+    for (features, file) in [
+        ("segment", "own.safetensors"),
+        ("notebook", "other.safetensors"),
+    ] {
+        place.ok(&["features", "songs", "--features", features, "--out", file]);
+    }
+    let evaluate = |file: &str| place.ok(&["evaluate", "run", file]);
+    assert!(evaluate("own.safetensors").contains("of 12 tracks the model was trained on"));
+    let error = place.fails(&["evaluate", "run", "other.safetensors"], 1);
+    assert!(
+        error.contains("of the definition notebook, the model was trained on segment"),
+        "{error}"
+    );
+    place.ok(&["features", "songs", "--out", "x.npy"]);
+    std::fs::remove_file(place.path("own.safetensors")).expect("removed");
+    // Without names the genres are numbers: name them, so that the model knows them.
+    let names = ["high", "low"].map(String::from);
+    write_names(&place.path("labels.npy"), &names);
+    let text = evaluate("x.npy");
+    assert!(text.contains("does not say which recordings"), "{text}");
+    let error = place.fails(&["evaluate", "run", "x.npy", "--side", "new"], 1);
+    assert!(error.contains("--side new can't be told"), "{error}");
+    let answer = json(&place.ok(&["evaluate", "run", "x.npy", "--json"]));
+    assert!(answer["tracks"].is_null() && tracks(&answer) == 12);
+}
+
+fn write_names(path: &std::path::Path, names: &[String]) {
+    use npyz::WriterBuilder;
+    let mut file = std::fs::File::create(path).expect("a file");
+    let mut npy = npyz::WriteOptions::<String>::new()
+        .dtype(npyz::DType::parse("'<U9'").expect("a type"))
+        .shape(&[names.len() as u64])
+        .writer(&mut file)
+        .begin_nd()
+        .expect("begun");
+    npy.extend(names.iter().cloned()).expect("written");
+    npy.finish().expect("written");
+}
+
 #[test]
 fn groups_and_copies_are_told_and_kept_together() {
     let place = Place::new();

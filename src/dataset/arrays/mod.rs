@@ -150,6 +150,7 @@ impl Arrays {
                 "the file has neither track nor names, so each sample counts as a recording of its own: if several were cut from one, validation is too easy; add an array track with the recording's number".into(),
             );
         }
+        dataset.anonymous = self.content.is_none();
         dataset.definition = self.definition;
         dataset.synthetic = self.synthetic;
         dataset.source = Source::File(path.to_path_buf());
@@ -163,6 +164,17 @@ impl Arrays {
         };
         let classes = self.y.iter().max().map_or(0, |&max| max.saturating_add(1));
         let distinct = labels.iter().collect::<HashSet<_>>().len() == labels.len();
+        if labels.len() == self.y.len() && distinct {
+            let all = 0..labels.len() as i64;
+            let there: HashSet<i64> = self.y.iter().copied().collect();
+            let one_of_each = all.clone().all(|class| there.contains(&class));
+            if one_of_each && !self.y.iter().copied().eq(all) {
+                return Err(Error::data(format!(
+                    "labels has {} names for as many samples, one of each class, so that they can be the classes' or the samples'; sort the samples by y, where it is the same",
+                    labels.len()
+                )));
+            }
+        }
         if labels.len() != self.y.len() || distinct {
             return Ok(Some(labels.clone()));
         }
