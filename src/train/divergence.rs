@@ -2,8 +2,10 @@
 //!
 //! Losses are summed on the device and read back about once a second and after each epoch, so that a good run pays
 //! nothing for this. A sum that is not finite stays so. To name the step, the epoch is repeated from its checkpoint,
-//! which gives the same bits, with the sum read after every step.
+//! which gives the same bits, with the sum read after every step. (WGSL lets a ReLU make 0 of a NaN; what that hides of a bad weight
+//! is found in the weights themselves, at the end of the epoch.)
 
+use super::callbacks::Keep;
 use super::checkpoint::{Checkpoint, all_finite};
 use super::trainer::{CHECKPOINT, Trainer};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,8 +17,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 impl Trainer<'_, '_> {
-    /// The error that ends a run whose numbers are not finite. The trainer stands where the last checkpoint does, and
-    /// `model.safetensors` holds the best or, without validation, the last weights of a whole epoch.
+    /// The error that ends a run whose numbers are not finite. The trainer has the weights of the last checkpoint, and
+    /// `model.safetensors` holds the best or, where those are not what is kept, the last ones of a whole epoch.
     pub(super) fn diverged(&mut self) -> Error {
         let said = self.back_to_checkpoint().and_then(|checkpoint| {
             let what = self.first_bad_step(&checkpoint)?;
@@ -95,24 +97,21 @@ impl Trainer<'_, '_> {
     }
 
     fn keep_last_good(&mut self, checkpoint: Checkpoint) -> Result<String> {
-        let path = self.run.join("model.safetensors");
         self.engine.set_weights(&checkpoint.weights)?;
-        let epoch = checkpoint.progress.epoch;
-        if !checkpoint.best.is_empty() {
-            let best = checkpoint.progress.callbacks.early_stopping.best_epoch;
-            return Ok(format!(
-                "the weights of epoch {best}, the best one, are kept in {}",
-                path.display()
-            ));
-        }
-        if epoch == 0 {
-            return Ok("no epoch was finished, so there is no model to keep".to_owned());
-        }
-        let weights = checkpoint.weights;
-        self.on_first(|t| t.model_file(weights).save(&path))?;
+        let (epoch, callbacks) = (checkpoint.progress.epoch, checkpoint.progress.callbacks);
+        let which = match (epoch, callbacks.early_stopping.best_epoch) {
+            (0, _) => {
+                return Ok("no epoch was finished, so there is no model to keep".to_owned());
+            }
+            // Without validation none is the best.
+            (_, best) if self.settings.keep == Keep::Best && best > 0 => {
+                format!("{best}, the best one,")
+            }
+            _ => format!("{epoch}"),
+        };
         Ok(format!(
-            "the weights of epoch {epoch} are kept in {}",
-            path.display()
+            "the weights of epoch {which} are kept in {}",
+            self.run.join("model.safetensors").display()
         ))
     }
 }

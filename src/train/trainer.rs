@@ -122,6 +122,14 @@ impl<'a, 'g> Trainer<'a, 'g> {
                 "the data is not what the run was trained on (other tracks, genres, segments or groups); give it back what it had, or start a new run",
             ));
         }
+        let done = checkpoint.progress.epoch;
+        if done > settings.epochs {
+            return Err(Error::usage(format!(
+                "--epochs {}: {} has {done} already; give as many or more",
+                settings.epochs,
+                run.display()
+            )));
+        }
         engine
             .set_weights(&checkpoint.weights)
             .and_then(|()| engine.set_moments(&checkpoint.moments))
@@ -151,6 +159,25 @@ impl<'a, 'g> Trainer<'a, 'g> {
             t.save_history()
         })?;
         Ok(trainer)
+    }
+
+    /// What to say of a schedule that is another than when the run was stopped: a cosine, whose end has moved with the number of
+    /// epochs.
+    pub fn moved_schedule(&self) -> Option<String> {
+        let (p, s) = (&self.progress, self.settings);
+        let before = p.history.last().filter(|_| p.ending.is_none())?.lr;
+        let now = self
+            .rates()
+            .at(p.optimizer_step - p.step_in_epoch as u64, p.learning_rate);
+        // The checkpoint's decimals may differ in the last bit.
+        let differs = (before - now).abs() > 1e-9 * p.learning_rate;
+        let moved = s.schedule == Schedule::Cosine && differs && p.epoch < s.epochs;
+        moved.then(|| {
+            format!(
+                "the cosine now ends with epoch {}: the learning rate goes on from {now:.1e}, and after epoch {} it was {before:.1e}",
+                s.epochs, p.epoch
+            )
+        })
     }
 
     /// Epochs done, history, learning rate.

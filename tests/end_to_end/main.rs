@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod folds;
 mod known;
 mod mistakes;
 mod options;

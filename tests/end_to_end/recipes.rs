@@ -3,7 +3,7 @@
 use crate::place::{Place, tensors, train};
 use serde_json::Value;
 
-fn json(place: &Place, path: &str) -> Value {
+pub fn json(place: &Place, path: &str) -> Value {
     let text = std::fs::read_to_string(place.path(path)).expect(path);
     serde_json::from_str(&text).expect("JSON")
 }
@@ -62,98 +62,16 @@ fn a_recipe_stands_below_the_command_line_and_is_saved() {
     );
     let error = place.fails(&["train", "--resume", "a", "--recipe", "strong"], 2);
     assert!(error.contains("--recipe"), "{error}");
-}
-
-#[test]
-fn all_folds_validate_every_track_once_and_go_on_after_a_stop() {
-    let place = Place::new();
-    let folds = |run: &str| {
-        let args = ["--epochs", "2", "--folds", "3", "--run", run];
-        place.ok(&train(&args))
-    };
-    let text = folds("all");
-    assert!(text.contains("mean") && text.contains("std"), "{text}");
-    let all = json(&place, "all/metrics.json");
-    let counted: u64 = all["confusion"]
-        .as_array()
-        .expect("rows")
-        .iter()
-        .flat_map(|row| row.as_array().expect("counts"))
-        .filter_map(Value::as_u64)
-        .sum();
-    assert_eq!(counted, 36, "12 tracks of each of 3 genres");
-    let rows = all["folds"].as_array().expect("folds");
-    for scores in [&all, &all["last"], &json(&place, "all/fold-0/metrics.json")] {
-        let low = scores["intervals"]["accuracy"][0]
-            .as_f64()
-            .expect("a number");
-        assert!(low <= scores["accuracy"].as_f64().expect("a number"));
-    }
-    assert_eq!([&rows[2]["fold"], &rows[2]["epochs"]], [2, 2]);
-    let accuracies: Vec<f64> = (0..3)
-        .map(|i| {
-            json(&place, &format!("all/fold-{i}/metrics.json"))["accuracy"]
-                .as_f64()
-                .expect("a number")
-        })
-        .collect();
-    for (row, accuracy) in rows.iter().zip(&accuracies) {
-        assert_eq!(row["accuracy"].as_f64(), Some(*accuracy));
-    }
-    let mean = accuracies.iter().sum::<f64>() / 3.0;
-    let told = all["accuracy_over_folds"]["mean"]
-        .as_f64()
-        .expect("a number");
-    assert!((told - mean).abs() < 1e-12);
-    // The whole's report leads to each fold's.
-    let html = std::fs::read_to_string(place.path("all/report.html")).expect("read");
-    for i in 0..3 {
-        let link = format!("fold-{i}/report.html");
-        assert!(html.contains(&format!("href=\"{link}\"")), "{html}");
-        assert!(place.path("all").join(link).is_file());
-    }
-    assert!(html.contains("<h2>Learning curves"));
-    // A fold is what it is alone.
-    place.ok(&train(&[
-        "--epochs", "2", "--folds", "3", "--fold", "1", "--run", "one",
-    ]));
-    let of = |run: &str| tensors(&place.path(run).join("model.safetensors"));
-    assert!(of("all/fold-1") == of("one"));
-    // As if stopped in the last fold.
-    folds("again");
-    std::fs::remove_dir_all(place.path("again/fold-2")).expect("removed");
-    std::fs::remove_file(place.path("again/metrics.json")).expect("removed");
-    let kept = std::fs::metadata(place.path("again/fold-0/model.safetensors")).expect("there");
-    // What is broken is said before anything is trained, with the way out.
-    let broken = place.path("again/fold-1/history.csv");
-    std::fs::write(&broken, "epoch,lo").expect("written");
-    let error = place.fails(&["train", "--resume", "again"], 1);
-    assert!(error.contains("history.csv"), "{error}");
-    let metrics = place.path("again/fold-1/metrics.json");
+    // The same file by another path.
+    place.ok(&["train", "--resume", "a", "--recipe", "./mine.toml"]);
+    // A saved config leaves nothing to another recipe.
+    let error = place.fails(
+        &["train", "--config", "a/config.toml", "--recipe", "strong"],
+        2,
+    );
     assert!(
-        error.contains("metrics.json and the fold's files"),
+        error.contains("--recipe strong is without effect on --config a/config.toml"),
         "{error}"
-    );
-    std::fs::remove_file(metrics).expect("removed");
-    let text = place.ok(&["train", "--resume", "again"]);
-    assert!(text.contains("done already"), "{text}");
-    let [mended, whole] = ["again", "all"].map(|run| {
-        let csv = std::fs::read_to_string(place.path(run).join("fold-1/history.csv"));
-        csv.expect("read")
-            .lines()
-            .map(|l| l.split(',').take(6).collect::<Vec<_>>().join(","))
-            .collect::<Vec<_>>()
-    });
-    assert_eq!(mended, whole, "but for the times");
-    let same = std::fs::metadata(place.path("again/fold-0/model.safetensors")).expect("there");
-    assert_eq!(
-        kept.modified().expect("time"),
-        same.modified().expect("time")
-    );
-    assert!(of("again/fold-2") == of("all/fold-2"));
-    assert_eq!(
-        json(&place, "again/metrics.json")["confusion"],
-        all["confusion"]
     );
 }
 
@@ -178,6 +96,11 @@ fn the_last_epoch_stands_beside_the_best_and_a_test_side_is_scored_once() {
         .collect();
     let tested = lines.iter().filter(|l| l.starts_with("test ")).count() as u64;
     assert!(tested > 5);
+    // One track of the data on no side, and two in the list that the data lacks.
+    let left_out = lines.iter().position(|l| l.starts_with("train "));
+    let mut lines = lines;
+    lines.remove(left_out.expect("a training track"));
+    lines.extend(["train lost".to_owned(), "test gone".to_owned()]);
     std::fs::write(place.path("three.txt"), lines.join("\n")).expect("written");
     let text = place.ok(&train(&[
         "--epochs",
@@ -187,6 +110,13 @@ fn the_last_epoch_stands_beside_the_best_and_a_test_side_is_scored_once() {
         "--run",
         "three",
     ]));
+    for part in [
+        &*format!("validate, {tested} test"),
+        "of 37 tracks in the split's lists 2 are not in the data, the first of them lost",
+        "1 of 36 tracks are on no side of the split",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     assert_eq!(
         text.matches("the test side, scored once").count(),
         1,

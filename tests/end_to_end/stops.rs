@@ -23,6 +23,40 @@ fn resuming_gives_the_same_bits() {
 const EVERYTHING: &str = "--schedule cosine --warm-up 1.5 --min-lr 1e-5 --weight-decay 0.05 --label-smoothing 0.1 --average 0.9 \
     --time-shift 7 --gain 0.2 --offset 0.1 --frequency-masks 2 --frequency-mask 4 --time-masks 2 --time-mask 3 --mixup 0.3";
 
+/// A run goes on as it was last told to, and says where a schedule leaps.
+#[test]
+fn what_changes_when_a_run_goes_on_is_remembered() {
+    let place = Place::new();
+    place.ok(&train(&[
+        "--epochs",
+        "2",
+        "--schedule",
+        "cosine",
+        "--run",
+        "run",
+    ]));
+    let config = || std::fs::read_to_string(place.path("run/config.toml")).expect("saved");
+    let out = place.run(&[
+        "train", "--resume", "run", "--epochs", "4", "--vram", "1GiB",
+    ]);
+    assert!(out.status.success());
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        said.contains("the cosine now ends with epoch 4: the learning rate goes on from 5.0e-4, and after epoch 2 it was 0.0e0"),
+        "{said}"
+    );
+    for line in ["epochs = 4", "vram = \"1GiB\""] {
+        assert!(config().contains(line), "{}", config());
+    }
+    let out = place.run(&["train", "--resume", "run"]);
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(text.contains("all 4 epochs done"), "{text}");
+    assert!(!String::from_utf8_lossy(&out.stderr).contains("cosine"));
+    let error = place.fails(&["train", "--resume", "run", "--epochs", "3"], 2);
+    assert!(error.contains("--epochs 3: run has 4 already"), "{error}");
+    assert!(config().contains("epochs = 4"), "{}", config());
+}
+
 #[test]
 fn a_killed_run_with_everything_on_goes_on_to_the_same_bits() {
     let everything: Vec<&str> = EVERYTHING.split_whitespace().collect();

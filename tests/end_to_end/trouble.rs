@@ -105,6 +105,34 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_good_weights() {
     }
 }
 
+/// A run that diverges later names the epoch whose weights it keeps, which are those of the last whole one where it keeps the last
+/// or nothing validates.
+#[test]
+fn a_later_divergence_names_the_epoch_that_is_kept() {
+    let place = Place::new();
+    for (options, which) in [
+        (&["--keep", "last"][..], "the weights of epoch 2 are kept"),
+        (&["--val-fraction", "0"], "the weights of epoch 2 are kept"),
+        (&[], ", the best one, are kept"),
+    ] {
+        let run = format!("run{}", options.concat());
+        place.ok(&train(
+            &[&["--epochs", "2", "--run", &run], options].concat(),
+        ));
+        let kept = std::fs::read(place.path(&run).join("model.safetensors")).expect("a model");
+        // Every step multiplies the weights by -1e17.
+        let config = place.path(&run).join("config.toml");
+        let text = std::fs::read_to_string(&config).expect("saved");
+        let text = text.replace("weight_decay = 0.0", "weight_decay = 1e20");
+        std::fs::write(&config, text).expect("written");
+        let error = place.fails(&["train", "--resume", &run, "--epochs", "4"], 1);
+        assert!(error.contains("in epoch 3"), "{error}");
+        assert!(error.contains(which), "{error}");
+        let now = std::fs::read(place.path(&run).join("model.safetensors")).expect("a model");
+        assert!(kept == now, "{options:?}");
+    }
+}
+
 /// A closed pipe, whatever the moment, costs no epoch.
 #[test]
 fn a_closed_pipe_does_not_stop_training() {

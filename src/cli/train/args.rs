@@ -82,6 +82,15 @@ impl TrainArgs {
             None => Given::default(),
         };
         let command = self.options.given()?;
+        if let (Some(recipe), Some(config)) = (&command.recipe, &self.config)
+            && file.recipe.as_ref() != Some(recipe)
+            && file.is_whole()
+        {
+            return Err(Error::usage(format!(
+                "--recipe {recipe} is without effect on --config {}, which gives every option, as the config of a run does; leave out one of the two",
+                config.display()
+            )));
+        }
         let mut given = command.clone().over(file);
         if self.synthetic {
             given.data = None;
@@ -103,9 +112,10 @@ impl TrainArgs {
 
     /// The settings of a run that goes on: those it was begun with, and what may differ.
     fn going_on(&self, begun: Given) -> Result<Settings> {
-        let before = Settings::of(begun.clone());
+        let before = Settings::of(begun.clone()).with_absolute_paths();
         let command = self.options.given()?;
-        let settings = Settings::of(command.clone().over(begun));
+        // A file is the same one by whatever path.
+        let settings = Settings::of(command.clone().over(begun)).with_absolute_paths();
         settings.check_change(&command)?;
         let changed = settings.differences(&before);
         let refused = Declared::all()

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::tensorboard::Board;
 use crate::train::{Checkpoint, Ranks, Settings, Task};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The checkpoint of a run that goes on, which the first rank reads for all; none where it was stopped before the first one, and
 /// nothing was trained yet.
@@ -21,29 +21,13 @@ pub fn checkpoint(ranks: &Ranks, run: &Path) -> Result<Option<Checkpoint>> {
     }
 }
 
-/// Write the settings into the folder of a new run. Called when data and device are known to serve, so that a mistake in
-/// either leaves no folder behind.
+/// Write the settings into a run's folder: of a new one when data and device are known to serve, so that a mistake in either leaves
+/// no folder behind; of one that goes on when it is known to, so that the next `--resume` goes on as this one does.
 ///
 /// # Errors
 /// When they can't be written.
-pub fn create_run(run: &Path, s: &Settings) -> Result<()> {
-    let mut saved = s.clone();
-    let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
-    saved.data = saved.data.as_ref().map(absolute);
-    saved.init = saved.init.as_ref().map(absolute);
-    saved.tensorboard = saved.tensorboard.as_ref().map(absolute);
-    if Path::new(&saved.model).is_file() {
-        saved.model = absolute(&PathBuf::from(&saved.model)).display().to_string();
-    }
-    if Path::new(&saved.recipe).is_file() {
-        saved.recipe = absolute(&PathBuf::from(&saved.recipe))
-            .display()
-            .to_string();
-    }
-    if Path::new(&saved.split).exists() {
-        saved.split = absolute(&PathBuf::from(&saved.split)).display().to_string();
-    }
-    let text = toml::to_string(&saved)
+pub fn save_settings(run: &Path, s: &Settings) -> Result<()> {
+    let text = toml::to_string(&s.clone().with_absolute_paths())
         .map_err(|e| Error::usage(format!("the settings can't be saved: {e}")))?;
     atomic_write(run.join("config.toml"), text.as_bytes())
 }

@@ -1,16 +1,17 @@
 //! Cross-validation: a run per fold, and what they say together.
 
 use super::super::console;
-use super::files::create_run;
+use super::files::save_settings;
 use super::{Context, Folder, single};
+use crate::dataset::Side;
 use crate::error::{Error, Result};
 use crate::fsutil::atomic_write;
 use crate::report::{
     ClassificationReport, ConfusionMatrix, FoldRow, History, RunReport, Scored, Spread,
 };
-use crate::train::{Keep, Ranks, Settings, Validation};
+use crate::train::{Keep, Ranks, Settings, Task, Validation};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What a fold's `metrics.json` says of it.
@@ -21,14 +22,33 @@ struct Saved {
     last: ClassificationReport,
     adapter: String,
     driver: String,
+    #[serde(default)]
+    synthetic: bool,
+    #[serde(default)]
+    notes: Vec<String>,
+    settings: Asked,
+    data_fingerprint: Option<String>,
+}
+
+/// Of its settings what may change when a run goes on, and changes what comes out.
+#[derive(Deserialize)]
+struct Asked {
+    epochs: u32,
 }
 
 /// A fold that is done.
 struct Done {
     scores: Validation,
     /// What it was trained on, and by which driver.
-    device: String,
+    adapter: String,
+    driver: String,
     history: History,
+    synthetic: bool,
+    notes: Vec<String>,
+    /// It was to train at most so many.
+    epochs: u32,
+    /// Of the data, fold or not; an older version did not save it.
+    data_fingerprint: Option<String>,
 }
 
 /// `metrics.json` of the whole: what `evaluate --json` prints of all folds' kept weights together, and each fold.
@@ -40,6 +60,13 @@ struct Metrics<'a> {
     last: Scored,
     seed: u64,
     settings: &'a Settings,
+    /// Of all folds, one after the other where they differ.
+    adapter: &'a str,
+    driver: &'a str,
+    version: &'a str,
+    synthetic: bool,
+    /// What the folds said of the data.
+    notes: &'a [String],
     accuracy_over_folds: Spread,
     macro_f1_over_folds: Spread,
     last_accuracy_over_folds: Spread,
@@ -56,10 +83,8 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
     for i in 0..k {
         let path = run.join(format!("fold-{i}"));
         console::line(&format!("fold {i} of {k}"));
-        if is_file(ranks, &path.join("metrics.json"))? {
+        if is_done(ranks, &path, settings)? {
             console::line("done already");
-            // So that what can't be read is said before the other folds are trained.
-            ranks.on_first(|| read(&path).map(drop))?;
             continue;
         }
         let resumed = is_file(ranks, &path.join("config.toml"))?;
@@ -67,29 +92,52 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
             true => Folder::hold(ranks, &path)?,
             false => Folder::claim(ranks, Some(&path), "")?,
         };
-        let settings = Settings {
+        let of_fold = Settings {
             fold: Some(i),
             ..settings.clone()
         };
-        let begin = || {
-            if !run.join("config.toml").is_file() {
-                create_run(
-                    &run,
-                    &Settings {
-                        fold: None,
-                        ..settings.clone()
-                    },
-                )?;
-            }
+        let begin = |task: &Task| {
+            same_data(&run, k, task)?;
+            save_settings(&run, settings)?;
             folder.begin();
             Ok(())
         };
-        single(context, &settings, held, resumed, &run, begin)?;
+        single(context, &of_fold, held, resumed, &run, begin)?;
     }
     ranks.wait_for_first(match ranks.is_first() {
         true => report(settings, &run, k),
         false => Ok(()),
     })
+}
+
+/// Whether the first rank finds a fold that has all its files, and all the epochs that are asked for now. One that can't be read is
+/// said before the other folds are trained.
+fn is_done(ranks: &Ranks, fold: &Path, settings: &Settings) -> Result<bool> {
+    let done = ranks.of_first(|| {
+        let done = fold.join("metrics.json").is_file()
+            && read(fold)?.epochs == settings.epochs
+            && fold.join("report.html").is_file();
+        Ok(vec![u8::from(done)])
+    })?;
+    Ok(done[..] == [1])
+}
+
+/// Refuse to train a fold on other data than those that are done: they would not be folds of one set.
+fn same_data(run: &Path, k: usize, task: &Task) -> Result<()> {
+    for i in 0..k {
+        let fold = run.join(format!("fold-{i}"));
+        if !fold.join("metrics.json").is_file() {
+            continue;
+        }
+        let saved = read(&fold)?.data_fingerprint;
+        if saved.is_some_and(|saved| saved != task.data_fingerprint) {
+            return Err(Error::file(
+                &fold,
+                "was trained on other data (other tracks, genres or segments) than is there now, so that the folds would not be of one set; give it back what it had, or start a new run",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the first rank finds this file.
@@ -110,7 +158,18 @@ fn read(fold: &Path) -> Result<Done> {
     let saved: Saved = serde_json::from_str(&text)
         .map_err(|e| Error::file(&path, format!("not the scores of a fold ({e})")))
         .map_err(again)?;
+    let sides = fold.join("split.txt");
+    let split = std::fs::read_to_string(&sides).map_err(|e| again(Error::file(&sides, e)))?;
+    let side = format!("{} ", Side::Validation.name());
+    let tracks = split.lines().filter(|l| l.starts_with(&side)).count() as u64;
     let matrix = |report: ClassificationReport| {
+        // Before they are added up: a damaged file may hold any number.
+        if (report.confusion.iter().flatten()).any(|&count| count > tracks) {
+            return Err(again(Error::file(
+                &path,
+                format!("counts more than the {tracks} tracks that validate the fold"),
+            )));
+        }
         let genres = report.classes.into_iter().map(|c| c.genre).collect();
         ConfusionMatrix::from_counts(genres, report.confusion)
             .map_err(|e| again(e.context(path.display())))
@@ -120,9 +179,21 @@ fn read(fold: &Path) -> Result<Done> {
             kept: matrix(saved.kept)?,
             last: matrix(saved.last)?,
         },
-        device: format!("{} ({})", saved.adapter, saved.driver),
+        adapter: saved.adapter,
+        driver: saved.driver,
         history: History::read(fold.join("history.csv")).map_err(again)?,
+        synthetic: saved.synthetic,
+        notes: saved.notes,
+        epochs: saved.settings.epochs,
+        data_fingerprint: saved.data_fingerprint,
     })
+}
+
+/// Each of them once, in the order in which they first come.
+fn distinct<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let first = texts.into_iter().filter(|text| seen.insert(*text));
+    first.cloned().collect()
 }
 
 /// All folds' tracks in one matrix: by the kept weights or by the last.
@@ -142,6 +213,17 @@ fn report(settings: &Settings, run: &Path, k: usize) -> Result<()> {
     let folds: Vec<Done> = (0..k)
         .map(|i| read(&run.join(format!("fold-{i}"))))
         .collect::<Result<_>>()?;
+    // Folds of earlier versions don't say it.
+    let known = |f: &&Done| f.data_fingerprint.is_some();
+    let mut data = folds.iter().filter(known).map(|f| &f.data_fingerprint);
+    if let Some(first) = data.next()
+        && data.any(|other| other != first)
+    {
+        return Err(Error::file(
+            run,
+            "its folds were trained on different data (tracks, genres or segments), so that they say nothing together; start a new run",
+        ));
+    }
     let (all, all_last) = (
         together(&folds, |v| &v.kept)?,
         together(&folds, |v| &v.last)?,
@@ -190,6 +272,13 @@ fn report(settings: &Settings, run: &Path, k: usize) -> Result<()> {
         console::line(&format!("{name:>6}{a:>24.3}{b:>10.3}{c:>16.3}{d:>10.3}"));
     }
     let (scored, scored_last) = (all.scored(), all_last.scored());
+    let synthetic = folds.iter().any(|f| f.synthetic);
+    let notes = distinct(folds.iter().flat_map(|f| &f.notes));
+    let adapter = distinct(folds.iter().map(|f| &f.adapter)).join("; ");
+    let driver = distinct(folds.iter().map(|f| &f.driver)).join("; ");
+    let devices: Vec<String> = (folds.iter())
+        .map(|f| format!("{} ({})", f.adapter, f.driver))
+        .collect();
     if all != all_last {
         console::line(&format!(
             "the last epochs together: accuracy {:.3}, macro-F1 {:.3}{}",
@@ -203,6 +292,11 @@ fn report(settings: &Settings, run: &Path, k: usize) -> Result<()> {
         last: scored_last,
         seed: settings.seed,
         settings,
+        adapter: &adapter,
+        driver: &driver,
+        version: env!("CARGO_PKG_VERSION"),
+        synthetic,
+        notes: &notes,
         accuracy_over_folds: accuracy,
         macro_f1_over_folds: macro_f1,
         last_accuracy_over_folds: last,
@@ -217,14 +311,13 @@ fn report(settings: &Settings, run: &Path, k: usize) -> Result<()> {
         || "the built-in SYNTHETIC set".to_owned(),
         |d| d.display().to_string(),
     );
-    let devices: BTreeSet<&str> = folds.iter().map(|f| &*f.device).collect();
-    let device = Vec::from_iter(devices).join("; ");
     let report = RunReport {
         run: name.unwrap_or_else(|| run.display().to_string()),
         model: settings.model.clone(),
         data: format!("{data}: {} tracks in {} folds", all.total(), rows.len()),
-        synthetic: settings.data.is_none(),
-        device,
+        synthetic,
+        notes,
+        device: distinct(&devices).join("; "),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         evaluation: Some(all),
         last: Some(all_last),

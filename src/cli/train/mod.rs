@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
 use crate::gpu::Gpu;
 use crate::nn::{Layer, Model};
-use crate::ops::Rungs;
+use crate::ops::{Augment, Rungs};
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
@@ -74,18 +74,18 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
         return folds::run(&context, &settings, folder, k);
     }
     let run = folder.path().to_owned();
-    single(&context, &settings, folder, resumed, &run, || Ok(()))
+    single(&context, &settings, folder, resumed, &run, |_| Ok(()))
 }
 
 /// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `begin` is called when the run is known to
-/// be possible and before anything of it is saved.
+/// be possible and before anything of it is trained or saved.
 fn single(
     context: &Context,
     settings: &Settings,
     mut folder: Folder,
     resumed: bool,
     whole: &Path,
-    begin: impl FnOnce() -> Result<()>,
+    mut begin: impl FnMut(&Task) -> Result<()>,
 ) -> Result<()> {
     let Context { gpu, args, ranks } = context;
     let model = load_model(settings)?;
@@ -115,9 +115,9 @@ fn single(
     let mut board = None;
     ranks.on_first(|| {
         board = files::open_board(settings, &task, whole, &run, resumed.then_some(steps))?;
-        begin()?;
         if !resumed {
-            files::create_run(&run, settings)?;
+            begin(&task)?;
+            files::save_settings(&run, settings)?;
             folder.begin();
         }
         Ok(())
@@ -130,10 +130,20 @@ fn single(
                 "going on after epoch {epoch} of {}",
                 settings.epochs
             ));
+            if let Some(note) = trainer.moved_schedule() {
+                console::note(&note);
+            }
             trainer
         }
         None => Trainer::start(engine, &task, settings, &model, &run, init.as_ref())?,
     };
+    if resumed {
+        // Now that nothing refuses what has changed.
+        ranks.on_first(|| {
+            begin(&task)?;
+            files::save_settings(&run, settings)
+        })?;
+    }
     if let Some(board) = board {
         trainer.show_on(board);
     }
@@ -224,6 +234,13 @@ fn open_engine<'g>(
     s: &Settings,
 ) -> Result<(Fitted, Engine<'g>)> {
     let Context { gpu, args, ranks } = context;
+    if s.mixup > 0.0 && s.batch_size > Augment::MIXED {
+        return Err(Error::usage(format!(
+            "--batch-size {}: --mixup draws partners in a batch of {} at most",
+            s.batch_size,
+            Augment::MIXED
+        )));
+    }
     let tapes = Tapes {
         model,
         base: GraphSettings {

@@ -161,6 +161,8 @@ struct Metrics<'a> {
     ending: &'a str,
     /// What was grouped, what is there twice.
     notes: &'a [String],
+    /// [`Task::data_fingerprint`], by which folds know that they are of one set.
+    data_fingerprint: &'a str,
     train_accuracy: f64,
     /// Of the last epoch's weights, on the same tracks.
     last: Option<report::Scored>,
@@ -253,6 +255,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         synthetic: f.task.synthetic,
         ending: f.ending,
         notes: &f.task.notes,
+        data_fingerprint: &f.task.data_fingerprint,
         train_accuracy: scores.train_accuracy,
         last: scores.validation.as_ref().map(|v| v.last.scored()),
         best_epoch: best.and_then(|row| row.val_accuracy.and(Some(row.epoch))),

@@ -226,6 +226,14 @@ macro_rules! options {
                 names
             }
 
+            /// Whether it leaves nothing to what lies below: every option that has a default is given, as in the config that a
+            /// run saves.
+            pub fn is_whole(&self) -> bool {
+                let names = self.names();
+                toml::Table::try_from(Settings::default())
+                    .is_ok_and(|all| all.keys().all(|name| names.contains(&name.as_str())))
+            }
+
             /// These options, and those of `below` that are not among them.
             #[must_use]
             pub fn over(self, below: Self) -> Self {

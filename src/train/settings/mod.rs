@@ -10,6 +10,7 @@
 //! option with help on the command line, and a row of the report.
 
 mod declare;
+mod paths;
 mod recipes;
 mod together;
 mod value;

@@ -13,6 +13,11 @@ const BUILT_IN: [(&str, &str); 2] = [
 /// What a run follows when nobody names a recipe.
 pub const DEFAULT: &str = BUILT_IN[0].0;
 
+/// Whether a recipe of this name is built in.
+pub(super) fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(n, _)| *n == name)
+}
+
 impl Given {
     /// The options of a built-in recipe by name, or of a file by path. A file of layers that it names may lie beside it.
     ///

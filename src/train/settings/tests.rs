@@ -2,6 +2,7 @@
 
 use super::*;
 use std::ffi::OsStr;
+use std::path::Path;
 
 fn option(name: &str) -> &'static Declared {
     Declared::all()
@@ -219,6 +220,49 @@ fn the_original_is_the_default() {
         Settings::of(original).differences(&Settings::default()),
         [""; 0]
     );
+}
+
+#[test]
+fn what_a_recipe_says_of_the_split_is_not_passed_over() {
+    let recipe = Given::from_toml("split = \"fault-filtered\"", "recipe").expect("a recipe");
+    let check = |command: &[(&str, &str)]| {
+        let mut given = Given::default();
+        for (name, text) in command {
+            let text = OsStr::new(text);
+            option(name).give(&mut given, text).expect("a value");
+        }
+        Settings::of(given.clone().over(recipe.clone())).check(&given, &recipe)
+    };
+    check(&[]).expect("the recipe's own");
+    check(&[("folds", "5"), ("split", "stratified")]).expect("another split");
+    let error = check(&[("folds", "5")]).expect_err("both").to_string();
+    assert!(
+        error.starts_with("--split is without effect on --folds"),
+        "{error}"
+    );
+}
+
+#[test]
+fn paths_are_saved_whole_and_what_is_built_in_by_name() {
+    let saved = Settings {
+        data: Some("genres".into()),
+        split: "lists".into(),
+        recipe: "mine.toml".into(),
+        ..Settings::default()
+    }
+    .with_absolute_paths();
+    let here = std::env::current_dir().expect("a folder");
+    assert_eq!(saved.data, Some(here.join("genres")));
+    assert_eq!(Path::new(&saved.split), here.join("lists"));
+    assert_eq!(Path::new(&saved.recipe), here.join("mine.toml"));
+    assert_eq!(saved.model, "seed");
+    assert_eq!(saved.clone().with_absolute_paths(), saved);
+    let split = "fault-filtered".to_owned();
+    let built_in = Settings {
+        split,
+        ..Settings::default()
+    };
+    assert_eq!(built_in.clone().with_absolute_paths(), built_in);
 }
 
 #[test]

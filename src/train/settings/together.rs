@@ -63,6 +63,16 @@ const RULES: &[Rule] = &[
         why: "is without effect on another --schedule than plateau",
     },
     Rule {
+        dropped: "schedule",
+        holds: only_warms_up,
+        why: "is without effect on a --warm-up of all --epochs, which leaves none to fall in",
+    },
+    Rule {
+        dropped: "min_lr",
+        holds: only_warms_up,
+        why: "is without effect on a --warm-up of all --epochs, which leaves none to fall in",
+    },
+    Rule {
         dropped: "min_lr",
         holds: |s| s.schedule == Schedule::Constant,
         why: "is without effect on --schedule constant",
@@ -158,6 +168,10 @@ fn has_no_plateaus(s: &Settings) -> bool {
     s.schedule != Schedule::Plateau
 }
 
+fn only_warms_up(s: &Settings) -> bool {
+    s.schedule == Schedule::Cosine && s.warm_up >= f64::from(s.epochs)
+}
+
 fn never_reduces(s: &Settings) -> bool {
     s.schedule == Schedule::Plateau && s.plateau_patience == 0
 }
@@ -188,6 +202,10 @@ impl Settings {
     pub fn check(&self, command: &Given, recipe: &Given) -> Result<()> {
         let mut said = self.differences(&Self::of(recipe.clone()));
         said.extend(command.names());
+        // It says which tracks count at all, so that not even a recipe's may be passed over.
+        if recipe.split.is_some() {
+            said.push("split");
+        }
         self.refuse(&said)?;
         match self.micro_batches {
             Some(k) => check_micro_batches(self.batch_size, k),
