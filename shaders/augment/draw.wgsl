@@ -1,6 +1,7 @@
 // Augmentation, first half: what happens to each sample of the batch, drawn from (seed, step, position in the batch).
 // draws: [N][2], for the sample itself and for the partner that mixup adds; share: [N], the part that is the sample itself.
-// One invocation: one sample, up to 10 calls of the generator and one for its partner. One workgroup: 64 samples.
+// One invocation: one sample, up to 10 calls of the generator, as many for its partner, one each for who that is and for the share.
+// One workgroup: 64 samples.
 // Traffic: 164 bytes written per sample, nothing read: a launch is all that it costs. Doing it in augment/apply instead would draw
 // the same numbers again for each of a sample's thousands of elements.
 // Next rung: none; augment/apply reads these as one broadcast line per sample.

@@ -94,19 +94,16 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let samples = match (args.side.as_str(), &seen) {
         ("all", _) => (0..dataset.len()).collect(),
         (side, Some(seen)) => dataset.samples_of(&seen.on(side, &args.data)?),
-        (side, None) if file.split.is_some() => {
-            return Err(Error::file(
-                &args.data,
-                format!(
-                    "it does not say which recordings its samples are of (an array content_id, as `gtzan-gpu features` writes it), so --side {side} can't be told; evaluate without --side"
-                ),
-            ));
-        }
         (side, None) => {
+            let adds = match &file.split {
+                Some(_) => "",
+                None => "`gtzan-gpu train --resume RUN` on its unchanged data adds that, or ",
+            };
             return Err(Error::file(
                 &args.model,
                 format!(
-                    "written by an older version, the model does not know what it was trained on, so --side {side} can't be told; `gtzan-gpu train --resume RUN` on its unchanged data adds that, or evaluate without --side"
+                    "{}, so --side {side} can't be told; {adds}evaluate without --side",
+                    unknown(&file, &dataset)
                 ),
             ));
         }
@@ -141,12 +138,10 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     match &seen {
         Some(seen) => console::line(&seen.line(&args.side)),
-        None if file.split.is_some() => console::line(
-            "the file does not say which recordings its samples are of, so which of them the model was trained on can't be told",
-        ),
-        None => console::line(
-            "written by an older version, the model does not know which of these tracks it was trained on",
-        ),
+        None => console::line(&format!(
+            "{}: which of these tracks it was trained on can't be told",
+            unknown(&file, &dataset)
+        )),
     }
     train::print_matrix(&matrix);
     let absent: Vec<String> = (matrix.report().classes.iter())
@@ -193,12 +188,13 @@ struct Seen {
 }
 
 impl Seen {
-    /// `None` where the model does not know its split, or the data can't be told: a file without the ids of its tracks that has
-    /// none of those that the model knows may be of the same recordings.
+    /// `None` where the model does not know its split, or has nothing to know it by: without the ids of recordings, in its own data
+    /// or in these, tracks of which it knows none may yet be the same.
     fn of(file: &ModelFile, dataset: &Dataset) -> Option<Self> {
         let split = file.split.as_ref()?;
         let strangers = || split.sides_of(dataset).iter().all(Option::is_none);
-        (!dataset.anonymous || !strangers()).then(|| Self::new(split, dataset))
+        let nameless = dataset.anonymous || split.anonymous;
+        (!nameless || !strangers()).then(|| Self::new(split, dataset))
     }
 
     fn new(split: &KnownSplit, dataset: &Dataset) -> Self {
@@ -291,6 +287,17 @@ impl Seen {
             "new" => format!("evaluated: what is new; {all}"),
             side => format!("evaluated: the {side} side; {all}"),
         }
+    }
+}
+
+/// Why it can't be told which tracks the model knows.
+fn unknown(file: &ModelFile, dataset: &Dataset) -> &'static str {
+    match &file.split {
+        None => "written by an older version, the model does not know what it was trained on",
+        Some(_) if dataset.anonymous => {
+            "the data does not say which recordings it is of (an array content_id, as `gtzan-gpu features` writes it)"
+        }
+        Some(_) => "the model was trained on arrays that did not say which recordings they were of",
     }
 }
 

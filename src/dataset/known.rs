@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 #[serde(into = "Text", try_from = "Text")]
 pub struct KnownSplit {
     sides: HashMap<ContentId, Side>,
+    /// The ids are of features, since the file of the data said none: other files and audio have others for the same tracks.
+    pub anonymous: bool,
 }
 
 impl KnownSplit {
@@ -30,7 +32,10 @@ impl KnownSplit {
                 sides.entry(*id).or_insert(side);
             }
         }
-        Self { sides }
+        Self {
+            sides,
+            anonymous: dataset.anonymous,
+        }
     }
 
     /// The side of each track of `dataset`; `None` for one that the split does not know: it was never trained on.
@@ -52,6 +57,8 @@ struct Text {
     validation: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     test: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anonymous: bool,
 }
 
 impl From<KnownSplit> for Text {
@@ -66,6 +73,7 @@ impl From<KnownSplit> for Text {
             train: ids(Side::Train),
             validation: ids(Side::Validation),
             test: ids(Side::Test),
+            anonymous: split.anonymous,
         }
     }
 }
@@ -75,6 +83,7 @@ impl TryFrom<Text> for KnownSplit {
 
     fn try_from(text: Text) -> Result<Self> {
         let mut sides = HashMap::new();
+        let anonymous = text.anonymous;
         for (side, mut ids) in [
             (Side::Train, text.train.as_str()),
             (Side::Validation, &text.validation),
@@ -86,6 +95,6 @@ impl TryFrom<Text> for KnownSplit {
                 ids = rest;
             }
         }
-        Ok(Self { sides })
+        Ok(Self { sides, anonymous })
     }
 }

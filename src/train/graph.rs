@@ -1,6 +1,6 @@
 //! The graph of a training step and of an evaluation pass, as tapes over the same parameters.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{Mode, Model, Recorded};
 use crate::ops::util::AddAssign;
 use crate::ops::{
@@ -109,6 +109,13 @@ impl GraphSettings {
 
     /// The training batch, augmented.
     fn augmented(&self, tape: &mut Tape, entries: usize) -> Result<Augmented> {
+        let batch = self.micro_batch * self.micro_batches;
+        if self.augment.mixes() && batch > Augment::MIXED {
+            return Err(Error::usage(format!(
+                "--batch-size {batch}: --mixup draws partners in a batch of {} at most",
+                Augment::MIXED
+            )));
+        }
         let ((x, labels), partners) = self.batch(tape, "order", entries, Mode::Training)?;
         if self.augment == Augment::default() {
             return Ok(Augmented {

@@ -49,5 +49,5 @@ pub(crate) use settings::VALUES;
 pub use settings::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 pub use tapes::Tapes;
 pub use task::{Task, split_rule};
-pub use trainer::Trainer;
+pub use trainer::{Trainer, check_epochs};
 pub use votes::{argmax, per_track, vote};

@@ -46,6 +46,8 @@ pub struct Task {
     pub data_fingerprint: String,
     /// The same with the split.
     pub fingerprint: String,
+    /// The same without the test side, as earlier versions had it.
+    earlier_fingerprint: String,
 }
 
 /// The rule that `--split`, `--folds` and `--val-fraction` name together.
@@ -126,8 +128,9 @@ impl Task {
             dataset.genres.len(),
         );
         let data_fingerprint = fingerprint(&dataset, &[]);
+        let earlier_fingerprint = fingerprint(&dataset, &[&train, &validation]);
         let fingerprint = match test.is_empty() {
-            true => fingerprint(&dataset, &[&train, &validation]),
+            true => earlier_fingerprint.clone(),
             false => fingerprint(&dataset, &[&train, &validation, &test]),
         };
         let (split, split_text) = (KnownSplit::new(&dataset, &parts), parts.to_text(&dataset));
@@ -161,7 +164,13 @@ impl Task {
             split_text,
             data_fingerprint,
             fingerprint,
+            earlier_fingerprint,
         })
+    }
+
+    /// Whether a run with this [`fingerprint`](Self::fingerprint), or one of an earlier version, was of the same data and split.
+    pub fn is_of(&self, fingerprint: &str) -> bool {
+        [&self.fingerprint, &self.earlier_fingerprint].contains(&&fingerprint.to_owned())
     }
 
     /// Samples that the engine evaluates in one go: the validation side or, where everything trains, that.
@@ -237,6 +246,50 @@ mod tests {
                 assert_eq!(task.features.segments, held);
             }
         }
+    }
+
+    fn set() -> Dataset {
+        let tracks = (0..8).map(|i| Track {
+            name: format!("track{i}"),
+            genre: i % 2,
+            path: None,
+        });
+        let samples = (0..8).map(|track| Sample { track, segment: 0 });
+        let x = (0..32).map(|i| (i * i % 97) as f32);
+        let genres = ["a", "b"].map(String::from).to_vec();
+        Dataset::from_parts(
+            genres,
+            tracks.collect(),
+            samples.collect(),
+            (2, 2),
+            x.collect(),
+        )
+        .unwrap()
+    }
+
+    /// Another test side is another split; but runs of earlier versions did not note theirs, and go on.
+    #[test]
+    fn the_test_side_is_part_of_the_split() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = |tested: &str| {
+            let list = dir.path().join("split.txt");
+            let sides = "train track0\ntrain track1\ntrain track2\nvalidation track3\n";
+            std::fs::write(&list, format!("{sides}{tested}")).unwrap();
+            let settings = Settings {
+                split: list.display().to_string(),
+                ..Settings::default()
+            };
+            Task::new(set(), &settings).unwrap()
+        };
+        let (one, two) = (task("test track4"), task("test track5\ntest track6"));
+        assert!(one.is_of(&one.fingerprint) && !one.is_of(&two.fingerprint));
+        let earlier = task("").fingerprint;
+        assert!(one.is_of(&earlier) && two.is_of(&earlier));
+        assert_eq!(one.data_fingerprint, two.data_fingerprint);
+        assert_eq!(
+            one.notes,
+            ["3 of 8 tracks are on no side of the split: they take no part"]
+        );
     }
 
     #[test]

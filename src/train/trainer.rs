@@ -25,6 +25,21 @@ pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 /// How often the totals are read back for the progress bar.
 const READ_EVERY: Duration = Duration::from_millis(1000);
 
+/// Refuse fewer epochs than a run has come to.
+///
+/// # Errors
+/// With both numbers.
+pub fn check_epochs(settings: &Settings, run: &Path, begun: u32) -> Result<()> {
+    if begun <= settings.epochs {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "--epochs {}: {} has come to epoch {begun} already; give as many or more",
+        settings.epochs,
+        run.display()
+    )))
+}
+
 /// A run in progress.
 #[derive(Debug)]
 pub struct Trainer<'a, 'g> {
@@ -116,20 +131,14 @@ impl<'a, 'g> Trainer<'a, 'g> {
         checkpoint: Checkpoint,
     ) -> Result<Self> {
         let path = run.join(CHECKPOINT);
-        if checkpoint.progress.task != task.fingerprint {
+        if !task.is_of(&checkpoint.progress.task) {
             return Err(Error::file(
                 run,
                 "the data is not what the run was trained on (other tracks, genres, segments or groups); give it back what it had, or start a new run",
             ));
         }
-        let done = checkpoint.progress.epoch;
-        if done > settings.epochs {
-            return Err(Error::usage(format!(
-                "--epochs {}: {} has {done} already; give as many or more",
-                settings.epochs,
-                run.display()
-            )));
-        }
+        let p = &checkpoint.progress;
+        check_epochs(settings, run, p.epoch + u32::from(p.step_in_epoch > 0))?;
         engine
             .set_weights(&checkpoint.weights)
             .and_then(|()| engine.set_moments(&checkpoint.moments))

@@ -118,7 +118,6 @@ fn every_fold_goes_on_to_more_epochs_which_are_remembered() {
     };
     folds("2", "straight");
     folds("1", "cv");
-    // The same data by content, whatever the file is called: a move is no other data.
     place.ok(&["train", "--resume", "cv", "--epochs", "2"]);
     for run in ["cv", "cv/fold-0", "cv/fold-1"] {
         assert_eq!(saved_epochs(&place, run), "epochs = 2", "{run}");
@@ -132,8 +131,22 @@ fn every_fold_goes_on_to_more_epochs_which_are_remembered() {
     let text = place.ok(&["train", "--resume", "cv"]);
     assert_eq!(text.matches("done already").count(), 2, "{text}");
     let error = place.fails(&["train", "--resume", "cv", "--epochs", "1"], 2);
-    assert!(error.contains("fold-0 has 2 already"), "{error}");
+    assert!(
+        error.contains("fold-0 has come to epoch 2 already"),
+        "{error}"
+    );
     assert_eq!(saved_epochs(&place, "cv"), "epochs = 2");
+    // Nor is a fold that came less far changed before that.
+    let history = place.path("cv/fold-0/history.csv");
+    let whole = std::fs::read_to_string(&history).expect("read");
+    let first: Vec<&str> = whole.lines().take(2).collect();
+    std::fs::write(&history, first.join("\n")).expect("written");
+    let error = place.fails(&["train", "--resume", "cv", "--epochs", "1"], 2);
+    assert!(error.contains("fold-1 has come to epoch 2"), "{error}");
+    for run in ["cv", "cv/fold-0"] {
+        assert_eq!(saved_epochs(&place, run), "epochs = 2", "{run}");
+    }
+    std::fs::write(&history, whole).expect("written");
     // A fold that was stopped before its report was written.
     let report = place.path("cv/fold-1/report.html");
     std::fs::remove_file(&report).expect("removed");

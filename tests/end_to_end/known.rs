@@ -121,7 +121,7 @@ fn evaluate_uses_the_split_that_the_model_was_trained_with() {
     assert!(
         place
             .ok(&["evaluate", "old.safetensors", "songs"])
-            .contains("does not know which")
+            .contains("does not know what it was trained on")
     );
 }
 
@@ -145,16 +145,37 @@ fn what_arrays_do_not_say_is_not_told_of_them() {
         "{error}"
     );
     place.ok(&["features", "songs", "--out", "x.npy"]);
-    std::fs::remove_file(place.path("own.safetensors")).expect("removed");
     // Without names the genres are numbers: name them, so that the model knows them.
     let names = ["high", "low"].map(String::from);
     write_names(&place.path("labels.npy"), &names);
     let text = evaluate("x.npy");
-    assert!(text.contains("does not say which recordings"), "{text}");
+    assert!(
+        text.contains("the data does not say which recordings"),
+        "{text}"
+    );
     let error = place.fails(&["evaluate", "run", "x.npy", "--side", "new"], 1);
     assert!(error.contains("--side new can't be told"), "{error}");
     let answer = json(&place.ok(&["evaluate", "run", "x.npy", "--json"]));
     assert!(answer["tracks"].is_null() && tracks(&answer) == 12);
+    // The other way round: a model of such arrays knows these, and can't tell whether it knows others.
+    let of_arrays = [
+        "train",
+        "x.npy",
+        "--model",
+        "ears.toml",
+        "--epochs",
+        "1",
+        "--run",
+        "nameless",
+    ];
+    place.ok(&of_arrays);
+    let evaluate = |data: &str| place.ok(&["evaluate", "nameless", data]);
+    assert!(evaluate("x.npy").contains("of 12 tracks the model was trained on"));
+    let text = evaluate("own.safetensors");
+    assert!(
+        text.contains("trained on arrays that did not say"),
+        "{text}"
+    );
 }
 
 fn write_names(path: &std::path::Path, names: &[String]) {

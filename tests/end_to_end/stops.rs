@@ -53,7 +53,10 @@ fn what_changes_when_a_run_goes_on_is_remembered() {
     assert!(text.contains("all 4 epochs done"), "{text}");
     assert!(!String::from_utf8_lossy(&out.stderr).contains("cosine"));
     let error = place.fails(&["train", "--resume", "run", "--epochs", "3"], 2);
-    assert!(error.contains("--epochs 3: run has 4 already"), "{error}");
+    assert!(
+        error.contains("--epochs 3: run has come to epoch 4 already"),
+        "{error}"
+    );
     assert!(config().contains("epochs = 4"), "{}", config());
 }
 

@@ -259,9 +259,14 @@ fn the_data_set_is_part_of_the_plan() {
 #[test]
 fn micro_batches_are_balanced() {
     let sizes = |n, k| balanced(n, k).map(|r| r.len()).collect::<Vec<_>>();
-    assert_eq!(sizes(10, 4), [2, 3, 2, 3]);
-    assert_eq!(sizes(3, 5), [1, 1, 1]);
-    assert_eq!(sizes(8, 1), [8]);
+    assert_eq!(sizes(10, 3), [2, 3, 2, 3]);
+    assert_eq!(sizes(8, 8), [8]);
+    assert_eq!(sizes(8, 2), [2, 2, 2, 2]);
+    // The last batch of an epoch: no smaller ones than need be.
+    assert_eq!(sizes(3, 2), [1, 2]);
+    assert_eq!(sizes(6, 2), [2, 2, 2]);
+    assert_eq!(sizes(3, 8), [3]);
+    assert_eq!(sizes(2, 1), [1, 1]);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn gradients(
     let x = Fill::Normal(1.0).values(samples * ROWS * FRAMES, &mut rng);
     let labels: Vec<u32> = (0..samples as u32).map(|i| i % CLASSES as u32).collect();
     let mut data = Vec::new();
-    for part in balanced(samples, fitted.cut.micro_batches) {
+    for part in balanced(samples, fitted.cut.micro_batch) {
         let step = Step {
             seed: 9,
             step: 1,

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use threads::on_ranks;
 
-/// Eleven samples in batches of 8: the second batch of an epoch is short, and its micro-batches are of two sizes.
+/// Eleven samples in batches of 8: the second batch of an epoch is short: one micro-batch of 3, 1 and 2, or three of 1.
 const SAMPLES: usize = 11;
 const BATCH: usize = 8;
 

@@ -35,7 +35,7 @@ pub struct TrainArgs {
         long,
         value_name = "RUN",
         conflicts_with_all = ["run", "config", "data", "init", "synthetic"],
-        help = format!("Go on with the run in this folder; of its settings only {} may change", changeable())
+        help = format!("Go on with the run in this folder; of its settings only {} may change, and stay changed", changeable())
     )]
     pub resume: Option<PathBuf>,
     /// TOML file of the options below, with underscores for dashes; the command line wins
@@ -82,8 +82,9 @@ impl TrainArgs {
             None => Given::default(),
         };
         let command = self.options.given()?;
+        let recipe_of = |given: &Given| Settings::of(given.clone()).with_absolute_paths().recipe;
         if let (Some(recipe), Some(config)) = (&command.recipe, &self.config)
-            && file.recipe.as_ref() != Some(recipe)
+            && recipe_of(&file) != recipe_of(&command)
             && file.is_whole()
         {
             return Err(Error::usage(format!(
@@ -114,10 +115,10 @@ impl TrainArgs {
     fn going_on(&self, begun: Given) -> Result<Settings> {
         let before = Settings::of(begun.clone()).with_absolute_paths();
         let command = self.options.given()?;
-        // A file is the same one by whatever path.
-        let settings = Settings::of(command.clone().over(begun)).with_absolute_paths();
+        let settings = Settings::of(command.clone().over(begun));
         settings.check_change(&command)?;
-        let changed = settings.differences(&before);
+        // A relative path may be of the same file.
+        let changed = settings.clone().with_absolute_paths().differences(&before);
         let refused = Declared::all()
             .iter()
             .find(|o| !o.may_change && changed.contains(&o.name));

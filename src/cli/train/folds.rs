@@ -9,10 +9,10 @@ use crate::fsutil::atomic_write;
 use crate::report::{
     ClassificationReport, ConfusionMatrix, FoldRow, History, RunReport, Scored, Spread,
 };
-use crate::train::{Keep, Ranks, Settings, Task, Validation};
+use crate::train::{Keep, Ranks, Settings, Task, Validation, check_epochs};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a fold's `metrics.json` says of it.
 #[derive(Deserialize)]
@@ -80,6 +80,14 @@ struct Metrics<'a> {
 /// What went wrong in a fold; whatever was saved stays, and the run goes on with `--resume`.
 pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize) -> Result<()> {
     let (ranks, run) = (context.ranks, folder.path().to_owned());
+    // Of all folds, before the first of them goes on.
+    ranks.on_first(|| {
+        begun(&run, k).try_for_each(|fold| {
+            // What can't be read is told or written anew when its turn comes.
+            let history = History::read(fold.join("history.csv")).unwrap_or_default();
+            check_epochs(settings, &fold, history.rows.last().map_or(0, |r| r.epoch))
+        })
+    })?;
     for i in 0..k {
         let path = run.join(format!("fold-{i}"));
         console::line(&format!("fold {i} of {k}"));
@@ -96,13 +104,13 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
             fold: Some(i),
             ..settings.clone()
         };
-        let begin = |task: &Task| {
-            same_data(&run, k, task)?;
+        let same = |task: &Task| same_data(&run, k, task);
+        let begin = || {
             save_settings(&run, settings)?;
             folder.begin();
             Ok(())
         };
-        single(context, &of_fold, held, resumed, &run, begin)?;
+        single(context, &of_fold, held, resumed, &run, same, begin)?;
     }
     ranks.wait_for_first(match ranks.is_first() {
         true => report(settings, &run, k),
@@ -122,10 +130,25 @@ fn is_done(ranks: &Ranks, fold: &Path, settings: &Settings) -> Result<bool> {
     Ok(done[..] == [1])
 }
 
+/// The folders of those of `k` folds that were begun.
+fn begun(run: &Path, k: usize) -> impl Iterator<Item = PathBuf> {
+    let mut folds: Vec<usize> = (std::fs::read_dir(run).into_iter().flatten().flatten())
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            name.to_str()?.strip_prefix("fold-")?.parse().ok()
+        })
+        .filter(|&i| i < k)
+        .collect();
+    folds.sort_unstable();
+    let run = run.to_owned();
+    folds
+        .into_iter()
+        .map(move |i| run.join(format!("fold-{i}")))
+}
+
 /// Refuse to train a fold on other data than those that are done: they would not be folds of one set.
 fn same_data(run: &Path, k: usize, task: &Task) -> Result<()> {
-    for i in 0..k {
-        let fold = run.join(format!("fold-{i}"));
+    for fold in begun(run, k) {
         if !fold.join("metrics.json").is_file() {
             continue;
         }
@@ -303,6 +326,7 @@ fn report(settings: &Settings, run: &Path, k: usize) -> Result<()> {
         last_macro_f1_over_folds: last_f1,
         folds: &rows,
     };
+    save_settings(run, settings)?;
     let path = run.join("metrics.json");
     let json = serde_json::to_string_pretty(&metrics).map_err(|e| Error::file(&path, e))?;
     atomic_write(&path, json.as_bytes())?;

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::Definition;
 use crate::gpu::Gpu;
 use crate::nn::{Layer, Model};
-use crate::ops::{Augment, Rungs};
+use crate::ops::Rungs;
 use crate::plan::budget::{Fitted, Request};
 use crate::plan::summary::Summary;
 use crate::train::{
@@ -74,18 +74,27 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
         return folds::run(&context, &settings, folder, k);
     }
     let run = folder.path().to_owned();
-    single(&context, &settings, folder, resumed, &run, |_| Ok(()))
+    single(
+        &context,
+        &settings,
+        folder,
+        resumed,
+        &run,
+        |_| Ok(()),
+        || Ok(()),
+    )
 }
 
-/// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `begin` is called when the run is known to
-/// be possible and before anything of it is trained or saved.
+/// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `check` is called with the data before anything
+/// is written, `begin` when the run is known to be possible and before anything of it is trained.
 fn single(
     context: &Context,
     settings: &Settings,
     mut folder: Folder,
     resumed: bool,
     whole: &Path,
-    mut begin: impl FnMut(&Task) -> Result<()>,
+    check: impl Fn(&Task) -> Result<()>,
+    mut begin: impl FnMut() -> Result<()>,
 ) -> Result<()> {
     let Context { gpu, args, ranks } = context;
     let model = load_model(settings)?;
@@ -114,9 +123,10 @@ fn single(
     let steps = (checkpoint.as_ref()).map_or(0, |c| c.progress.optimizer_step);
     let mut board = None;
     ranks.on_first(|| {
+        check(&task)?;
         board = files::open_board(settings, &task, whole, &run, resumed.then_some(steps))?;
         if !resumed {
-            begin(&task)?;
+            begin()?;
             files::save_settings(&run, settings)?;
             folder.begin();
         }
@@ -140,7 +150,7 @@ fn single(
     if resumed {
         // Now that nothing refuses what has changed.
         ranks.on_first(|| {
-            begin(&task)?;
+            begin()?;
             files::save_settings(&run, settings)
         })?;
     }
@@ -234,13 +244,6 @@ fn open_engine<'g>(
     s: &Settings,
 ) -> Result<(Fitted, Engine<'g>)> {
     let Context { gpu, args, ranks } = context;
-    if s.mixup > 0.0 && s.batch_size > Augment::MIXED {
-        return Err(Error::usage(format!(
-            "--batch-size {}: --mixup draws partners in a batch of {} at most",
-            s.batch_size,
-            Augment::MIXED
-        )));
-    }
     let tapes = Tapes {
         model,
         base: GraphSettings {

@@ -78,10 +78,10 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
     )))
 }
 
-/// The samples of each micro-batch when `samples` are cut into `parts`, sizes differing by one at most; fewer parts when
-/// there are fewer samples.
-pub fn balanced(samples: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
-    let parts = parts.clamp(1, samples.max(1));
+/// The samples of each micro-batch when `samples` are cut into as few as hold at most `most` each, sizes differing by one at most. So
+/// an epoch's last, short batch has fewer of them, not smaller ones: the fewer samples, the less their statistics say.
+pub fn balanced(samples: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let parts = samples.div_ceil(most.max(1)).max(1);
     (0..parts).map(move |i| i * samples / parts..(i + 1) * samples / parts)
 }
 

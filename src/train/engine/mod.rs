@@ -222,10 +222,8 @@ impl<'g> Engine<'g> {
     fn micro_batches(&self, order: &[u32], index: usize, t: u64, lr: f64) -> Vec<Step> {
         let start = index * self.batch_size;
         let batch = self.batch_size.min(order.len() - start);
-        // The last, short batch in as few as hold it: the fewer samples a micro-batch has, the less its statistics say.
-        let parts = batch.div_ceil(self.g.micro_batch);
         let alpha = Adam::default().alpha(lr, t);
-        balanced(batch, parts)
+        balanced(batch, self.g.micro_batch)
             .map(|Range { start: begin, end }| Step {
                 seed: self.seed,
                 step: t as u32,
