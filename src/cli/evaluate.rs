@@ -99,12 +99,10 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
                 Some(_) => "",
                 None => "`gtzan-gpu train --resume RUN` on its unchanged data adds that, or ",
             };
+            let (whose, why) = unknown(args, &file, &dataset);
             return Err(Error::file(
-                &args.model,
-                format!(
-                    "{}, so --side {side} can't be told; {adds}evaluate without --side",
-                    unknown(&file, &dataset)
-                ),
+                whose,
+                format!("{why}, so --side {side} can't be told; {adds}evaluate without --side"),
             ));
         }
     };
@@ -139,8 +137,8 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     match &seen {
         Some(seen) => console::line(&seen.line(&args.side)),
         None => console::line(&format!(
-            "{}: which of these tracks it was trained on can't be told",
-            unknown(&file, &dataset)
+            "{}, so which of these tracks the model was trained on can't be told",
+            unknown(args, &file, &dataset).1
         )),
     }
     train::print_matrix(&matrix);
@@ -188,13 +186,12 @@ struct Seen {
 }
 
 impl Seen {
-    /// `None` where the model does not know its split, or has nothing to know it by: without the ids of recordings, in its own data
-    /// or in these, tracks of which it knows none may yet be the same.
+    /// `None` where the model does not know its split, or has nothing to know it by: where only one of its own data and these has the
+    /// ids of recordings, tracks of which it knows none may yet be the same. Where neither has, equal features are the same track.
     fn of(file: &ModelFile, dataset: &Dataset) -> Option<Self> {
         let split = file.split.as_ref()?;
         let strangers = || split.sides_of(dataset).iter().all(Option::is_none);
-        let nameless = dataset.anonymous || split.anonymous;
-        (!nameless || !strangers()).then(|| Self::new(split, dataset))
+        (dataset.anonymous == split.anonymous || !strangers()).then(|| Self::new(split, dataset))
     }
 
     fn new(split: &KnownSplit, dataset: &Dataset) -> Self {
@@ -290,14 +287,25 @@ impl Seen {
     }
 }
 
-/// Why it can't be told which tracks the model knows.
-fn unknown(file: &ModelFile, dataset: &Dataset) -> &'static str {
+/// Why it can't be told which tracks the model knows: the file that lacks it, and what.
+fn unknown<'a>(
+    args: &'a EvaluateArgs,
+    file: &ModelFile,
+    dataset: &Dataset,
+) -> (&'a Path, &'static str) {
     match &file.split {
-        None => "written by an older version, the model does not know what it was trained on",
-        Some(_) if dataset.anonymous => {
-            "the data does not say which recordings it is of (an array content_id, as `gtzan-gpu features` writes it)"
-        }
-        Some(_) => "the model was trained on arrays that did not say which recordings they were of",
+        None => (
+            &args.model,
+            "written by an older version, the model does not know what it was trained on",
+        ),
+        Some(_) if dataset.anonymous => (
+            &args.data,
+            "the data does not say which recordings it is of (an array content_id, as `gtzan-gpu features` writes it)",
+        ),
+        Some(_) => (
+            &args.model,
+            "the model was trained on arrays that did not say which recordings they were of",
+        ),
     }
 }
 

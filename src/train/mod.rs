@@ -13,6 +13,7 @@ mod limits;
 mod model_file;
 mod predictor;
 mod ranks;
+mod resume;
 mod run_folder;
 mod saves;
 mod schedule;
@@ -40,6 +41,7 @@ pub use ranks::Mpi;
 pub use ranks::{
     Fact, PATIENCE, Ranks, Team, data_facts, kernel_facts, launched_ranks, program_fact,
 };
+pub use resume::check_epochs;
 pub use run_folder::RunFolder;
 pub(crate) use run_folder::{now, utc};
 pub use schedule::{LearningRate, Schedule};
@@ -49,5 +51,5 @@ pub(crate) use settings::VALUES;
 pub use settings::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 pub use tapes::Tapes;
 pub use task::{Task, split_rule};
-pub use trainer::{Trainer, check_epochs};
+pub use trainer::Trainer;
 pub use votes::{argmax, per_track, vote};

@@ -170,7 +170,7 @@ impl Task {
 
     /// Whether a run with this [`fingerprint`](Self::fingerprint), or one of an earlier version, was of the same data and split.
     pub fn is_of(&self, fingerprint: &str) -> bool {
-        [&self.fingerprint, &self.earlier_fingerprint].contains(&&fingerprint.to_owned())
+        fingerprint == self.fingerprint || fingerprint == self.earlier_fingerprint
     }
 
     /// Samples that the engine evaluates in one go: the validation side or, where everything trains, that.
@@ -222,21 +222,7 @@ mod tests {
     #[test]
     fn arrays_say_themselves_which_segments_they_hold() {
         for (per_track, held) in [(1, Segments::First), (3, Segments::All)] {
-            let tracks = (0..8).map(|i| Track {
-                name: format!("track {i}"),
-                genre: i % 2,
-                path: None,
-            });
-            let samples: Vec<Sample> = (0..8 * per_track)
-                .map(|i| Sample {
-                    track: i / per_track,
-                    segment: i % per_track,
-                })
-                .collect();
-            let x = (0..samples.len() * 4).map(|i| (i * i % 97) as f32);
-            let genres = ["a", "b"].map(String::from).to_vec();
-            let set = Dataset::from_parts(genres, tracks.collect(), samples, (2, 2), x.collect())
-                .unwrap();
+            let set = set(per_track);
             for segments in [Segments::First, Segments::All] {
                 let settings = Settings {
                     segments,
@@ -248,23 +234,22 @@ mod tests {
         }
     }
 
-    fn set() -> Dataset {
+    /// Eight tracks of two genres.
+    fn set(per_track: usize) -> Dataset {
         let tracks = (0..8).map(|i| Track {
             name: format!("track{i}"),
             genre: i % 2,
             path: None,
         });
-        let samples = (0..8).map(|track| Sample { track, segment: 0 });
-        let x = (0..32).map(|i| (i * i % 97) as f32);
+        let samples: Vec<Sample> = (0..8 * per_track)
+            .map(|i| Sample {
+                track: i / per_track,
+                segment: i % per_track,
+            })
+            .collect();
+        let x = (0..samples.len() * 4).map(|i| (i * i % 97) as f32);
         let genres = ["a", "b"].map(String::from).to_vec();
-        Dataset::from_parts(
-            genres,
-            tracks.collect(),
-            samples.collect(),
-            (2, 2),
-            x.collect(),
-        )
-        .unwrap()
+        Dataset::from_parts(genres, tracks.collect(), samples, (2, 2), x.collect()).unwrap()
     }
 
     /// Another test side is another split; but runs of earlier versions did not note theirs, and go on.
@@ -279,7 +264,7 @@ mod tests {
                 split: list.display().to_string(),
                 ..Settings::default()
             };
-            Task::new(set(), &settings).unwrap()
+            Task::new(set(1), &settings).unwrap()
         };
         let (one, two) = (task("test track4"), task("test track5\ntest track6"));
         assert!(one.is_of(&one.fingerprint) && !one.is_of(&two.fingerprint));

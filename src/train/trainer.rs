@@ -2,15 +2,14 @@
 
 use super::board::tell;
 use super::callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoint::Progress;
 use super::engine::{Engine, Weights, means};
 use super::event::{EpochEvent, Outcome};
 use super::schedule::{LearningRate, Schedule};
 use super::settings::Settings;
 use super::task::Task;
 use crate::dataset::epoch_order;
-use crate::error::{Error, Result};
-use crate::fsutil::remove_leftovers;
+use crate::error::Result;
 use crate::nn::Model;
 use crate::report::{EpochRow, History};
 use crate::tensorboard::Board;
@@ -24,21 +23,6 @@ pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// How often the totals are read back for the progress bar.
 const READ_EVERY: Duration = Duration::from_millis(1000);
-
-/// Refuse fewer epochs than a run has come to.
-///
-/// # Errors
-/// With both numbers.
-pub fn check_epochs(settings: &Settings, run: &Path, begun: u32) -> Result<()> {
-    if begun <= settings.epochs {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "--epochs {}: {} has come to epoch {begun} already; give as many or more",
-        settings.epochs,
-        run.display()
-    )))
-}
 
 /// A run in progress.
 #[derive(Debug)]
@@ -116,77 +100,6 @@ impl<'a, 'g> Trainer<'a, 'g> {
         trainer.on_first(Self::save_split)?;
         trainer.save_checkpoint()?;
         Ok(trainer)
-    }
-
-    /// Go on from the checkpoint of the folder `run`.
-    ///
-    /// # Errors
-    /// When the checkpoint does not fit the model, or the device fails.
-    pub fn resume(
-        mut engine: Engine<'g>,
-        task: &'a Task,
-        settings: &'a Settings,
-        model: &'a Model,
-        run: &Path,
-        checkpoint: Checkpoint,
-    ) -> Result<Self> {
-        let path = run.join(CHECKPOINT);
-        if !task.is_of(&checkpoint.progress.task) {
-            return Err(Error::file(
-                run,
-                "the data is not what the run was trained on (other tracks, genres, segments or groups); give it back what it had, or start a new run",
-            ));
-        }
-        let p = &checkpoint.progress;
-        check_epochs(settings, run, p.epoch + u32::from(p.step_in_epoch > 0))?;
-        engine
-            .set_weights(&checkpoint.weights)
-            .and_then(|()| engine.set_moments(&checkpoint.moments))
-            .and_then(|()| engine.set_average(&checkpoint.average))
-            .map_err(|e| e.context(path.display()))?;
-        engine.set_class_weights(&task.class_weights)?;
-        engine.set_totals(&checkpoint.totals)?;
-        let trainer = Self {
-            engine,
-            task,
-            settings,
-            model,
-            run: run.to_owned(),
-            saved: checkpoint.progress.epoch,
-            progress: checkpoint.progress,
-            best: checkpoint.best,
-            last: Vec::new(),
-            board: None,
-        };
-        trainer.on_first(|t| {
-            remove_leftovers(&t.run)?;
-            t.save_split()?;
-            // The run may have ended between the checkpoint and the files that follow from it.
-            if !t.best.is_empty() {
-                t.save_model()?;
-            }
-            t.save_history()
-        })?;
-        Ok(trainer)
-    }
-
-    /// What to say of a schedule that is another than when the run was stopped: a cosine, whose end has moved with the number of
-    /// epochs.
-    pub fn moved_schedule(&self) -> Option<String> {
-        let (p, s) = (&self.progress, self.settings);
-        let before = p.history.last().filter(|_| p.ending.is_none())?.lr;
-        let now = self
-            .rates()
-            .at(p.optimizer_step - p.step_in_epoch as u64, p.learning_rate);
-        // The checkpoint's decimals may differ in the last bit.
-        let differs = (before - now).abs() > 1e-9 * p.learning_rate;
-        let moved = s.schedule == Schedule::Cosine && differs && p.epoch < s.epochs;
-        moved.then(|| {
-            format!(
-                "the cosine now ends with epoch {}: the learning rate goes on from {now:.1e}, and after epoch {} it was {before:.1e}",
-                s.epochs, p.epoch
-            )
-        })
     }
 
     /// Epochs done, history, learning rate.

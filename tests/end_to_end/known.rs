@@ -1,6 +1,6 @@
 //! A model knows what it was trained on, and groups stay together.
 
-use crate::place::Place;
+use crate::place::{Place, train};
 use crate::songs::{json, songs};
 use serde_json::{Value, json as value};
 
@@ -154,7 +154,10 @@ fn what_arrays_do_not_say_is_not_told_of_them() {
         "{text}"
     );
     let error = place.fails(&["evaluate", "run", "x.npy", "--side", "new"], 1);
-    assert!(error.contains("--side new can't be told"), "{error}");
+    assert!(
+        error.starts_with("error: x.npy: ") && error.contains("--side new can't be told"),
+        "{error}"
+    );
     let answer = json(&place.ok(&["evaluate", "run", "x.npy", "--json"]));
     assert!(answer["tracks"].is_null() && tracks(&answer) == 12);
     // The other way round: a model of such arrays knows these, and can't tell whether it knows others.
@@ -176,6 +179,20 @@ fn what_arrays_do_not_say_is_not_told_of_them() {
         text.contains("trained on arrays that did not say"),
         "{text}"
     );
+    // Other arrays without ids, as from the tool that made the first, are new.
+    place.ok(&train(&["--epochs", "1", "--run", "plain"]));
+    let bytes = std::fs::read(place.path("set.safetensors")).expect("the arrays");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("arrays");
+    let (x, y) = (file.tensor("x").expect("x"), file.tensor("y").expect("y"));
+    let moved: Vec<u8> = (bytemuck::pod_collect_to_vec::<u8, f32>(x.data()).iter())
+        .flat_map(|v| (v + 0.25).to_le_bytes())
+        .collect();
+    let shape = x.shape().to_vec();
+    let x = safetensors::tensor::TensorView::new(x.dtype(), shape, &moved).expect("x");
+    let others = safetensors::serialize([("x", x), ("y", y)], None).expect("bytes");
+    std::fs::write(place.path("others.safetensors"), others).expect("written");
+    let text = place.ok(&["evaluate", "plain", "others.safetensors", "--side", "new"]);
+    assert!(text.contains("36 are new to it"), "{text}");
 }
 
 fn write_names(path: &std::path::Path, names: &[String]) {

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use threads::on_ranks;
 
-/// Eleven samples in batches of 8: the second batch of an epoch is short: one micro-batch of 3, 1 and 2, or three of 1.
+/// Eleven samples in batches of 8: the second batch of an epoch is short, and is cut into one micro-batch of 3, into 1 and 2, or into three of 1.
 const SAMPLES: usize = 11;
 const BATCH: usize = 8;
 
