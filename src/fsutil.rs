@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 
 /// The end of every temporary name; the start is a dot and the name of the file that is being written.
@@ -30,8 +32,50 @@ pub fn atomic_write_with(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let path = path.as_ref();
-    replace(path, fill).map_err(|e| write_error(path, &e))
+    atomic_write_file(path.as_ref(), |file, _| {
+        let mut buffered = BufWriter::with_capacity(1 << 16, file);
+        fill(&mut buffered)?;
+        buffered.flush()
+    })
+}
+
+/// Like [`atomic_write`] for a writer that seeks, or that opens a file itself: `fill` is given the file and its path for now.
+pub(crate) fn atomic_write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut File, &Path) -> io::Result<()>,
+) -> Result<()> {
+    prepare(path, fill)?.put()
+}
+
+/// A file whose bytes are on the disk and do not yet stand under its name. Several that belong together are all prepared before the
+/// first is put, so that a full disk leaves the old ones.
+pub(crate) struct Prepared<'a> {
+    path: &'a Path,
+    /// None for a device, which has its bytes already.
+    waiting: Option<(NamedTempFile, PathBuf)>,
+}
+
+/// The first half of [`atomic_write_file`]: all that can need room.
+pub(crate) fn prepare(
+    path: &Path,
+    fill: impl FnOnce(&mut File, &Path) -> io::Result<()>,
+) -> Result<Prepared<'_>> {
+    match write_beside(path, fill) {
+        Ok(waiting) => Ok(Prepared { path, waiting }),
+        Err(e) => Err(write_error(path, &e)),
+    }
+}
+
+impl Prepared<'_> {
+    /// Takes the place of the old file.
+    pub(crate) fn put(self) -> Result<()> {
+        let Some((temporary, target)) = self.waiting else {
+            return Ok(());
+        };
+        let put = temporary.persist(&target).map_err(|e| e.error);
+        put.and_then(|_| sync_folder(&parent(&target)))
+            .map_err(|e| write_error(self.path, &e))
+    }
 }
 
 /// Refuses to write to the very file that is read.
@@ -46,6 +90,20 @@ pub fn keep_apart(out: &Path, input: &Path) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Refuses a place where no file can be written, before there is anything to write: a folder, or a name in a folder that is not there.
+///
+/// # Errors
+/// As [`atomic_write`].
+pub fn check_place(path: &Path) -> Result<()> {
+    let wrong = match (fs::metadata(path), fs::metadata(parent(path))) {
+        (Ok(there), _) if there.is_dir() => io::Error::from(io::ErrorKind::IsADirectory),
+        (_, Err(error)) => error,
+        (_, Ok(folder)) if !folder.is_dir() => io::ErrorKind::NotADirectory.into(),
+        _ => return Ok(()),
+    };
+    Err(write_error(path, &wrong))
 }
 
 /// Adds `bytes` to the end of `file`, which was opened for that at `path`. A kill or a full disk may leave a part of them.
@@ -135,15 +193,19 @@ pub fn write_error(path: &Path, error: &io::Error) -> Error {
     Error::file(path, why)
 }
 
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// A temporary file and the file that it is to replace.
+fn write_beside(
+    path: &Path,
+    fill: impl FnOnce(&mut File, &Path) -> io::Result<()>,
+) -> io::Result<Option<(NamedTempFile, PathBuf)>> {
     let target = match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         // A rename over a device node would replace the node by a plain file.
         Ok(meta) if !meta.is_file() => {
             let mut file = File::options().write(true).open(path)?;
             watch::reached(path)?;
-            fill(&mut file)?;
-            return file.flush();
+            fill(&mut file, path)?;
+            return Ok(None);
         }
         Ok(_) => fs::canonicalize(path)?,
         Err(_) => path.to_path_buf(),
@@ -159,16 +221,12 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let temporary = builder.tempfile_in(&folder)?;
-    let mut writer = BufWriter::with_capacity(1 << 16, temporary);
-    fill(&mut writer)?;
-    let temporary = writer
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
+    let mut temporary = builder.tempfile_in(&folder)?;
+    let for_now = temporary.path().to_path_buf();
+    fill(temporary.as_file_mut(), &for_now)?;
     temporary.as_file().sync_all()?;
     watch::reached(path)?;
-    temporary.persist(&target).map_err(|e| e.error)?;
-    sync_folder(&folder)
+    Ok(Some((temporary, target)))
 }
 
 /// What happens in the middle of a write, for tests that let a disk fill or a process end there. Outside them nothing does.

@@ -78,6 +78,10 @@ impl Place {
                 "gtzan-gpu train set.safetensors --model toy.toml --epochs 2 --early-stopping 0 --run {run}"
             )
         };
+        self.program(&arguments, at_write)
+    }
+
+    fn program(&self, arguments: &str, at_write: &str) -> Output {
         let mut command = Command::new(std::env::current_exe().expect("this test"));
         command
             .args(["--exact", "the_program", "--nocapture"])
@@ -176,6 +180,34 @@ fn whatever_happens_in_whichever_write_the_run_goes_on_to_the_same_bits() {
             assert!(of(&files) == of(&whole), "{run}: other weights");
         }
     }
+}
+
+/// Files that are one set are replaced together, or none of them.
+#[test]
+fn a_full_disk_leaves_a_pair_of_arrays_as_it_was() {
+    let place = Place::new();
+    write_arrays(&place.0.path().join("other.safetensors"), 4, 3);
+    let write = |set: &str, at_write: &str| {
+        place.program(
+            &format!("gtzan-gpu features {set} --out out/x.npy"),
+            at_write,
+        )
+    };
+    std::fs::create_dir(place.0.path().join("out")).expect("a folder");
+    let out = write("set.safetensors", "name 0");
+    let writes = stderr(&out).matches("write ").count();
+    let first = place.files("out");
+    let names: Vec<&String> = first.keys().collect();
+    assert_eq!(names, ["labels.npy", "track.npy", "x.npy", "y.npy"]);
+    assert_eq!(writes, 4);
+    for n in 1..=writes {
+        let out = write("other.safetensors", &format!("full {n}"));
+        let text = stderr(&out);
+        assert!(text.contains("the disk is full"), "{n}: {text}");
+        assert!(place.files("out") == first, "{n}");
+    }
+    assert!(write("other.safetensors", "none 0").status.success());
+    assert!(place.files("out")["x.npy"] != first["x.npy"]);
 }
 
 /// All tensors of a safetensors file; the checkpoint's metadata holds times.

@@ -64,10 +64,12 @@ fn a_written_folder_holds_the_music_of_memory_and_says_it_is_synthetic() {
     assert_eq!(composed.source, Source::Synthetic { seed: 7 });
 
     // The word stays with it, in a folder, in memory and in a file of features.
-    let file = dir.path().join("features.safetensors");
-    written.save(&file).unwrap();
-    let saved = Dataset::open(&file, &Options::default(), QUIET).unwrap();
-    for set in [&written, &composed, &saved] {
+    let saved = ["features.safetensors", "features.npz"].map(|name| {
+        let file = dir.path().join(name);
+        written.save(&file).unwrap();
+        Dataset::open(&file, &Options::default(), QUIET).unwrap()
+    });
+    for set in [&written, &composed].into_iter().chain(&saved) {
         assert!(set.synthetic);
         assert!(set.describe().contains("synthetic"), "{}", set.describe());
     }

@@ -69,7 +69,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let mut dataset = console::with_bar("features", |progress| {
         Dataset::open(&args.data, &options, progress)
     })?;
-    console::skipped(&dataset.skipped);
+    super::said_of(&dataset);
     if (dataset.rows, dataset.frames) != (file.features.rows, file.features.frames) {
         return Err(Error::file(
             &args.data,

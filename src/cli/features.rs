@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct FeaturesArgs {
     /// Folder of genres, or a file of arrays to write in another format
     data: PathBuf,
-    /// File to write: .safetensors, .npz, or x.npy (then labels go beside it, in y.npy)
+    /// File to write: .safetensors, .npz, or x.npy (then y.npy, track.npy and labels.npy go beside it)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Definition of the features: segment or notebook [default: segment]
@@ -55,6 +55,7 @@ impl FeaturesArgs {
 /// When the folder can't be used, or the file can't be written or is the one that is read.
 pub fn run(args: &FeaturesArgs) -> Result<()> {
     keep_apart(&args.out, &args.data)?;
+    Dataset::check_writable(&args.out)?;
     let options = Options {
         definition: args.features.unwrap_or(Definition::Segment),
         segments: args.segments.unwrap_or(Segments::First),
@@ -63,11 +64,12 @@ pub fn run(args: &FeaturesArgs) -> Result<()> {
         cache: args.cache.folder(),
         threads: args.threads,
         group_by: Default::default(),
+        one_genre: true,
     };
     let dataset = console::with_bar("features", |progress| {
         Dataset::open(&args.data, &options, progress)
     })?;
-    console::skipped(&dataset.skipped);
+    super::said_of(&dataset);
     dataset.save(&args.out)?;
     console::line(&format!(
         "{}: {} samples of {} x {} from {} tracks of {} genres, written to {}",

@@ -22,6 +22,7 @@ mod train;
 mod tune;
 mod values;
 
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu};
 use crate::ops::{Choices, DeviceClass};
@@ -284,6 +285,20 @@ impl CacheArgs {
             };
             base.map(|b| b.join("gtzan-gpu"))
         })
+    }
+}
+
+/// Says on stderr what there is to say of data that was read.
+fn said_of(dataset: &Dataset) {
+    console::skipped(&dataset.skipped);
+    not_cached(dataset);
+    dataset.notes.iter().for_each(|note| console::note(note));
+}
+
+/// Says on stderr why the feature cache was of no use.
+fn not_cached(dataset: &Dataset) {
+    if let Some(problem) = &dataset.cache.problem {
+        console::note(&format!("the feature cache was not used: {problem}"));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{console, print_json, values};
 use crate::audio;
 use crate::dataset::{Segments, segments_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Definition, Extractor};
 use crate::text::printable;
 use crate::train::{ModelFile, Predictor, vote};
@@ -90,7 +90,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let extractor = Extractor::new(definition);
     let mut predictor = Predictor::new(&gpu, &file, 8, &super::tuned_choices(&gpu, &args.cache))?;
     let mut answers = Vec::new();
-    let mut failed = None;
+    let (mut failed, mut lost) = (None, None);
     for path in &args.files {
         match predict(path, args, &extractor, &mut predictor, &file) {
             Ok(answer) => {
@@ -98,6 +98,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
                     show(&answer, args.top.unwrap_or(3));
                 }
                 answers.push(answer);
+            }
+            // No other file would fare better.
+            Err(e) if matches!(e.kind(), ErrorKind::Device | ErrorKind::OutOfMemory) => {
+                lost = Some(e);
+                break;
             }
             Err(e) => {
                 // A single file's error is what the command ends with, and is printed there.
@@ -111,11 +116,14 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     if args.json {
         print_json(&answers)?;
     }
+    if let Some(e) = lost {
+        return Err(e);
+    }
     match failed {
         None => Ok(()),
         Some(e) if args.files.len() == 1 => Err(e),
         Some(_) => Err(Error::data(format!(
-            "{} of {} files could not be read",
+            "{} of {} files gave no genre",
             args.files.len() - answers.len(),
             args.files.len()
         ))),
@@ -162,7 +170,7 @@ fn predict(
             .extract(&samples)
             .map_err(|e| e.context(path.display()))?;
     }
-    let probabilities = predictor.probabilities(&x)?;
+    let probabilities = (predictor.probabilities(&x)).map_err(|e| e.context(path.display()))?;
     let classes = file.labels.len();
     let joined = vote(probabilities.chunks_exact(classes), classes);
     let mut predictions: Vec<Prediction> = (file.labels.iter().cloned().zip(joined))

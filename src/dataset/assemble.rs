@@ -99,12 +99,12 @@ impl Dataset {
         self.contents = tracks.iter().map(|&i| self.contents[i]).collect();
     }
 
-    /// An error unless two genres or more have a track.
-    pub(super) fn check_classes(&self, path: &Path) -> Result<()> {
+    /// An error unless `fewest` genres or more, one or two, have a track.
+    pub(super) fn check_classes(&self, path: &Path, fewest: usize) -> Result<()> {
         let mut used: Vec<usize> = self.tracks.iter().map(|t| t.genre).collect();
         used.sort_unstable();
         used.dedup();
-        if used.len() >= 2 {
+        if used.len() >= fewest {
             return Ok(());
         }
         let skipped = match self.skipped.as_slice() {

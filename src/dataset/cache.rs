@@ -2,59 +2,88 @@
 //!
 //! The file is safetensors: `x` (samples, rows, frames) and, as metadata, a JSON index with one
 //! entry per audio file. An entry holds for a file with the same *content hash* (blake3). Hashing
-//! a whole set costs seconds, so, as in git's index, a file whose size and modification time are
+//! a whole set costs seconds, so, as in git's index, a file whose size, times and inode are
 //! unchanged counts as the same unless it changed so shortly before the cache was written that
-//! the clock could not tell. A checksum over index and data is verified on every load; a file
+//! the clock could not tell. (The modification time alone moves with a file that takes another's name.) A checksum over index and data is verified on every load; a file
 //! that is damaged, half-written or from another version counts as no cache at all.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::arrays::{F32Tensor, write_atomically};
+use super::arrays::{F32Tensor, io_error};
 use super::{ContentId, Options};
 use crate::error::{Error, Result};
 use crate::features::{FRAMES, ROWS};
+use crate::fsutil::atomic_write_file;
 
 /// Raised whenever the features of the same audio change, or what the index says of them.
-const FEATURES_VERSION: u32 = 4;
+const FEATURES_VERSION: u32 = 5;
 /// The metadata key of the index.
 const KEY: &str = "gtzan-gpu-cache";
 /// Modification times closer than this to the writing of the cache prove nothing (FAT counts in
 /// steps of 2 s).
 const CLOCK_STEP_NS: u64 = 2_000_000_000;
 
+/// What the file system says of a version of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    size: u64,
+    modified_ns: u64,
+    /// When the file came to be what and where it is, which no program can set: Unix's ctime, elsewhere the time of creation.
+    changed_ns: u64,
+    /// 0 where there is none.
+    inode: u64,
+}
+
+impl State {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let metadata = fs::metadata(path).map_err(|e| Error::file(path, e))?;
+        let ns = |time: io::Result<SystemTime>| {
+            let since = time.ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            since.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+        };
+        #[cfg(unix)]
+        let (changed_ns, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            let ns =
+                i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+            (u64::try_from(ns).unwrap_or(0), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let (changed_ns, inode) = (ns(metadata.created()), 0);
+        Ok(Self {
+            size: metadata.len(),
+            modified_ns: ns(metadata.modified()),
+            changed_ns,
+            inode,
+        })
+    }
+}
+
 /// What identifies a version of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
-    size: u64,
-    modified_ns: u64,
+    #[serde(flatten)]
+    state: State,
     /// blake3 of the content, in hex.
     content: String,
 }
 
 impl Fingerprint {
-    /// Reads the whole file.
-    pub(super) fn of(path: &Path) -> Result<Self> {
-        let (size, modified_ns) = stat(path)?;
-        Ok(Self {
-            size,
-            modified_ns,
-            content: hash_content(path)?,
+    /// Of a file that was in the state `before` when its features were about to be computed; reads it whole. `None` when it has
+    /// changed since, so that the features may be of the earlier content or of half of each.
+    pub(super) fn of_unchanged(path: &Path, before: State) -> Option<Self> {
+        let content = hash_content(path).ok()?;
+        (State::of(path).ok()? == before).then_some(Self {
+            state: before,
+            content,
         })
     }
-}
-
-fn stat(path: &Path) -> Result<(u64, u64)> {
-    let metadata = fs::metadata(path).map_err(|e| Error::file(path, e))?;
-    let modified = metadata.modified().ok();
-    let since = modified.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
-    let ns = since.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
-    Ok((metadata.len(), ns))
 }
 
 fn hash_content(path: &Path) -> Result<String> {
@@ -71,26 +100,24 @@ pub(super) struct Cached {
     /// Whether an unchanged size and time prove an unchanged file.
     time_is_proof: bool,
     pub content: ContentId,
+    pub left_out: Option<String>,
     /// (samples, rows, frames).
     pub features: Vec<f32>,
 }
 
 impl Cached {
     /// The up-to-date fingerprint of `path`, if its content is what these features were computed
-    /// from.
-    pub(super) fn holds_for(&self, path: &Path) -> Option<Fingerprint> {
-        let (size, modified_ns) = stat(path).ok()?;
-        if size != self.fingerprint.size {
+    /// from, and whether only its content could tell.
+    pub(super) fn holds_for(&self, path: &Path) -> Option<(Fingerprint, bool)> {
+        let state = State::of(path).ok()?;
+        if state.size != self.fingerprint.state.size {
             return None;
         }
-        let same_time = modified_ns == self.fingerprint.modified_ns;
-        if same_time && self.time_is_proof || hash_content(path).ok()? == self.fingerprint.content {
-            return Some(Fingerprint {
-                modified_ns,
-                ..self.fingerprint.clone()
-            });
+        if state == self.fingerprint.state && self.time_is_proof {
+            return Some((self.fingerprint.clone(), false));
         }
-        None
+        let fingerprint = Fingerprint::of_unchanged(path, state)?;
+        (fingerprint.content == self.fingerprint.content).then_some((fingerprint, true))
     }
 }
 
@@ -104,6 +131,8 @@ pub(super) struct Entry {
     pub fingerprint: Fingerprint,
     /// How many samples of `x` are its own.
     pub samples: usize,
+    /// What of the file could not be decoded, in words.
+    pub left_out: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,8 +186,9 @@ impl Cache {
     }
 
     fn read(&self) -> Result<HashMap<String, Cached>, String> {
-        let (length, written_ns) = stat(&self.path).map_err(|e| format!("can't be read ({e})"))?;
-        let unreadable = |e: std::io::Error| format!("is cut short or can't be read ({e})");
+        let own = State::of(&self.path).map_err(|e| format!("can't be read ({e})"))?;
+        let length = own.size;
+        let unreadable = |e: io::Error| format!("is cut short or can't be read ({e})");
         let file = File::open(&self.path).map_err(unreadable)?;
         let mut file = BufReader::with_capacity(1 << 20, file);
 
@@ -199,10 +229,13 @@ impl Cache {
                     .iter_mut()
                     .for_each(|v| *v = f32::from_bits(v.to_bits().swap_bytes()));
             }
-            let time_is_proof = entry.fingerprint.modified_ns != 0
-                && entry.fingerprint.modified_ns.saturating_add(CLOCK_STEP_NS) < written_ns;
+            let state = entry.fingerprint.state;
+            let latest = state.modified_ns.max(state.changed_ns);
+            let time_is_proof =
+                state.modified_ns != 0 && latest.saturating_add(CLOCK_STEP_NS) < own.modified_ns;
             let cached = Cached {
                 content: entry.content,
+                left_out: entry.left_out,
                 fingerprint: entry.fingerprint,
                 time_is_proof,
                 features,
@@ -232,9 +265,8 @@ impl Cache {
             })?;
         }
         let metadata = HashMap::from([(KEY.to_string(), index)]);
-        write_atomically(&self.path, |temporary| {
-            safetensors::serialize_to_file([("x", &x)], Some(metadata), temporary.path())
-                .map_err(|e| e.to_string())
+        atomic_write_file(&self.path, |_, at| {
+            safetensors::serialize_to_file([("x", &x)], Some(metadata), at).map_err(io_error)
         })
     }
 }
@@ -246,9 +278,13 @@ fn checksum_of(entries: &[Entry]) -> blake3::Hasher {
         hasher.update(e.name.as_bytes());
         hasher.update(e.content.to_string().as_bytes());
         hasher.update(e.fingerprint.content.as_bytes());
+        hasher.update(e.left_out.as_deref().unwrap_or_default().as_bytes());
+        let state = e.fingerprint.state;
         for number in [
-            e.fingerprint.size,
-            e.fingerprint.modified_ns,
+            state.size,
+            state.modified_ns,
+            state.changed_ns,
+            state.inode,
             e.samples as u64,
         ] {
             hasher.update(&number.to_le_bytes());

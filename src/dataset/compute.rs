@@ -68,6 +68,7 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
     dataset.synthetic = synth::is_synthetic(dir);
     dataset.skipped = found.skipped;
     let mut entries = Vec::new();
+    let mut renewed = false;
     let of_all = outcomes.iter().flat_map(|o| &o.features);
     dataset.x.reserve(of_all.map(|f| f.x.len()).sum());
     for (found, outcome) in found.tracks.into_iter().zip(outcomes) {
@@ -84,12 +85,14 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
                 } else {
                     report.computed += 1;
                 }
+                renewed |= features.renewed;
                 if let Some(fingerprint) = features.fingerprint.clone() {
                     entries.push(Entry {
                         name: found.track.name.clone(),
                         content: features.content,
                         fingerprint,
                         samples: features.prints.len(),
+                        left_out: features.left_out.clone(),
                     });
                 }
                 if let Some(what) = &features.left_out {
@@ -110,7 +113,7 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
         }
     }
     if let Some(cache) = cache
-        && (report.computed > 0 || entries_left_over)
+        && (report.computed > 0 || entries_left_over || renewed)
         && entries.len() == dataset.tracks.len()
         && let Err(e) = cache.store(entries, &dataset.x)
     {

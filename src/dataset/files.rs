@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::cache::{Cached, Fingerprint};
+use super::cache::{Cached, Fingerprint, State};
 use super::content::{ContentId, prints_of};
 use super::scan::Found;
 use super::{FRAMES, Options, ROWS, Segments, Skipped};
@@ -32,9 +32,12 @@ pub(super) struct Features {
     pub x: Vec<f32>,
     pub content: ContentId,
     pub prints: Vec<Option<u64>>,
-    /// Set when a cache is in use.
+    /// Set when a cache is in use, unless the file changed while it was read.
     pub fingerprint: Option<Fingerprint>,
+    /// Taken from the cache.
     pub reused: bool,
+    /// Taken from the cache, which should be told what it can know the file by without reading it.
+    pub renewed: bool,
     /// What of the file could not be decoded, in words.
     pub left_out: Option<String>,
 }
@@ -84,8 +87,8 @@ fn one_file(
     options: &Options,
     extractor: &Extractor,
 ) -> Result<Features> {
-    let fingerprint = cached.as_ref().and_then(|c| c.holds_for(path));
-    if let Some(fingerprint) = fingerprint
+    let held = cached.as_ref().and_then(|c| c.holds_for(path));
+    if let Some((fingerprint, renewed)) = held
         && let Some(cached) = cached.take()
     {
         return Ok(Features {
@@ -95,9 +98,11 @@ fn one_file(
             content: cached.content,
             fingerprint: Some(fingerprint),
             reused: true,
-            left_out: None,
+            renewed,
+            left_out: cached.left_out,
         });
     }
+    let before = fingerprints.then(|| State::of(path).ok()).flatten();
     let seconds = seconds_needed(options);
     let audio::Recording { samples, left_out } = audio::read(path, Some(seconds))?;
     let x = extract(&samples, options, extractor).map_err(|e| e.context(path.display()))?;
@@ -107,13 +112,9 @@ fn one_file(
         prints: prints_of(&x, ROWS, FRAMES),
         x,
         content,
-        // Taken after reading: a file that changes in between is found stale next time.
-        fingerprint: if fingerprints {
-            Fingerprint::of(path).ok()
-        } else {
-            None
-        },
+        fingerprint: before.and_then(|b| Fingerprint::of_unchanged(path, b)),
         reused: false,
+        renewed: false,
         left_out,
     })
 }
@@ -154,6 +155,7 @@ pub(super) fn composed(
         content: content_of(&music, seconds, whole)?,
         fingerprint: None,
         reused: false,
+        renewed: false,
         left_out: None,
     })
 }

@@ -53,7 +53,8 @@ fn read_text(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path)
         .map_err(|e| Error::file(path, format!("can't be read as a split: {e}")))?;
     lfs::refuse(path, text.as_bytes(), "the split")?;
-    Ok(text)
+    // Windows' editors begin a file with a mark.
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 pub(super) fn read_lists(dir: &Path) -> Result<Vec<Line>> {

@@ -103,6 +103,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// What a split keeps together.
     pub group_by: GroupBy,
+    /// One genre will do: for features to compute or a model to try, not for a classifier to train.
+    pub one_genre: bool,
 }
 
 /// One recording.
@@ -203,8 +205,8 @@ impl Dataset {
     /// `x.npy` with `y.npy` beside it (for a file, only [`Options::limit`] matters).
     ///
     /// # Errors
-    /// If nothing is there, fewer than two genres hold a usable track, an array has the wrong
-    /// shape, type or a value that is not finite, or, with [`Options::strict`], any file is bad.
+    /// If nothing is there, fewer than two genres hold a usable track (none, with
+    /// [`Options::one_genre`]), an array has the wrong shape, type or a value that is not finite, or, with [`Options::strict`], any file is bad.
     pub fn open(path: &Path, options: &Options, progress: Progress) -> Result<Self> {
         let metadata = std::fs::metadata(path)
             .map_err(|e| Error::file(path, format!("can't be opened as a data set: {e}")))?;
@@ -228,7 +230,7 @@ impl Dataset {
             }
             dataset
         };
-        dataset.check_classes(path)?;
+        dataset.check_classes(path, if options.one_genre { 1 } else { 2 })?;
         Ok(dataset)
     }
 
@@ -302,10 +304,21 @@ impl Dataset {
     }
 
     /// Writes the set for this or another tool, by the ending of `path`: `.safetensors`, `.npz`,
-    /// or `x.npy` (then also `y.npy` and `track.npy`, which know no names). Arrays: `x`
-    /// (samples, rows, frames) f32, and i64 (samples) `y`, `track`, `segment`.
+    /// or `x.npy` (then also `y.npy`, `track.npy` and `labels.npy`, which know neither the tracks'
+    /// names nor how the features were computed). Arrays: `x` (samples, rows, frames) f32, and i64 (samples) `y`, `track`, `segment`.
+    ///
+    /// # Errors
+    /// As [`check_writable`](Self::check_writable), and when the disk is full.
     pub fn save(&self, path: &Path) -> Result<()> {
         arrays::write(self, path)
+    }
+
+    /// Refuses a path that [`save`](Self::save) would refuse, before there is a set to save.
+    ///
+    /// # Errors
+    /// If `path` has another ending, is no name for one of a pair of `.npy` files, is a folder, or its folder is not there.
+    pub fn check_writable(path: &Path) -> Result<()> {
+        arrays::check_writable(path)
     }
 
     /// Where the set came from, as a few words for a heading: names the folder or file, and says

@@ -75,14 +75,25 @@ fn a_saved_set_comes_back() {
         assert!(back.x() == set.x(), "{name}");
         assert_eq!(back.labels(), set.labels(), "{name}");
         assert_eq!(back.samples, set.samples, "{name}");
-        if !name.ends_with("npy") {
-            assert_eq!(back.genres, set.genres, "{name}");
+        assert_eq!(back.genres, set.genres, "{name}");
+        assert_eq!(back.anonymous, name.ends_with("npy"), "{name}");
+        if !back.anonymous {
+            assert_eq!(back.contents(), set.contents(), "{name}");
+            assert_eq!(back.definition, Some(Definition::Segment), "{name}");
             let names = |d: &Dataset| d.tracks.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
             assert_eq!(names(&back), names(&set), "{name}");
         }
     }
-    let back = open(&out.path().join("set.safetensors"), &Options::default());
-    assert_eq!(back.definition, Some(Definition::Segment));
+    // What a file does not say, no copy of it says either.
+    let nameless = open(&out.path().join("train_x.npy"), &Options::default());
+    assert_eq!(nameless.definition, None);
+    for name in ["copy.safetensors", "copy.npz"] {
+        let path = out.path().join(name);
+        nameless.save(&path).unwrap();
+        let copy = open(&path, &Options::default());
+        assert_eq!((copy.anonymous, copy.definition), (true, None), "{name}");
+        assert_eq!(copy.genres, set.genres, "{name}");
+    }
     // The same set gives the same bytes.
     let again = out.path().join("again.safetensors");
     set.save(&again).unwrap();
@@ -96,6 +107,55 @@ fn a_saved_set_comes_back() {
             .to_string()
             .contains(".safetensors, .npz or .npy")
     );
+}
+
+/// Where it can't be written is said before there is anything to write, and again when there is.
+#[test]
+fn a_place_that_will_not_do_is_refused() {
+    let out = TempDir::new().unwrap();
+    let set = crate::numbers(&[2, 2], 1);
+    for (name, said) in [
+        ("set.csv", ".safetensors, .npz or .npy"),
+        ("matrix.npy", "NAME_x.npy"),
+        ("y.npy", "NAME_x.npy"),
+        ("no/folder/set.npz", "no/folder does not exist"),
+        ("", "ends in .safetensors"),
+    ] {
+        let path = out.path().join(name);
+        let early = Dataset::check_writable(&path).unwrap_err().to_string();
+        assert!(early.contains(said), "{name}: {early}");
+        assert_eq!(set.save(&path).unwrap_err().to_string(), early, "{name}");
+    }
+    std::fs::create_dir(out.path().join("folder.npz")).unwrap();
+    let error = Dataset::check_writable(&out.path().join("folder.npz")).unwrap_err();
+    assert!(error.to_string().contains("is a folder"), "{error}");
+    for name in ["x.npy", "a_x.npy", "X.npy", "a.npz"] {
+        Dataset::check_writable(&out.path().join(name)).unwrap();
+    }
+    // One sample of each class, not in the classes' order.
+    let path = out.path().join("z.safetensors");
+    write_arrays_with_labels(&path, &[1, 0]);
+    let error = open(&path, &Options::default())
+        .save(&out.path().join("x.npy"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("the classes' or the samples'"),
+        "{error}"
+    );
+    assert!(!out.path().join("x.npy").exists());
+}
+
+/// Two samples of 2 x 3.
+fn write_arrays_with_labels(path: &std::path::Path, y: &[i64; 2]) {
+    use safetensors::tensor::{Dtype, TensorView};
+    let x: Vec<u8> = (0..12u8)
+        .flat_map(|i| f32::from(i * i).to_le_bytes())
+        .collect();
+    let y: Vec<u8> = y.iter().flat_map(|y| y.to_le_bytes()).collect();
+    let x = TensorView::new(Dtype::F32, vec![2, 2, 3], &x).unwrap();
+    let y = TensorView::new(Dtype::I64, vec![2], &y).unwrap();
+    let bytes = safetensors::serialize([("x", x), ("y", y)], None).unwrap();
+    fs::write(path, bytes).unwrap();
 }
 
 /// Class names from another tool: a safetensors file says them in its metadata, NumPy files in an array of strings.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use gtzan_gpu::dataset::{Dataset, Options, Segments};
 use tempfile::TempDir;
 
+use crate::audio_support::Fixture;
 use crate::{folder, open, write_clip};
 
 /// The one cache file below `dir`.
@@ -93,6 +94,67 @@ fn the_cache_computes_only_what_is_new_or_changed() {
     };
     assert_eq!(counts(&open(dir.path(), &all)), (0, 6));
     assert_eq!(counts(&open(dir.path(), &options)), (6, 0));
+}
+
+/// A file that takes another's name takes its own times along, and here it has the other's time and size too.
+#[test]
+fn a_file_that_takes_anothers_name_is_not_taken_for_it() {
+    let (dir, cache) = (folder(), TempDir::new().unwrap());
+    age(dir.path());
+    let options = Options {
+        cache: Some(cache.path().to_path_buf()),
+        ..Options::default()
+    };
+    let [a, b] = ["jazz/jazz.00000.au", "rock/rock.00002.au"].map(|f| dir.path().join(f));
+    let time = fs::metadata(&a).unwrap().modified().unwrap();
+    let set_time = |path: &Path| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    set_time(&b);
+    assert_eq!(open(dir.path(), &options).cache.computed, 6);
+    // As if the cache had been written long after.
+    let written = cache_file(cache.path());
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    fs::File::options()
+        .write(true)
+        .open(&written)
+        .unwrap()
+        .set_modified(later)
+        .unwrap();
+    assert_eq!(open(dir.path(), &options).cache.reused, 6);
+
+    fs::rename(&b, &a).unwrap();
+    let moved = open(dir.path(), &options);
+    assert_eq!((moved.cache.reused, moved.cache.computed), (4, 1));
+    assert!(moved.x() == open(dir.path(), &Options::default()).x());
+}
+
+/// What of a recording could not be decoded is said in every run.
+#[test]
+fn what_was_left_out_is_said_from_the_cache_too() {
+    let (dir, cache) = (folder(), TempDir::new().unwrap());
+    // Two recordings joined, of which the second is damaged.
+    let file = dir.path().join("rock/joined.ogg");
+    let one: Vec<u8> = Fixture::open("decode.npz").get("file_ogg_vorbis_file.ogg");
+    let mut two = one.repeat(2);
+    two[one.len() + 28..one.len() + 58].fill(0);
+    fs::write(&file, two).unwrap();
+    let options = Options {
+        cache: Some(cache.path().to_path_buf()),
+        segments: Segments::All,
+        ..Options::default()
+    };
+    let said = |set: Dataset| -> Vec<String> {
+        let all = set.notes.into_iter();
+        all.filter(|n| n.contains("joined.ogg: left out: "))
+            .collect()
+    };
+    let first = said(open(dir.path(), &options));
+    assert_eq!(first.len(), 1);
+    let second = open(dir.path(), &options);
+    assert_eq!((second.cache.reused, second.cache.computed), (7, 0));
+    assert_eq!(said(second), first);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! never gives stale features, and files of arrays go both ways.
 
 mod arrays;
+#[path = "../audio_support/mod.rs"]
+mod audio_support;
 mod cache;
 mod folders;
 mod groups;

@@ -127,6 +127,35 @@ fn silence_and_a_single_sample_have_no_genre() {
     assert_eq!(answers[1]["predictions"].as_array().map(Vec::len), Some(2));
 }
 
+/// One genre is nothing to train on, but a model can be tried on it.
+#[test]
+fn a_folder_of_one_genre_is_enough_to_evaluate() {
+    let place = Place::new();
+    songs(&place);
+    let train = ["--model", "ears.toml", "--epochs", "1", "--run"];
+    place.ok(&[&["train", "songs"], &train[..], &["run"]].concat());
+    std::fs::create_dir(place.path("some")).expect("a folder");
+    std::fs::rename(place.path("songs/low"), place.path("some/low")).expect("moved");
+    let text = place.ok(&["evaluate", "run", "some"]);
+    assert!(text.contains("no track here is of high"), "{text}");
+    place.ok(&["features", "some", "--out", "some.npz"]);
+    let of = |data| json(&place.ok(&["evaluate", "run", data, "--json"]));
+    assert_eq!(of("some"), of("some.npz"));
+    for data in ["some", "some.npz"] {
+        let error = place.fails(&[&["train", data], &train[..], &["b"]].concat(), 1);
+        assert!(error.contains("only one genre (low)"), "{error}");
+    }
+    // Where nothing can be written is said before anything is computed.
+    std::fs::write(place.path("some/low/broken.wav"), b"RIFF").expect("written");
+    let out = place.run(&["features", "some", "--out", "matrix.npy"]);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        !out.status.success() && stderr.contains("NAME_x.npy"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("broken"), "{stderr}");
+}
+
 #[test]
 fn bad_files_and_empty_folders_are_named_and_skipped() {
     let place = Place::new();

@@ -23,6 +23,7 @@ pub fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
         cache: args.cache.folder(),
         threads: s.threads,
         group_by: s.group_by,
+        one_genre: false,
     };
     let dataset = match &s.data {
         Some(path) => console::with_bar("features", |progress| {
@@ -38,9 +39,7 @@ pub fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
         }
     };
     console::skipped(&dataset.skipped);
-    if let Some(problem) = &dataset.cache.problem {
-        console::note(&format!("the feature cache was not used: {problem}"));
-    }
+    super::super::not_cached(&dataset);
     let task = Task::new(dataset, s)?;
     console::line(&format!("data: {}", task.description));
     for note in &task.notes {

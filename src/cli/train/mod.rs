@@ -326,6 +326,7 @@ pub(super) fn feature_options(
         cache,
         threads,
         group_by: Default::default(),
+        one_genre: true,
     })
 }
 

@@ -11,25 +11,27 @@
 //! | `genres` | strings (classes) | optional: the same, as this program writes it (`.npz`) |
 //! | `names` | strings (n) | optional: the recording of each sample (`.npz`); groups like `track` |
 //! | `content_id` | strings (n) | optional: what each sample's track is known by, 16 hexadecimal digits (`.npz`) |
+//! | `gtzan-gpu` | one string | what this program notes: feature definition and origin, as JSON (`.npz`) |
 //!
-//! In a safetensors file, which has no strings, names, feature definition and origin are JSON in the
-//! metadata; another tool writes its class names there as a JSON list under `labels`. Without
-//! `track` and `names` every sample counts as a recording of its own.
+//! In a safetensors file, which has no strings, all of these are JSON in the metadata; another tool
+//! writes its class names there as a JSON list under `labels`. Without `track` and `names` every sample counts as a recording of its own.
 
 mod npy;
+mod npy_write;
 mod tensors;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use safetensors::{Dtype, View};
-use tempfile::NamedTempFile;
+use safetensors::{Dtype, SafeTensorError, View};
+use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Sample, Source, Track};
 use crate::error::{Error, Result};
 use crate::features::Definition;
-use crate::fsutil::write_error;
+use crate::fsutil;
 use crate::lfs;
 
 /// What a file holds, before it is checked.
@@ -46,8 +48,29 @@ struct Arrays {
     names: Option<Vec<String>>,
     /// As text, one for each sample.
     content: Option<Vec<String>>,
+    origin: Origin,
+}
+
+/// The name of what this program notes of its own files: an array in `.npz`, a metadata key in safetensors (the one key: with
+/// several, their order in the file would be random).
+const KEY: &str = "gtzan-gpu";
+
+/// What a file says of its features beyond the arrays.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Origin {
+    #[serde(default)]
     definition: Option<Definition>,
+    #[serde(default)]
     synthetic: bool,
+}
+
+impl Origin {
+    fn of(dataset: &Dataset) -> Self {
+        Self {
+            definition: dataset.definition,
+            synthetic: dataset.synthetic,
+        }
+    }
 }
 
 /// Reads a data set by the ending of `path`.
@@ -71,12 +94,22 @@ pub(super) fn read(path: &Path) -> Result<Dataset> {
 
 /// Writes a data set by the ending of `path`.
 pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
+    check_writable(path)?;
     match ending(path).as_str() {
         "safetensors" => tensors::write(dataset, path),
-        "npz" => npy::write_npz(dataset, path),
-        "npy" => npy::write_pair(dataset, path),
-        _ => Err(unknown_ending(path, "features are written to a file")),
+        "npz" => npy_write::write_npz(dataset, path),
+        _ => npy_write::write_pair(dataset, path),
     }
+}
+
+/// Refuses what [`write`] would refuse, before there is anything to write.
+pub(super) fn check_writable(path: &Path) -> Result<()> {
+    match ending(path).as_str() {
+        "safetensors" | "npz" => {}
+        "npy" => npy_write::check_name(path)?,
+        _ => return Err(unknown_ending(path, "features are written to a file")),
+    }
+    fsutil::check_place(path)
 }
 
 fn ending(path: &Path) -> String {
@@ -151,8 +184,8 @@ impl Arrays {
             );
         }
         dataset.anonymous = self.content.is_none();
-        dataset.definition = self.definition;
-        dataset.synthetic = self.synthetic;
+        dataset.definition = self.origin.definition;
+        dataset.synthetic = self.origin.synthetic;
         dataset.source = Source::File(path.to_path_buf());
         Ok(dataset)
     }
@@ -311,31 +344,10 @@ impl View for &F32Tensor<'_> {
     }
 }
 
-/// Lets `fill` write a temporary file in the folder of `path`, syncs it and renames it to `path`,
-/// so that an interrupted program leaves the old file or the new one, never half of one.
-pub(super) fn write_atomically(
-    path: &Path,
-    fill: impl FnOnce(&mut NamedTempFile) -> Result<(), String>,
-) -> Result<()> {
-    let failed = |what: String| Error::file(path, format!("can't be written: {what}"));
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default; this one becomes an ordinary file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder
-        .tempfile_in(&dir)
-        .map_err(|e| write_error(path, &e))?;
-    fill(&mut temporary).map_err(&failed)?;
-    // `fill` may have gone by the path, so the file is opened again for syncing.
-    std::fs::File::open(temporary.path())
-        .and_then(|f| f.sync_all())
-        .map_err(|e| write_error(path, &e))?;
-    temporary
-        .persist(path)
-        .map_err(|e| write_error(path, &e.error))?;
-    Ok(())
+/// What went wrong in writing a file of tensors.
+pub(super) fn io_error(error: SafeTensorError) -> io::Error {
+    match error {
+        SafeTensorError::IoError(error) => error,
+        other => io::Error::other(other),
+    }
 }

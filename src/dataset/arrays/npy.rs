@@ -1,22 +1,18 @@
-//! NumPy's `.npz` archives, and pairs of `.npy` files.
+//! Reading NumPy's `.npz` archives, and sets of `.npy` files.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use npyz::{
-    AutoSerialize, DType, NpyFile, Order, Serialize, TypeChar, WriteOptions, WriterBuilder,
-};
-use zip::write::SimpleFileOptions;
-use zip::{ZipArchive, ZipWriter};
+use npyz::{DType, NpyFile, Order, TypeChar};
+use zip::ZipArchive;
 
-use super::{Arrays, write_atomically};
-use crate::dataset::Dataset;
+use super::{Arrays, KEY};
 use crate::error::{Error, Result};
 use crate::lfs;
 
 /// How the name of an array ends in an archive.
-const ENDING: &str = ".npy";
+pub(super) const ENDING: &str = ".npy";
 
 /// The longest text that is read from an array of strings.
 const MAX_TEXT: u64 = 4096;
@@ -65,6 +61,7 @@ pub(super) fn read_npz(path: &Path) -> Result<Arrays> {
         "labels",
         "names",
         "content_id",
+        KEY,
     ] {
         array(name, &mut arrays)?;
     }
@@ -99,6 +96,13 @@ pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
             .map_err(|problem| Error::file(&path, problem))?;
     }
     Ok(arrays)
+}
+
+pub(super) fn unpaired(path: &Path) -> Error {
+    Error::file(
+        path,
+        "a pair of .npy files is named x.npy and y.npy, or NAME_x.npy and NAME_y.npy; give the path of x",
+    )
 }
 
 /// An array, its header read. Neither the header's own length is believed, which is made room for before a byte of it is read,
@@ -147,13 +151,10 @@ fn depth(header: &[u8]) -> usize {
 }
 
 /// `train_x.npy` -> `train_y.npy`, `train_track.npy`; `X.npy` -> `Y.npy` or `y.npy`.
-fn companion(path: &Path, name: &str) -> Result<PathBuf> {
+pub(super) fn companion(path: &Path, name: &str) -> Result<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let Some(prefix) = stem.strip_suffix(['x', 'X']) else {
-        return Err(Error::file(
-            path,
-            "a pair of .npy files is named x.npy and y.npy, or NAME_x.npy and NAME_y.npy; give the path of x",
-        ));
+        return Err(unpaired(path));
     };
     let upper = path.with_file_name(format!("{prefix}{}.npy", name.to_uppercase()));
     if stem.ends_with('X') && upper.exists() {
@@ -182,6 +183,11 @@ impl Arrays {
             // Other tools also call the numbers labels.
             "labels" if kind(&array).is_some_and(|(t, _)| is_number(t)) => {}
             "labels" => self.labels = Some(strings(name, array)?),
+            KEY => {
+                let text = strings(name, array)?.concat();
+                self.origin = serde_json::from_str(&text)
+                    .map_err(|e| format!("{name} is not understood ({e})"))?;
+            }
             _ => self.names = Some(strings(name, array)?),
         }
         Ok(())
@@ -289,108 +295,4 @@ fn strings<R: Read>(name: &str, array: NpyFile<R>) -> Result<Vec<String>, Proble
             array.dtype().descr()
         )),
     }
-}
-
-pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
-    let of_tracks = |text: &dyn Fn(usize) -> String| -> Vec<String> {
-        dataset.samples.iter().map(|s| text(s.track)).collect()
-    };
-    let tracks = of_tracks(&|t| dataset.tracks[t].name.clone());
-    let contents = of_tracks(&|t| dataset.contents[t].to_string());
-    write_atomically(path, |temporary| {
-        let mut fill = || -> io::Result<()> {
-            let mut zip = ZipWriter::new(BufWriter::new(temporary.as_file_mut()));
-            let n = dataset.len() as u64;
-            let shape = [n, dataset.rows as u64, dataset.frames as u64];
-            add(
-                &mut zip,
-                "x",
-                f32::default_dtype(),
-                &shape,
-                dataset.x().iter().copied(),
-            )?;
-            for (name, values) in integer_arrays(dataset) {
-                add(&mut zip, name, i64::default_dtype(), &[n], values)?;
-            }
-            for (name, values) in [
-                ("genres", &dataset.genres),
-                ("names", &tracks),
-                ("content_id", &contents),
-            ] {
-                let longest = values.iter().map(|v| v.chars().count()).max();
-                let text = DType::parse(&format!("'<U{}'", longest.unwrap_or(0).max(1)))?;
-                let count = values.len() as u64;
-                add(&mut zip, name, text, &[count], values.iter().cloned())?;
-            }
-            zip.finish()?.flush()
-        };
-        fill().map_err(|e| e.to_string())
-    })
-}
-
-/// Adds an array to an archive, as `numpy.savez_compressed` does.
-fn add<W: Write + Seek, T: Serialize>(
-    zip: &mut ZipWriter<W>,
-    name: &str,
-    dtype: DType,
-    shape: &[u64],
-    values: impl IntoIterator<Item = T>,
-) -> io::Result<()> {
-    // As NumPy: room for more than 4 GiB, whatever comes.
-    zip.start_file(
-        format!("{name}{ENDING}"),
-        SimpleFileOptions::default().large_file(true),
-    )?;
-    let mut buffered = BufWriter::new(&mut *zip);
-    let mut array = WriteOptions::new()
-        .dtype(dtype)
-        .shape(shape)
-        .writer(&mut buffered)
-        .begin_nd()?;
-    array.extend(values)?;
-    array.finish()?;
-    buffered.flush()
-}
-
-pub(super) fn write_pair(dataset: &Dataset, path: &Path) -> Result<()> {
-    let n = dataset.len() as u64;
-    let shape = [n, dataset.rows as u64, dataset.frames as u64];
-    // The companions first: whoever waits for x finds everything.
-    for (name, values) in integer_arrays(dataset) {
-        if name != "segment" {
-            write_npy(&companion(path, name)?, &[n], values)?;
-        }
-    }
-    write_npy(path, &shape, dataset.x().iter().copied())
-}
-
-fn write_npy<T: AutoSerialize>(
-    path: &Path,
-    shape: &[u64],
-    values: impl IntoIterator<Item = T>,
-) -> Result<()> {
-    write_atomically(path, |temporary| {
-        let fill = || -> io::Result<()> {
-            let mut file = BufWriter::new(temporary.as_file_mut());
-            file.rewind()?;
-            let mut npy = WriteOptions::new()
-                .default_dtype()
-                .shape(shape)
-                .writer(&mut file)
-                .begin_nd()?;
-            npy.extend(values)?;
-            npy.finish()?;
-            file.flush()
-        };
-        fill().map_err(|e| e.to_string())
-    })
-}
-
-fn integer_arrays(dataset: &Dataset) -> [(&'static str, Vec<i64>); 3] {
-    let of = |value: &dyn Fn(usize) -> usize| (0..dataset.len()).map(|i| value(i) as i64).collect();
-    [
-        ("y", of(&|i| dataset.label(i))),
-        ("track", of(&|i| dataset.samples[i].track)),
-        ("segment", of(&|i| dataset.samples[i].segment)),
-    ]
 }

@@ -8,13 +8,10 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Arrays, F32Tensor, write_atomically};
+use super::{Arrays, F32Tensor, KEY, Origin, io_error};
 use crate::dataset::{ContentId, Dataset};
 use crate::error::{Error, Result};
-use crate::features::Definition;
-
-/// The one metadata key: with several, their order in the file would be random.
-const KEY: &str = "gtzan-gpu";
+use crate::fsutil::atomic_write_file;
 
 /// What the metadata says, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -22,13 +19,11 @@ struct About {
     genres: Vec<String>,
     /// The name of each track number.
     tracks: Vec<String>,
-    /// What each track number is known by.
+    /// What each track number is known by; none where only its features tell.
     #[serde(default)]
     contents: Vec<ContentId>,
-    #[serde(default)]
-    definition: Option<Definition>,
-    #[serde(default)]
-    synthetic: bool,
+    #[serde(flatten)]
+    origin: Origin,
 }
 
 pub(super) fn read(path: &Path) -> Result<Arrays> {
@@ -78,8 +73,7 @@ pub(super) fn read(path: &Path) -> Result<Arrays> {
             arrays.content = texts.collect();
         }
         arrays.genres = Some(about.genres);
-        arrays.definition = about.definition;
-        arrays.synthetic = about.synthetic;
+        arrays.origin = about.origin;
     }
     Ok(arrays)
 }
@@ -199,14 +193,16 @@ pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
     let about = About {
         genres: dataset.genres.clone(),
         tracks: dataset.tracks.iter().map(|t| t.name.clone()).collect(),
-        contents: dataset.contents.clone(),
-        definition: dataset.definition,
-        synthetic: dataset.synthetic,
+        contents: if dataset.anonymous {
+            Vec::new()
+        } else {
+            dataset.contents.clone()
+        },
+        origin: Origin::of(dataset),
     };
     let about = serde_json::to_string(&about).map_err(|e| Error::file(path, e))?;
     let metadata = HashMap::from([(KEY.to_string(), about)]);
-    write_atomically(path, |temporary| {
-        safetensors::serialize_to_file(arrays, Some(metadata), temporary.path())
-            .map_err(|e| e.to_string())
+    atomic_write_file(path, |_, at| {
+        safetensors::serialize_to_file(arrays, Some(metadata), at).map_err(io_error)
     })
 }
