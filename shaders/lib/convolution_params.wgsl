@@ -5,5 +5,5 @@ struct Params {
     stride_h: u32, stride_w: u32, pad_top: u32, pad_left: u32,
     oh: u32, ow: u32,                                 // the convolution: [N,K,OH,OW]
     ph: u32, pw: u32,                                 // y and dy: [N,K,PH,PW]; OH, OW, or half of them when pooled
-    reserved: u32,
+    splits: u32,                                      // partial sums of conv2d/naive/backward_weight
 }

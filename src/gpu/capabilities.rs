@@ -2,6 +2,10 @@
 
 use crate::ops::{Capabilities, DeviceClass};
 
+/// A shader counts the bytes of what is bound to it in 32 bits. Metal binds more, and wgpu then tells the shader of 4 GiB: whatever lies
+/// beyond would be read as the last element before.
+const LONGEST_BINDING: u64 = u32::MAX as u64 / 256 * 256;
+
 /// What an adapter offers, as far as kernels and plans care.
 pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
@@ -19,9 +23,10 @@ pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_binding_bytes: limits.max_storage_buffer_binding_size.min(LONGEST_BINDING),
         max_buffer_bytes: limits.max_buffer_size,
         max_texture_rows: limits.max_texture_dimension_2d,
+        loop_turns: software.then_some(Capabilities::LOOP_TURNS),
         offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment)
             .max(crate::tape::ALIGNMENT),
         f16: features.contains(wgpu::Features::SHADER_F16),

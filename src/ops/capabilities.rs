@@ -30,6 +30,8 @@ pub struct Capabilities {
     pub max_buffer_bytes: u64,
     /// Rows of the largest texture.
     pub max_texture_rows: u32,
+    /// Turns of all its loops after which a driver ends an invocation, without a word; None where each loop ends by itself.
+    pub loop_turns: Option<usize>,
     /// Alignment of storage-buffer offsets in bytes.
     pub offset_alignment: u64,
     /// 16-bit floats in shaders.
@@ -39,6 +41,24 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// [`loop_turns`](Self::loop_turns) of llvmpipe and lavapipe: `LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's
+    /// src/gallium/auxiliary/gallivm/lp_bld_limits.h, one count for all loops of a shader. Other CPU drivers are held to it too, so that a plan
+    /// for one is a plan for all.
+    pub const LOOP_TURNS: usize = 65_535;
+
+    /// Whether an invocation may take so many turns; a loop takes one more than its body runs.
+    ///
+    /// # Errors
+    /// Why not, to follow "skipped: ".
+    pub fn turns(&self, turns: usize) -> Result<(), String> {
+        match self.loop_turns {
+            Some(most) if turns > most => Err(format!(
+                "an invocation's loops take {turns} turns, and this device's driver ends them after {most}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Lanes of the subgroups that multiply fragments on matrix units.
     pub const MATRIX_LANES: u32 = 32;
 
@@ -87,6 +107,10 @@ impl Capabilities {
             max_binding_bytes: 128 << 20,
             max_buffer_bytes: 256 << 20,
             max_texture_rows: 8192,
+            loop_turns: match class {
+                DeviceClass::Software => Some(Self::LOOP_TURNS),
+                DeviceClass::Hardware => None,
+            },
             offset_alignment: 256,
             f16: false,
             cooperative: false,

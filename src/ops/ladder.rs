@@ -32,8 +32,11 @@ pub struct Rung<G: 'static> {
     pub name: &'static str,
     /// Whose ladder it stands on.
     pub class: MadeFor,
-    /// Whether it can run a problem on a device, or why not.
+    /// Whether it can run a problem on a device, or why not; see [`can_run`](Self::can_run).
     pub supports: fn(&G, &Capabilities) -> Result<(), String>,
+    /// Turns of one invocation's loops at most, for drivers that end them ([`Capabilities::loop_turns`]): a loop that stays one costs a
+    /// turn more than its body runs. 0 for loops that don't grow with the problem, or only with what workgroup memory holds.
+    pub turns: fn(&G) -> usize,
     /// Its rounding errors in multiples of the op's tolerance: 1 for a rung that adds up the products of the formula, in
     /// whatever order. Above 1 for one that computes something else that is equal on paper; such a rung does not keep
     /// exact ties and zeros either (but one of reduced precision does, of factors that it holds).
@@ -48,7 +51,7 @@ type Supports<G> = fn(&G, &Capabilities) -> Result<(), String>;
 type Run<G> = fn(&G, &Io, &mut Lowering) -> Result<()>;
 
 impl<G: 'static> Rung<G> {
-    /// The rung where reading starts, which runs everything everywhere.
+    /// The rung where reading starts, which runs everything, but for sums too long for a driver that ends loops.
     pub const fn naive(run: Run<G>) -> Self {
         Self {
             class: MadeFor::Any,
@@ -62,6 +65,7 @@ impl<G: 'static> Rung<G> {
             name,
             class: MadeFor::Gpu,
             supports,
+            turns: no_turns,
             rounding: 1.0,
             run,
         }
@@ -78,6 +82,20 @@ impl<G: 'static> Rung<G> {
     /// The rung with another rounding than 1.
     pub const fn rounding(self, rounding: f64) -> Self {
         Self { rounding, ..self }
+    }
+
+    /// The rung with loops that grow with the problem.
+    pub const fn turns(self, turns: fn(&G) -> usize) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// Whether it can run a problem on a device.
+    ///
+    /// # Errors
+    /// Why not, to follow "skipped: ".
+    pub fn can_run(&self, geometry: &G, capabilities: &Capabilities) -> Result<(), String> {
+        (self.supports)(geometry, capabilities)?;
+        capabilities.turns((self.turns)(geometry))
     }
 
     /// Without its geometry.
@@ -101,13 +119,24 @@ pub fn anything<G>(_: &G, _: &Capabilities) -> Result<(), String> {
     Ok(())
 }
 
+fn no_turns<G>(_: &G) -> usize {
+    0
+}
+
+/// What a loop of `turns` adds to [`Rung::turns`], whose body is loops that add `body`: one more for its end, and one for each.
+pub const fn looped(turns: usize, body: usize) -> usize {
+    turns
+        .saturating_mul(body.saturating_add(1))
+        .saturating_add(1)
+}
+
 /// All rungs for one job.
 pub struct Ladder<G: 'static> {
     /// e.g. `conv2d.forward`.
     pub name: &'static str,
-    /// In reading order: first the one that runs everything everywhere, then those for GPUs, then those for CPU drivers.
+    /// In reading order: first the one that runs everything, then those for GPUs, then those for CPU drivers.
     pub rungs: &'static [Rung<G>],
-    /// The default: rungs in order of preference, of which the first that supports the problem is used (the ladder's first if none does).
+    /// The default: rungs in order of preference, of which the first that supports the problem is used (if none does, the first of the ladder that does).
     pub order: fn(&G, &Capabilities) -> Vec<Rung<G>>,
     /// What a problem costs at least.
     pub work: fn(&G) -> Work,
@@ -144,7 +173,7 @@ impl<G: Geometry> Ladder<G> {
             let rung = self.find(name);
             let verdict = rung.map_or_else(
                 || Err(self.no_rung(name)),
-                |r| (r.supports)(geometry, capabilities).map(|()| r),
+                |r| r.can_run(geometry, capabilities).map(|()| r),
             );
             return verdict.map_err(|why| {
                 Error::device(format!(
@@ -157,7 +186,7 @@ impl<G: Geometry> Ladder<G> {
             let rung = self.find(name);
             let rung = rung
                 .ok_or_else(|| Error::device(format!("{}: {}", self.name, self.no_rung(name))))?;
-            if (rung.supports)(geometry, capabilities).is_ok() {
+            if rung.can_run(geometry, capabilities).is_ok() {
                 return Ok(rung);
             }
         }
@@ -167,10 +196,19 @@ impl<G: Geometry> Ladder<G> {
             .chain((self.order)(geometry, capabilities))
             .chain(self.rungs.iter().copied())
             .filter(|r| !r.view().reduced())
-            .find(|r| (r.supports)(geometry, capabilities).is_ok())
+            .find(|r| r.can_run(geometry, capabilities).is_ok())
             .ok_or_else(|| {
+                let first = self
+                    .rungs
+                    .first()
+                    .map(|r| r.can_run(geometry, capabilities));
+                let why = first
+                    .and_then(Result::err)
+                    .map_or(String::new(), |why| format!(": {why}"));
                 let name = self.name;
-                Error::device(format!("{name}: no rung can run {problem} on this device"))
+                Error::device(format!(
+                    "{name}: no rung can run {problem} on this device{why}"
+                ))
             })
     }
 
@@ -197,7 +235,7 @@ impl<G: Geometry> Posed for Question<G> {
 
     fn supports(&self, rung: &str, capabilities: &Capabilities) -> Result<(), String> {
         match self.ladder.find(rung) {
-            Some(rung) => (rung.supports)(&self.geometry, capabilities),
+            Some(rung) => rung.can_run(&self.geometry, capabilities),
             None => Err(self.ladder.no_rung(rung)),
         }
     }
@@ -223,160 +261,4 @@ impl Lowering<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::{DeviceClass, registry};
-
-    #[derive(Debug, Clone, Copy)]
-    struct Size(usize);
-
-    impl Geometry for Size {
-        fn problem(&self) -> Problem {
-            Problem(vec![("size", self.0)])
-        }
-    }
-
-    fn nothing(_: &Size, _: &Io, _: &mut Lowering) -> Result<()> {
-        Ok(())
-    }
-
-    fn large(size: &Size, _: &Capabilities) -> Result<(), String> {
-        if size.0 < 8 {
-            return Err("fewer than 8".to_owned());
-        }
-        Ok(())
-    }
-
-    const NAIVE: Rung<Size> = Rung::naive(nothing);
-    const LARGE: Rung<Size> = Rung::gpu("large", large, nothing);
-    const HALF: Rung<Size> = Rung::gpu("half", anything, nothing).rounding(HALF_ROUNDING);
-
-    static LADDER: Ladder<Size> = Ladder {
-        name: "test.forward",
-        rungs: &[NAIVE, LARGE, HALF],
-        order: |g, c| match c.class {
-            DeviceClass::Hardware => vec![HALF, LARGE],
-            DeviceClass::Software if g.0 > 100 => vec![LARGE],
-            DeviceClass::Software => vec![],
-        },
-        work: |_| Work::default(),
-    };
-
-    fn chosen(size: usize, class: DeviceClass, choices: &Choices) -> Result<&'static str> {
-        let capabilities = Capabilities::portable(class);
-        LADDER
-            .choose(&Size(size), choices, &capabilities)
-            .map(|r| r.name)
-    }
-
-    #[test]
-    fn the_first_of_the_order_that_can_run_is_used() {
-        use DeviceClass::{Hardware, Software};
-        let free = Choices::default();
-        for (size, class, expected) in [
-            (4, Hardware, "naive"),
-            (8, Hardware, "large"),
-            (8, Software, "naive"),
-            (101, Software, "large"),
-        ] {
-            assert_eq!(chosen(size, class, &free).expect("one"), expected, "{size}");
-        }
-    }
-
-    #[test]
-    fn stale_choices_of_the_tuner_are_passed_over_and_forced_ones_refused() {
-        let mut choices = Choices::default();
-        choices.tune("test.forward", "size=9", "3_large");
-        assert_eq!(
-            chosen(9, DeviceClass::Hardware, &choices).expect("one"),
-            "large"
-        );
-        choices.tune("test.forward", "size=9", "naive");
-        assert_eq!(
-            chosen(9, DeviceClass::Hardware, &choices).expect("one"),
-            "naive"
-        );
-        choices.force("test.forward", "large");
-        let error = chosen(4, DeviceClass::Hardware, &choices).expect_err("too small");
-        assert!(
-            error
-                .to_string()
-                .contains("large can't run size=4: fewer than 8"),
-            "{error}"
-        );
-        choices.force("test.forward", "1_naive");
-        let error = chosen(4, DeviceClass::Hardware, &choices).expect_err("no such rung");
-        assert!(
-            error.to_string().contains("there are naive, large, half"),
-            "{error}"
-        );
-    }
-
-    /// Where it can't run, what was tuned or the default does.
-    #[test]
-    fn a_preferred_rung_runs_what_it_can() {
-        let gpu = DeviceClass::Hardware;
-        let mut choices = Choices::default();
-        choices.tune("test.forward", "size=9", "naive");
-        choices.prefer("test.forward", "large");
-        for (size, expected) in [(4, "naive"), (9, "large"), (64, "large")] {
-            assert_eq!(chosen(size, gpu, &choices).expect("one"), expected);
-        }
-        choices.prefer("test.forward", "half");
-        assert_eq!(chosen(9, gpu, &choices).expect("one"), "half");
-        choices.prefer("other.forward", "naive");
-        choices.force("test.forward", "naive");
-        assert_eq!(chosen(9, gpu, &choices).expect("one"), "naive");
-
-        let mut choices = Choices::default();
-        choices.tune("test.forward", "size=4", "naive");
-        choices.prefer("test.forward", "small");
-        let error = chosen(4, gpu, &choices).expect_err("no such rung");
-        assert_eq!(
-            error.to_string(),
-            "test.forward: there is no rung small; there are naive, large, half"
-        );
-    }
-
-    #[test]
-    fn reduced_precision_is_used_when_asked_for_only() {
-        let mut choices = Choices::default();
-        choices.tune("test.forward", "size=64", "half");
-        assert_eq!(
-            chosen(64, DeviceClass::Hardware, &choices).expect("one"),
-            "large"
-        );
-        choices.force("test.forward", "half");
-        assert_eq!(
-            chosen(64, DeviceClass::Hardware, &choices).expect("one"),
-            "half"
-        );
-    }
-
-    /// What a ladder promises to those who go through it: it begins with a rung for everything, GPUs' rungs come before those of CPU
-    /// drivers, and no name is taken twice or bears a number.
-    #[test]
-    fn every_ladder_begins_naive_and_reads_gpus_first() {
-        let ladders: Vec<_> = registry().iter().flat_map(|e| e.ladders).copied().collect();
-        assert!(ladders.len() >= 15);
-        for ladder in ladders {
-            let rungs = ladder.rungs();
-            assert!(
-                rungs[0].class == MadeFor::Any && !rungs[0].reduced(),
-                "{ladder:?}"
-            );
-            assert!(rungs.is_sorted_by_key(|r| r.class), "{ladder:?}");
-            for (i, rung) in rungs.iter().enumerate() {
-                let letters = |c: char| c.is_ascii_lowercase() || c == '_';
-                // im2col is what the literature calls it.
-                let name = rung.name.replace("im2col", "");
-                assert!(name.chars().all(letters), "{ladder:?} {}", rung.name);
-                assert!(
-                    rungs[..i].iter().all(|r| r.name != rung.name),
-                    "{ladder:?} {}",
-                    rung.name
-                );
-            }
-        }
-    }
-}
+mod tests;

@@ -277,6 +277,15 @@ impl Lowering<'_> {
         self.control.clone()
     }
 
+    /// Refuses an op whose invocations take more turns of their loops than the driver lets them.
+    ///
+    /// # Errors
+    /// Says of `op` how many it would take, and how many may be.
+    pub fn check_turns(&self, op: &str, turns: usize) -> Result<()> {
+        let verdict = self.capabilities.turns(turns);
+        verdict.map_err(|why| Error::device(format!("{op}: {why}")))
+    }
+
     /// What the device can do.
     pub fn capabilities(&self) -> &Capabilities {
         self.capabilities

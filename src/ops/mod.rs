@@ -52,7 +52,7 @@ pub use kernel::{
     kernel_texts, substitute,
 };
 pub use l2_penalty::L2Penalty;
-pub use ladder::{Geometry, HALF_ROUNDING, Ladder, Rung, anything};
+pub use ladder::{Geometry, HALF_ROUNDING, Ladder, Rung, anything, looped};
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use moving_average::MovingAverage;

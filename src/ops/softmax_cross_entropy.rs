@@ -1,6 +1,6 @@
 //! Softmax and cross-entropy in one op: the loss of a classifier.
 
-use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Real, Saved, Step, grid_1d};
+use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Real, Saved, Step, grid_1d, looped};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::tensor::{DType, Spec, Tensor};
@@ -167,6 +167,10 @@ impl Op for SoftmaxCrossEntropy {
         let &[n, k] = io.x(0).dims() else {
             unreachable!("checked by output_specs")
         };
+        l.check_turns(
+            "softmax_cross_entropy",
+            looped(n.div_ceil(64), 3 * looped(k, 0)),
+        )?;
         let control = l.control();
         let (other, share) = self.second(io);
         let (x, y) = ([io.x(0), io.x(1), io.x(2)], [io.y(0), io.y(1)]);

@@ -352,3 +352,95 @@ fn medians() {
     assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
     assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
 }
+
+/// llvmpipe ends an invocation's loops after 65,535 turns in all, without a word: a sum that is longer runs on a rung that cuts it, and none
+/// gives a part of it for the whole.
+#[test]
+fn no_sum_is_too_long_for_the_rung_that_runs_it() {
+    let gpu = gpu();
+    for (ladder, shape, rungs) in [
+        (
+            "dense.forward",
+            "n=1,i=270008,o=3",
+            &["naive", "registers", "split"][..],
+        ),
+        (
+            "conv2d.forward",
+            "n=1,c=1600,k=4,h=4,w=4",
+            &["registers", "subgroup"],
+        ),
+        (
+            "conv2d.forward",
+            "n=1,c=4000,k=4,h=4,w=4",
+            &["naive", "registers", "implicit_texels"],
+        ),
+        (
+            "conv2d.backward_weight",
+            "n=1,c=4,k=4,h=4,w=20000",
+            &["naive", "registers", "subgroup"],
+        ),
+        (
+            "conv2d.backward_weight",
+            "n=1,c=1,k=4,h=60,w=1500,kh=5,kw=3",
+            &["naive"],
+        ),
+        (
+            "conv2d.backward_bias",
+            "n=40,c=1,k=1,h=400,w=300",
+            &["tree", "quads"],
+        ),
+        (
+            "batch_norm.statistics",
+            "n=1,c=1,h=300,w=300",
+            &["naive", "tree", "blocks"],
+        ),
+        (
+            "batch_norm.backward",
+            "n=1,c=1,h=300,w=300",
+            &["naive", "tree", "blocks"],
+        ),
+        (
+            "global_avg_pool.forward",
+            "n=1,c=1,h=600,w=600",
+            &["naive", "tree"],
+        ),
+    ] {
+        let op = ladder.split('.').next().unwrap();
+        let subject = bench::of_shape(op, shape).unwrap();
+        let mut rows = Vec::new();
+        for rung in rungs {
+            let subjects = [subject.clone()];
+            rows.extend(
+                bench::run(&gpu, &subjects, Some(ladder), Some(rung), &PEAKS, |_| {}).unwrap(),
+            );
+        }
+        for row in &rows {
+            let why = row.skipped.as_deref().unwrap_or_default();
+            assert!(!why.starts_with("wrong"), "{ladder} {shape}: {row:?}");
+        }
+        let right = |row: &&Row| row.max_error.is_some_and(|e| e < 1e-4);
+        assert!(rows.iter().any(|r| right(&r)), "{ladder} {shape}: {rows:?}");
+        let default = rows.iter().find(|r| r.default);
+        assert!(
+            default.is_none_or(|r| right(&r)),
+            "{ladder} {shape}: {rows:?}"
+        );
+    }
+    // What no rung can do is an error that says why.
+    let cpu = Capabilities::portable(DeviceClass::Software);
+    let subject =
+        bench::of_shape("avg_pool2d", "n=1,c=1,h=300,w=300,window=300,stride=300").unwrap();
+    let mut tape = Tape::new();
+    let x = tape.input("x", subject.inputs[0].clone());
+    let y = tape
+        .apply_all(std::sync::Arc::clone(&subject.op), &[&x])
+        .unwrap();
+    tape.keep(&y[0]);
+    let planned = schedule(&tape, &cpu, &Choices::default());
+    let error = planned.err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(
+        error.contains("avg_pool2d.forward: no rung can run")
+            && error.contains("ends them after 65535"),
+        "{error}"
+    );
+}

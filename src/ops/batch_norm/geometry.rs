@@ -41,6 +41,11 @@ impl Geometry {
         self.spatial
     }
 
+    /// Samples.
+    pub(super) fn samples(&self) -> usize {
+        self.samples as usize
+    }
+
     /// Channels.
     pub(super) fn channels(&self) -> usize {
         self.channels as usize

@@ -9,14 +9,14 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Rung};
+use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Rung, looped};
 use crate::tensor::{Spec, Tensor};
 
 /// Mean and variance of each channel.
 pub static STATISTICS: Ladder<Geometry> = Ladder {
     name: "batch_norm.statistics",
     rungs: &[
-        Rung::naive(statistics_naive),
+        Rung::naive(statistics_naive).turns(|g| 2 * samples(g, looped(g.spatial() as usize, 0))),
         Rung::gpu("tree", rows, |g, io, l| {
             statistics(
                 kernel!(
@@ -29,7 +29,8 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
                 io,
                 l,
             )
-        }),
+        })
+        .turns(row_turns),
         Rung::gpu("wide", rows, |g, io, l| {
             let kernel = kernel!(
                 "batch_norm/wide/statistics",
@@ -39,7 +40,8 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
                 "batch_norm"
             );
             statistics(g.with_wide(kernel), g, io, l)
-        }),
+        })
+        .turns(row_turns),
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             statistics(
                 kernel!(
@@ -53,7 +55,8 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
                 io,
                 l,
             )
-        }),
+        })
+        .turns(row_turns),
     ],
     order: |g, c| vec![STATISTICS.rungs[reduction(g, c)]],
     work: |g| g.work(4, 1),
@@ -63,7 +66,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "batch_norm.backward",
     rungs: &[
-        Rung::naive(sums_naive),
+        Rung::naive(sums_naive).turns(|g| samples(g, looped(g.spatial() as usize, 0))),
         Rung::gpu("tree", rows, |g, io, l| {
             sums(
                 kernel!(
@@ -78,7 +81,8 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
                 io,
                 l,
             )
-        }),
+        })
+        .turns(row_turns),
         Rung::gpu("wide", rows, |g, io, l| {
             let kernel = kernel!(
                 "batch_norm/wide/backward",
@@ -89,7 +93,8 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
                 "batch_norm"
             );
             sums(g.with_wide(kernel), g, io, l)
-        }),
+        })
+        .turns(row_turns),
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             sums(
                 kernel!(
@@ -104,7 +109,8 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
                 io,
                 l,
             )
-        }),
+        })
+        .turns(row_turns),
     ],
     order: |g, c| vec![BACKWARD.rungs[reduction(g, c)]],
     work: |g| g.work(5, 2),
@@ -181,6 +187,16 @@ fn reduction(g: &Geometry, c: &Capabilities) -> usize {
         DeviceClass::Software if g.spatial() < 64 => 0,
         DeviceClass::Software => 3,
     }
+}
+
+/// Turns of a loop over samples around others.
+fn samples(g: &Geometry, body: usize) -> usize {
+    looped(g.samples(), body)
+}
+
+/// Turns of the reductions by rows: twice over a row, 128 elements or more at a time, or twice over the samples in the stage that joins them.
+fn row_turns(g: &Geometry) -> usize {
+    2 * looped(g.samples().max(g.spatial() as usize / 128 + 16), 0)
 }
 
 /// A vec4 may straddle two rows, but not three.

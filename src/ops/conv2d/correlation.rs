@@ -16,6 +16,18 @@ pub struct Directions {
 }
 
 impl Directions {
+    /// With loops that grow with the problem, in each direction.
+    pub const fn turns(
+        self,
+        forward: fn(&Geometry) -> usize,
+        backward_input: fn(&Geometry) -> usize,
+    ) -> Self {
+        Self {
+            forward: self.forward.turns(forward),
+            backward_input: self.backward_input.turns(backward_input),
+        }
+    }
+
     /// With another rounding than 1.
     pub const fn rounding(self, rounding: f64) -> Self {
         Self {

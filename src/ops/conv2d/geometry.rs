@@ -63,7 +63,7 @@ pub(crate) struct Params {
     pub ow: u32,
     pub ph: u32,
     pub pw: u32,
-    pub reserved: u32,
+    pub splits: u32,
 }
 
 impl Geometry {
@@ -154,7 +154,15 @@ impl Geometry {
             ow: self.ow as u32,
             ph: self.ph as u32,
             pw: self.pw as u32,
-            reserved: 0,
+            splits: 1,
+        }
+    }
+
+    /// The same for sums cut into `splits`.
+    pub(super) fn params_of_splits(&self, splits: usize) -> Params {
+        Params {
+            splits: splits as u32,
+            ..self.params()
         }
     }
 

@@ -30,6 +30,17 @@ pub fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
     wanted(workgroups, l).clamp(1, most.min(64))
 }
 
+/// `splits`, or as many more as leave each so few of the `rows`, of which every one adds `row_turns`, that the driver lets its loops end.
+pub fn short_enough(splits: usize, rows: usize, row_turns: usize, l: &Lowering) -> usize {
+    match l.capabilities().loop_turns {
+        Some(turns) => {
+            let most = turns.saturating_sub(1) / (row_turns + 1);
+            splits.max(rows.div_ceil(most.max(1)))
+        }
+        None => splits,
+    }
+}
+
 /// Where the kernel writes: dw itself when there is one partial sum only.
 pub fn partials(splits: usize, dw: &Tensor, l: &mut Lowering) -> Tensor {
     if splits == 1 {

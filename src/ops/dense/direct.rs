@@ -3,15 +3,16 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, grid_1d};
+use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, grid_1d, looped};
 use crate::tensor::Tensor;
 
 pub(super) const FORWARD: [Rung<Geometry>; 2] = [
-    Rung::naive(|g, io, l| {
+    Rung::<Geometry>::naive(|g, io, l| {
         let kernel = kernel!("dense/naive/forward");
         forward(kernel, grid_1d(g.n * g.o, WORKGROUP), g, io, l)
-    }),
-    Rung::gpu("registers", whole_quads, |g, io, l| {
+    })
+    .turns(|g| looped(g.i, 0)),
+    Rung::<Geometry>::gpu("registers", whole_quads, |g, io, l| {
         forward(
             kernel!("dense/registers/forward"),
             tiles(g.n, g.o),
@@ -19,44 +20,50 @@ pub(super) const FORWARD: [Rung<Geometry>; 2] = [
             io,
             l,
         )
-    }),
+    })
+    .turns(|g| looped(g.i / 4, 0) + looped(4, looped(4, 0))),
 ];
 
 pub(super) const BACKWARD_INPUT: [Rung<Geometry>; 2] = [
-    Rung::naive(|g, io, l| {
+    Rung::<Geometry>::naive(|g, io, l| {
         let (kernel, grid) = (
             kernel!("dense/naive/backward_input", "dense_gradient"),
             grid_1d(g.n * g.i, WORKGROUP),
         );
         backward(kernel, &[io.x(1), io.wanted(0)], grid, g, io, l)
-    }),
-    Rung::gpu("registers", whole_quads, |g, io, l| {
+    })
+    .turns(|g| looped(g.o, 0)),
+    Rung::<Geometry>::gpu("registers", whole_quads, |g, io, l| {
         let kernel = kernel!("dense/registers/backward_input", "dense_gradient");
         backward(kernel, &[io.x(1), io.wanted(0)], tiles(g.n, g.i), g, io, l)
-    }),
+    })
+    .turns(|g| looped(g.o, 0)),
 ];
 
 pub(super) const BACKWARD_WEIGHT: [Rung<Geometry>; 2] = [
-    Rung::naive(|g, io, l| {
+    Rung::<Geometry>::naive(|g, io, l| {
         let (kernel, grid) = (
             kernel!("dense/naive/backward_weight", "dense_gradient"),
             grid_1d(g.o * g.i, WORKGROUP),
         );
         backward(kernel, &[io.x(0), io.wanted(1)], grid, g, io, l)
-    }),
-    Rung::gpu("registers", whole_quads, |g, io, l| {
+    })
+    .turns(|g| looped(g.n, 0)),
+    Rung::<Geometry>::gpu("registers", whole_quads, |g, io, l| {
         let kernel = kernel!("dense/registers/backward_weight", "dense_gradient");
         backward(kernel, &[io.x(0), io.wanted(1)], tiles(g.o, g.i), g, io, l)
-    }),
+    })
+    .turns(|g| looped(g.n, 0)),
 ];
 
-pub(super) const BACKWARD_BIAS: Rung<Geometry> = Rung::naive(|g, io, l| {
+pub(super) const BACKWARD_BIAS: Rung<Geometry> = Rung::<Geometry>::naive(|g, io, l| {
     let (kernel, grid) = (
         kernel!("dense/naive/backward_bias", "dense_gradient"),
         grid_1d(g.o, WORKGROUP),
     );
     backward(kernel, &[io.wanted(2)], grid, g, io, l)
-});
+})
+.turns(|g| looped(g.n, 0));
 
 /// Workgroup size of these kernels.
 const WORKGROUP: usize = 64;

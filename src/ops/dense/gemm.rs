@@ -12,7 +12,7 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Io, Lowering, Rung, anything};
+use crate::ops::{Io, Lowering, Rung, anything, looped};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 
@@ -42,6 +42,15 @@ macro_rules! directions {
 pub(super) use directions;
 
 impl Directions {
+    /// With loops that grow with the contraction; `of` has what they add for each direction's.
+    pub(super) const fn turns(self, of: [fn(&Geometry) -> usize; 3]) -> Self {
+        Self {
+            forward: self.forward.turns(of[0]),
+            backward_input: self.backward_input.turns(of[1]),
+            backward_weight: self.backward_weight.turns(of[2]),
+        }
+    }
+
     /// With another rounding than 1.
     pub(super) const fn rounding(self, rounding: f64) -> Self {
         Self {
@@ -190,7 +199,15 @@ struct Params {
 
 /// Any product, any device: 12.5 KiB of workgroup memory and 128 invocations are what every device has. A small product leaves most of a
 /// 64x128 tile empty, but takes no longer for it: what takes time there is the chain of loads along k.
-pub(super) const WORKGROUP: Directions = directions!("workgroup", gpu, anything, run);
+pub(super) const WORKGROUP: Directions = directions!("workgroup", gpu, anything, run).turns([
+    |g| pairs_of_stages(g.i),
+    |g| pairs_of_stages(g.o),
+    |g| pairs_of_stages(g.n),
+]);
+
+fn pairs_of_stages(k: usize) -> usize {
+    looped(k.div_ceil(16), 1)
+}
 
 fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {
     let [a, b] = [p.a.strides(p.k), p.b.strides(p.k)];

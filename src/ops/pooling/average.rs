@@ -3,7 +3,9 @@
 use super::{Geometry, WORKGROUP, fixed_pays, only_input, small_window};
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d};
+use crate::ops::{
+    Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d, looped,
+};
 use crate::tensor::Spec;
 
 /// `y[n,c,i,j] = mean of x[n, c, i·stride + u, j·stride + v]` over the window; no padding, windows that don't fit are left
@@ -27,7 +29,10 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.forward",
     rungs: &[
-        Rung::naive(forward),
+        Rung::naive(forward).turns(|g| {
+            let [h, w] = g.window();
+            looped(h, looped(w, 0))
+        }),
         Rung::gpu("fixed", small_window, forward_fixed),
     ],
     order: |g, c| {
@@ -44,7 +49,10 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.backward",
     rungs: &[
-        Rung::naive(backward),
+        Rung::naive(backward).turns(|g| {
+            let [h, w] = g.overlap();
+            looped(h, looped(w, 0))
+        }),
         Rung::gpu("fixed", small_window, backward_fixed),
     ],
     order: |g, c| {

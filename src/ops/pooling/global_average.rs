@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel;
 use crate::ops::{
     Array, Case, DeviceClass, Entry, Fill, Io, Ladder, Lowering, Op, Problem, Real, Rung, Step,
-    Work, anything, grid_1d,
+    Work, anything, grid_1d, looped,
 };
 use crate::tensor::{Shape, Spec};
 use bytemuck::{Pod, Zeroable};
@@ -25,11 +25,12 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "global_avg_pool.forward",
     rungs: &[
-        Rung::naive(|g, io, l| {
+        Rung::<Geometry>::naive(|g, io, l| {
             let grid = grid_1d(io.y(0).numel(), WORKGROUP);
             let kernel = kernel!("global_avg_pool/naive/forward");
             l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
-        }),
+        })
+        .turns(|g| looped(g.area as usize / 4, 0) + looped(3, 0)),
         Rung::gpu("tree", anything, |g, io, l| {
             let grid = grid_1d(io.y(0).numel(), 1);
             let kernel = kernel!("global_avg_pool/tree/forward", "tree_sum");

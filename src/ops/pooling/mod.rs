@@ -79,6 +79,20 @@ impl Geometry {
         })
     }
 
+    /// Rows and columns of a window.
+    fn window(&self) -> [usize; 2] {
+        [self.window_h as usize, self.window_w as usize]
+    }
+
+    /// Windows that one element is in, at most: down and across.
+    fn overlap(&self) -> [usize; 2] {
+        let [h, w] = self.window();
+        [
+            h.div_ceil(self.stride_h as usize),
+            w.div_ceil(self.stride_w as usize),
+        ]
+    }
+
     /// Shape of y for x `[N,C,..]`.
     fn output(&self, x: &Shape) -> [usize; 4] {
         let [n, c] = [x.dims()[0], x.dims()[1]];

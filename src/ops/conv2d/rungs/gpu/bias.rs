@@ -3,12 +3,12 @@
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, anything, grid_1d};
+use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, anything, grid_1d, looped};
 
 /// One workgroup per filter, whose partial sums meet in a tree.
 pub const TREE: Rung<Geometry> = Rung {
     name: "tree",
-    ..Rung::naive(|g, io, l| {
+    ..Rung::<Geometry>::naive(|g, io, l| {
         let kernel = kernel!(
             "conv2d/tree/backward_bias",
             "tree_sum",
@@ -16,10 +16,11 @@ pub const TREE: Rung<Geometry> = Rung {
         );
         backward_bias(kernel, g, io, l)
     })
+    .turns(|g| looped(g.n, looped(g.ph * g.pw / 64 + 1, 0)) + looped(6, 0))
 };
 
 /// The same over vec4s of dy.
-pub const QUADS: Rung<Geometry> = Rung::gpu("quads", anything, |g, io, l| {
+pub const QUADS: Rung<Geometry> = Rung::<Geometry>::gpu("quads", anything, |g, io, l| {
     let kernel = kernel!(
         "conv2d/quads/backward_bias",
         "tree_sum",
@@ -27,18 +28,25 @@ pub const QUADS: Rung<Geometry> = Rung::gpu("quads", anything, |g, io, l| {
         "convolution_params"
     );
     backward_bias(kernel, g, io, l)
-});
+})
+.turns(quads);
 
 /// The same; subgroups of any size add up their lanes, and meet once.
-pub const SUBGROUP_QUADS: Rung<Geometry> = Rung::gpu("subgroup_quads", subgroups, |g, io, l| {
-    let kernel = kernel!(
-        "conv2d/subgroup_quads/backward_bias",
-        "subgroup_sum",
-        "bias_quads",
-        "convolution_params"
-    );
-    backward_bias(kernel, g, io, l)
-});
+pub const SUBGROUP_QUADS: Rung<Geometry> =
+    Rung::<Geometry>::gpu("subgroup_quads", subgroups, |g, io, l| {
+        let kernel = kernel!(
+            "conv2d/subgroup_quads/backward_bias",
+            "subgroup_sum",
+            "bias_quads",
+            "convolution_params"
+        );
+        backward_bias(kernel, g, io, l)
+    })
+    .turns(quads);
+
+fn quads(g: &Geometry) -> usize {
+    looped(g.n, looped(g.ph * g.pw / 256 + 2, 0)) + looped(8, 0)
+}
 
 fn subgroups(_: &Geometry, c: &Capabilities) -> Result<(), String> {
     match c.subgroups {

@@ -4,11 +4,27 @@ use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Io, Lowering, Rung, grid_1d};
+use crate::ops::conv2d::weight_gradient::{partials, short_enough, sum};
+use crate::ops::{Io, Lowering, Rung, grid_1d, looped};
 
-pub const FORWARD: Rung<Geometry> = Rung::naive(forward);
-pub const BACKWARD_INPUT: Rung<Geometry> = Rung::naive(backward_input);
-pub const BACKWARD_WEIGHT: Rung<Geometry> = Rung::naive(backward_weight);
+pub const FORWARD: Rung<Geometry> = Rung::naive(forward).turns(|g| {
+    let one = looped(g.c, looped(g.kh, looped(g.kw, 0)));
+    match g.epilogue {
+        // A word of four codes, each of the largest of four.
+        Epilogue::ReluMaxPool2 => looped(4, one + looped(3, one)),
+        _ => one,
+    }
+});
+pub const BACKWARD_INPUT: Rung<Geometry> =
+    Rung::naive(backward_input).turns(|g| looped(g.kh, looped(g.kw, looped(g.k, 0))));
+pub const BACKWARD_WEIGHT: Rung<Geometry> =
+    Rung::naive(backward_weight).turns(|g| looped(1, row_turns(g)));
+
+/// What a row adds to the turns of an invocation of the gradient of w.
+fn row_turns(g: &Geometry) -> usize {
+    looped(g.ow, 0)
+}
+
 /// Workgroup size of these kernels.
 const WORKGROUP: usize = 64;
 
@@ -54,6 +70,11 @@ fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "epilogue"
     )
     .with("EPILOGUE", g.epilogue as u32);
-    let tensors = [io.dy(), g.mask(io), io.x(0), dw];
-    l.dispatch(kernel, &tensors, g.params(), grid_1d(dw.numel(), WORKGROUP))
+    let splits = short_enough(1, g.n * g.oh, row_turns(g), l);
+    let partials = partials(splits, dw, l);
+    let tensors = [io.dy(), g.mask(io), io.x(0), &partials];
+    let [x, y, _] = grid_1d(dw.numel(), WORKGROUP);
+    let params = g.params_of_splits(splits);
+    l.dispatch(kernel, &tensors, params, [x, y, splits as u32])?;
+    sum(splits, &partials, dw, l)
 }

@@ -2,10 +2,10 @@
 
 use super::direct::{self, Tiling, correlate};
 use crate::kernel;
-use crate::ops::Rung;
 use crate::ops::conv2d::correlation::{Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::conv2d::weight_gradient::splits;
+use crate::ops::conv2d::weight_gradient::{short_enough, splits};
+use crate::ops::{Rung, looped};
 
 /// Forward, and the gradient of x.
 pub const CORRELATION: Directions =
@@ -29,11 +29,18 @@ fn tiling() -> Tiling {
 pub const BACKWARD_WEIGHT: Rung<Geometry> =
     Rung::gpu("workgroup", Geometry::same_3x3, |g, io, l| {
         let [across, down] = [g.c.div_ceil(16), g.k.div_ceil(32)];
-        let splits = splits(g.n * g.h, across * down, l);
+        let rows = g.n * g.h;
+        let splits = short_enough(splits(rows, across * down, l), rows, row_turns(g), l);
         let kernel = kernel!(
             "conv2d/workgroup/backward_weight",
             "epilogue",
             "weight_tiles"
         );
         direct::backward_weight(kernel, g, io, splits, [across, down, splits], l)
-    });
+    })
+    .turns(|g| looped(1, row_turns(g)));
+
+/// What a row adds to the turns of an invocation: stages of 16 pixels, whose loop stays one.
+fn row_turns(g: &Geometry) -> usize {
+    looped(g.w.div_ceil(16), looped(16, 0))
+}

@@ -13,7 +13,7 @@ use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::correlation::{Correlation, Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Capabilities, Kernel, Lowering, grid_1d};
+use crate::ops::{Capabilities, Kernel, Lowering, grid_1d, looped};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -25,7 +25,11 @@ const BLOCK: usize = 16;
 const POSITIONS: usize = 32;
 
 /// Forward, and the gradient of x.
-pub const CORRELATION: Directions = directions!("subgroup", cpu_driver, supports, correlate);
+pub const CORRELATION: Directions = directions!("subgroup", cpu_driver, supports, correlate).turns(
+    // Nine taps of 16 filters a quad of channels: 1,440 channels are right on lavapipe, 1,500 are not.
+    |g| looped(g.c.div_ceil(4), 176),
+    |g| looped(g.k.div_ceil(4), 176),
+);
 
 /// Whether the kernels can run a problem here: the width of CPU drivers' vectors is built into them.
 pub fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {
