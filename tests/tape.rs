@@ -2,7 +2,7 @@
 
 use gtzan_gpu::gpu::{AdapterChoice, Gpu, Session, StepInputs};
 use gtzan_gpu::gradcheck::{from_bytes, relative_error, to_bytes};
-use gtzan_gpu::ops::{Choices, Dense, L2Penalty, Relu, Step};
+use gtzan_gpu::ops::{Add, Choices, Dense, L2Penalty, Relu, Step};
 use gtzan_gpu::plan::{MemoryPlan, Placement, schedule};
 use gtzan_gpu::reference::Executor;
 use gtzan_gpu::tape::{Init, Tape};
@@ -74,10 +74,7 @@ fn gradients(net: &Net) -> [(Vec<f64>, Vec<f32>); 2] {
 fn calls_of_backward_add_up() {
     let mut sum = net();
     let [a, b] = sum.losses.clone();
-    let total = sum
-        .tape
-        .apply(gtzan_gpu::ops::Add, &[&a, &b])
-        .expect("a sum");
+    let total = sum.tape.apply(Add, &[&a, &b]).expect("a sum");
     sum.tape.backward(&total).expect("backward");
     let expected = gradients(&sum);
 
@@ -98,5 +95,40 @@ fn calls_of_backward_add_up() {
     for ((cpu, gpu), want) in gradients(&once).iter().zip(&expected) {
         assert!(relative_error(cpu, want) < 1e-12);
         assert!(relative_error(gpu, want) < 1e-6);
+    }
+}
+
+/// Two results of one name, both kept: each has a buffer of its own, and what is computed from them is computed from both.
+#[test]
+fn what_is_kept_is_not_overwritten_by_its_namesake() {
+    let mut tape = Tape::new();
+    let x = tape.input("x", Spec::f32([3, 5]));
+    let penalty = |coefficient| L2Penalty { coefficient };
+    let [a, b] = [0.5, 3.0].map(|c| tape.apply(penalty(c), &[&x]).expect("a loss"));
+    tape.keep(&a);
+    tape.keep(&b);
+    tape.keep(&b);
+    let total = tape.apply(Add, &[&a, &b]).expect("a sum");
+    tape.keep(&total);
+    let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
+    let s = schedule(&tape, gpu.capabilities(), &Choices::default()).expect("a schedule");
+    let plan = MemoryPlan::new(&[("two", &s)], gpu.capabilities(), Placement::default(), 1);
+    let mut session = Session::new(&gpu, plan.expect("a plan"), &[&s]).expect("a session");
+    session.poison().expect("NaN everywhere");
+    let place = session.place(0, &s, &x).expect("it is read");
+    let given = values(15, -1.0);
+    let bytes = to_bytes(x.spec().dtype, &given);
+    session.write(place, &bytes).expect("it fits");
+    let step = StepInputs {
+        step: Step::full(3),
+        data: Vec::new(),
+    };
+    session.run(0, &[step]).expect("a step");
+    let square: f64 = given.iter().map(|v| f64::from(*v).powi(2)).sum();
+    for (tensor, expected) in [(&a, 0.5), (&b, 3.0), (&total, 3.5)] {
+        let place = session.place(0, &s, tensor).expect("it is kept");
+        let bytes = session.read(place).expect("it can be read");
+        let found = f64::from(from_bytes(tensor, &bytes)[0]);
+        assert!((found / (expected * square) - 1.0).abs() < 1e-5, "{found}");
     }
 }

@@ -77,7 +77,9 @@ pub struct Copy;
 /// Push a copy of `from` into `to`.
 pub(crate) fn copy(from: &Tensor, to: &Tensor, l: &mut Lowering) -> Result<()> {
     let p = Elementwise::new((to.numel() * to.spec().dtype.size()).div_ceil(4), 0.0);
-    l.dispatch(kernel!("util/copy"), &[from, to], p, p.grid())
+    let tail = !p.elements.is_multiple_of(4);
+    let kernel = kernel!("util/copy").with("TAIL", u32::from(tail));
+    l.dispatch(kernel, &[from, to], p, p.grid())
 }
 
 impl Op for Copy {

@@ -190,12 +190,21 @@ impl Tape {
         self.phase = Phase::Update;
     }
 
-    /// Keep an activation for reading back: it gets a buffer of its own.
+    /// Keep an activation for reading back: it gets a buffer of its own, and where another that is kept has its name, a number behind it.
     pub fn keep(&mut self, tensor: &Tensor) {
-        let value = &mut self.values[tensor.id.index()];
-        if value.role == Role::Activation {
-            value.role = Role::Output;
+        if self.value(tensor.id).role != Role::Activation {
+            return;
         }
+        let first = self.value(tensor.id).name.clone();
+        let (mut name, mut number) = (first.clone(), 1);
+        // Buffers go by name.
+        while (self.values.iter()).any(|v| v.role == Role::Output && v.name == name) {
+            number += 1;
+            name = format!("{first} {number}");
+        }
+        let value = &mut self.values[tensor.id.index()];
+        value.role = Role::Output;
+        value.name = name;
     }
 
     /// The same elements under another shape; costs nothing.
