@@ -80,7 +80,7 @@ pub trait AnyLadder: Send + Sync {
     /// e.g. `conv2d.forward`.
     fn name(&self) -> &'static str;
 
-    /// Its rungs in reading order; the first runs everything everywhere.
+    /// Its rungs in reading order; the first runs everything, but for sums that a driver would end.
     fn rungs(&self) -> Vec<RungView>;
 
     /// The rung of this name.
