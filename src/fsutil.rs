@@ -32,17 +32,17 @@ pub fn atomic_write_with(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    atomic_write_file(path.as_ref(), |file, _| {
+    atomic_write_file(path.as_ref(), |file| {
         let mut buffered = BufWriter::with_capacity(1 << 16, file);
         fill(&mut buffered)?;
         buffered.flush()
     })
 }
 
-/// Like [`atomic_write`] for a writer that seeks, or that opens a file itself: `fill` is given the file and its path for now.
+/// Like [`atomic_write`] for a writer that seeks.
 pub(crate) fn atomic_write_file(
     path: &Path,
-    fill: impl FnOnce(&mut File, &Path) -> io::Result<()>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<()> {
     prepare(path, fill)?.put()
 }
@@ -58,7 +58,7 @@ pub(crate) struct Prepared<'a> {
 /// The first half of [`atomic_write_file`]: all that can need room.
 pub(crate) fn prepare(
     path: &Path,
-    fill: impl FnOnce(&mut File, &Path) -> io::Result<()>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<Prepared<'_>> {
     match write_beside(path, fill) {
         Ok(waiting) => Ok(Prepared { path, waiting }),
@@ -196,7 +196,7 @@ pub fn write_error(path: &Path, error: &io::Error) -> Error {
 /// A temporary file and the file that it is to replace.
 fn write_beside(
     path: &Path,
-    fill: impl FnOnce(&mut File, &Path) -> io::Result<()>,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<Option<(NamedTempFile, PathBuf)>> {
     let target = match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
@@ -204,7 +204,7 @@ fn write_beside(
         Ok(meta) if !meta.is_file() => {
             let mut file = File::options().write(true).open(path)?;
             watch::reached(path)?;
-            fill(&mut file, path)?;
+            fill(&mut file)?;
             return Ok(None);
         }
         Ok(_) => fs::canonicalize(path)?,
@@ -222,8 +222,7 @@ fn write_beside(
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut temporary = builder.tempfile_in(&folder)?;
-    let for_now = temporary.path().to_path_buf();
-    fill(temporary.as_file_mut(), &for_now)?;
+    fill(temporary.as_file_mut())?;
     temporary.as_file().sync_all()?;
     watch::reached(path)?;
     Ok(Some((temporary, target)))

@@ -56,6 +56,7 @@ pub mod sync_check;
 pub mod synth;
 pub mod tape;
 pub mod tensor;
+mod tensor_bytes;
 pub mod tensorboard;
 pub mod text;
 pub mod train;

@@ -7,19 +7,19 @@
 //! the clock could not tell. (The modification time alone moves with a file that takes another's name.) A checksum over index and data is verified on every load; a file
 //! that is damaged, half-written or from another version counts as no cache at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
-use super::arrays::{F32Tensor, io_error};
 use super::{ContentId, Options};
 use crate::error::{Error, Result};
 use crate::features::{FRAMES, ROWS};
-use crate::fsutil::atomic_write_file;
+use crate::tensor_bytes::{self, TensorBytes};
 
 /// Raised whenever the features of the same audio change, or what the index says of them.
 const FEATURES_VERSION: u32 = 5;
@@ -34,7 +34,8 @@ const CLOCK_STEP_NS: u64 = 2_000_000_000;
 pub(super) struct State {
     size: u64,
     modified_ns: u64,
-    /// When the file came to be what and where it is, which no program can set: Unix's ctime, elsewhere the time of creation.
+    /// When the file came to be what and where it is: Unix's ctime, which no program can set; elsewhere the time of creation, which
+    /// moves with a file.
     changed_ns: u64,
     /// 0 where there is none.
     inode: u64,
@@ -63,6 +64,20 @@ impl State {
             inode,
         })
     }
+}
+
+/// Whether a file that still is in `state` is unchanged since the cache was written: not if it changed so shortly before that the clock
+/// could not tell.
+fn is_proof(state: &State, written_ns: u64) -> bool {
+    let latest = state.modified_ns.max(state.changed_ns);
+    state.modified_ns != 0 && latest.saturating_add(CLOCK_STEP_NS) < written_ns
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What identifies a version of a file.
@@ -107,7 +122,7 @@ pub(super) struct Cached {
 
 impl Cached {
     /// The up-to-date fingerprint of `path`, if its content is what these features were computed
-    /// from, and whether only its content could tell.
+    /// from, and whether that took its content, and will not if the cache is written again.
     pub(super) fn holds_for(&self, path: &Path) -> Option<(Fingerprint, bool)> {
         let state = State::of(path).ok()?;
         if state.size != self.fingerprint.state.size {
@@ -117,7 +132,8 @@ impl Cached {
             return Some((self.fingerprint.clone(), false));
         }
         let fingerprint = Fingerprint::of_unchanged(path, state)?;
-        (fingerprint.content == self.fingerprint.content).then_some((fingerprint, true))
+        let proof = is_proof(&state, now_ns());
+        (fingerprint.content == self.fingerprint.content).then_some((fingerprint, proof))
     }
 }
 
@@ -229,10 +245,7 @@ impl Cache {
                     .iter_mut()
                     .for_each(|v| *v = f32::from_bits(v.to_bits().swap_bytes()));
             }
-            let state = entry.fingerprint.state;
-            let latest = state.modified_ns.max(state.changed_ns);
-            let time_is_proof =
-                state.modified_ns != 0 && latest.saturating_add(CLOCK_STEP_NS) < own.modified_ns;
+            let time_is_proof = is_proof(&entry.fingerprint.state, own.modified_ns);
             let cached = Cached {
                 content: entry.content,
                 left_out: entry.left_out,
@@ -250,7 +263,12 @@ impl Cache {
 
     /// Replaces the cache file; `x` holds the entries' samples one after the other.
     pub(super) fn store(&self, entries: Vec<Entry>, x: &[f32]) -> Result<()> {
-        let x = F32Tensor::new(vec![x.len() / (ROWS * FRAMES), ROWS, FRAMES], x);
+        let x = TensorBytes {
+            name: "x",
+            dtype: Dtype::F32,
+            shape: vec![x.len() / (ROWS * FRAMES), ROWS, FRAMES],
+            bytes: tensor_bytes::of_f32(x),
+        };
         let mut hasher = checksum_of(&entries);
         hasher.update(&x.bytes);
         let index = Index {
@@ -264,10 +282,7 @@ impl Cache {
                 Error::file(dir, format!("can't be made for the feature cache: {e}"))
             })?;
         }
-        let metadata = HashMap::from([(KEY.to_string(), index)]);
-        atomic_write_file(&self.path, |_, at| {
-            safetensors::serialize_to_file([("x", &x)], Some(metadata), at).map_err(io_error)
-        })
+        tensor_bytes::write(&self.path, &[x], &BTreeMap::from([(KEY.to_owned(), index)]))
     }
 }
 

@@ -116,6 +116,7 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
         && (report.computed > 0 || entries_left_over || renewed)
         && entries.len() == dataset.tracks.len()
         && let Err(e) = cache.store(entries, &dataset.x)
+        && report.computed > 0
     {
         report.problem = Some(format!("the feature cache can't be written: {e}"));
     }

@@ -2,12 +2,11 @@
 
 use super::engine::Weights;
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write_with;
 use crate::lfs;
 use crate::tensor::Shape;
+use crate::tensor_bytes::{self, TensorBytes};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -18,7 +17,7 @@ const CHECKSUM: &str = "checksum";
 pub(super) type Metadata = BTreeMap<String, String>;
 
 /// Write tensors and metadata to `path`: whole or not at all. The same content always gives the same bytes: keys and
-/// tensors are sorted by name, where the safetensors crate writes metadata in the order of a hash map.
+/// tensors are sorted by name.
 ///
 /// # Errors
 /// A full disk, a read-only folder, a value that is no finite number.
@@ -32,35 +31,15 @@ pub(super) fn write(
     metadata.insert(CHECKSUM.to_owned(), checksum);
     let mut sorted = tensors.to_vec();
     sorted.sort_by_key(|(name, ..)| *name);
-    let header = header(&sorted, &metadata);
-    atomic_write_with(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(header.as_bytes())?;
-        for (_, _, data) in &sorted {
-            file.write_all(bytemuck::cast_slice(data))?;
-        }
-        Ok(())
-    })
-}
-
-/// The format's header: a JSON object of metadata, then type, shape and place of every tensor, padded with spaces so that
-/// the tensors begin at a multiple of 8.
-fn header(tensors: &[(&str, &Shape, &[f32])], metadata: &Metadata) -> String {
-    let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), json!(metadata));
-    let mut begin = 0;
-    for (name, shape, data) in tensors {
-        let end = begin + size_of_val(*data);
-        let entry = json!({"dtype": "F32", "shape": shape.dims(), "data_offsets": [begin, end]});
-        entries.insert((*name).to_owned(), entry);
-        begin = end;
-    }
-    let mut text = Value::Object(entries).to_string();
-    text.extend(std::iter::repeat_n(
-        ' ',
-        text.len().next_multiple_of(8) - text.len(),
-    ));
-    text
+    let tensors: Vec<TensorBytes> = (sorted.into_iter())
+        .map(|(name, shape, data)| TensorBytes {
+            name,
+            dtype: Dtype::F32,
+            shape: shape.dims().to_vec(),
+            bytes: tensor_bytes::of_f32(data),
+        })
+        .collect();
+    tensor_bytes::write(path, &tensors, &metadata)
 }
 
 /// Fails at the first value that is NaN or infinite.

@@ -20,12 +20,9 @@ mod npy;
 mod npy_write;
 mod tensors;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensorError, View};
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Sample, Source, Track};
@@ -309,45 +306,5 @@ impl Arrays {
             samples.push(Sample { track, segment });
         }
         Ok((tracks, samples))
-    }
-}
-
-/// A view of f32 values that safetensors can write; copies only on big-endian machines.
-pub(super) struct F32Tensor<'a> {
-    shape: Vec<usize>,
-    pub(super) bytes: Cow<'a, [u8]>,
-}
-
-impl<'a> F32Tensor<'a> {
-    pub(super) fn new(shape: Vec<usize>, values: &'a [f32]) -> Self {
-        let bytes = if cfg!(target_endian = "little") {
-            Cow::Borrowed(bytemuck::cast_slice(values))
-        } else {
-            Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect())
-        };
-        Self { shape, bytes }
-    }
-}
-
-impl View for &F32Tensor<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-/// What went wrong in writing a file of tensors.
-pub(super) fn io_error(error: SafeTensorError) -> io::Error {
-    match error {
-        SafeTensorError::IoError(error) => error,
-        other => io::Error::other(other),
     }
 }

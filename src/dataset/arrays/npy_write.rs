@@ -40,7 +40,7 @@ pub(super) fn write_npz(dataset: &Dataset, path: &Path) -> Result<()> {
             of_tracks(&|t| dataset.contents[t].to_string()),
         ));
     }
-    atomic_write_file(path, |file, _| {
+    atomic_write_file(path, |file| {
         let mut zip = ZipWriter::new(BufWriter::new(file));
         let n = dataset.len() as u64;
         let shape = [n, dataset.rows as u64, dataset.frames as u64];
@@ -126,7 +126,7 @@ fn prepare_npy<'a, T: Serialize>(
     shape: &[u64],
     values: impl IntoIterator<Item = T>,
 ) -> Result<Prepared<'a>> {
-    prepare(path, |file, _| {
+    prepare(path, |file| {
         let mut file = BufWriter::new(file);
         let mut npy = WriteOptions::new()
             .dtype(dtype)

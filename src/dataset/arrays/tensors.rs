@@ -1,17 +1,16 @@
 //! `.safetensors` files.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::{Arrays, F32Tensor, KEY, Origin, io_error};
+use super::{Arrays, KEY, Origin};
 use crate::dataset::{ContentId, Dataset};
 use crate::error::{Error, Result};
-use crate::fsutil::atomic_write_file;
+use crate::tensor_bytes::{self, TensorBytes};
 
 /// What the metadata says, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -145,50 +144,26 @@ fn integers(
     Ok(Some((tensor.shape().to_vec(), values)))
 }
 
-/// One tensor of either type.
-enum Tensor<'a> {
-    Floats(F32Tensor<'a>),
-    Integers(Vec<usize>, Vec<u8>),
-}
-
-impl View for Tensor<'_> {
-    fn dtype(&self) -> Dtype {
-        match self {
-            Self::Floats(_) => Dtype::F32,
-            Self::Integers(..) => Dtype::I64,
-        }
-    }
-    fn shape(&self) -> &[usize] {
-        match self {
-            Self::Floats(t) => &t.shape,
-            Self::Integers(shape, _) => shape,
-        }
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        match self {
-            Self::Floats(t) => Cow::Borrowed(&t.bytes),
-            Self::Integers(_, bytes) => Cow::Borrowed(bytes),
-        }
-    }
-    fn data_len(&self) -> usize {
-        self.data().len()
-    }
-}
-
 pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
     let n = dataset.len();
-    let integers = |value: &dyn Fn(usize) -> usize| {
-        let bytes = (0..n)
+    let integers = |name, value: &dyn Fn(usize) -> usize| TensorBytes {
+        name,
+        dtype: Dtype::I64,
+        shape: vec![n],
+        bytes: (0..n)
             .flat_map(|i| (value(i) as i64).to_le_bytes())
-            .collect();
-        Tensor::Integers(vec![n], bytes)
+            .collect(),
     };
-    let x = F32Tensor::new(vec![n, dataset.rows, dataset.frames], dataset.x());
     let arrays = [
-        ("x", Tensor::Floats(x)),
-        ("y", integers(&|i| dataset.label(i))),
-        ("track", integers(&|i| dataset.samples[i].track)),
-        ("segment", integers(&|i| dataset.samples[i].segment)),
+        TensorBytes {
+            name: "x",
+            dtype: Dtype::F32,
+            shape: vec![n, dataset.rows, dataset.frames],
+            bytes: tensor_bytes::of_f32(dataset.x()),
+        },
+        integers("y", &|i| dataset.label(i)),
+        integers("track", &|i| dataset.samples[i].track),
+        integers("segment", &|i| dataset.samples[i].segment),
     ];
     let about = About {
         genres: dataset.genres.clone(),
@@ -201,8 +176,5 @@ pub(super) fn write(dataset: &Dataset, path: &Path) -> Result<()> {
         origin: Origin::of(dataset),
     };
     let about = serde_json::to_string(&about).map_err(|e| Error::file(path, e))?;
-    let metadata = HashMap::from([(KEY.to_string(), about)]);
-    atomic_write_file(path, |_, at| {
-        safetensors::serialize_to_file(arrays, Some(metadata), at).map_err(io_error)
-    })
+    tensor_bytes::write(path, &arrays, &BTreeMap::from([(KEY.to_owned(), about)]))
 }
