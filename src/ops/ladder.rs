@@ -5,7 +5,8 @@
 //! name it in the ladder's `order`, beside the reason.
 
 use super::{
-    AnyLadder, Capabilities, Choices, Io, Lowering, MadeFor, Posed, Problem, RungView, Work,
+    AnyLadder, Capabilities, Choices, Io, Lowering, MadeFor, Posed, Problem, RungView, STRAIGHT,
+    Turns, Work,
 };
 use crate::error::{Error, Result};
 use std::fmt;
@@ -34,9 +35,9 @@ pub struct Rung<G: 'static> {
     pub class: MadeFor,
     /// Whether it can run a problem on a device, or why not; see [`can_run`](Self::can_run).
     pub supports: fn(&G, &Capabilities) -> Result<(), String>,
-    /// Turns of one invocation's loops at most, for drivers that end them ([`Capabilities::loop_turns`]): a loop that stays one costs a
-    /// turn more than its body runs. 0 for loops that don't grow with the problem, or only with what workgroup memory holds.
-    pub turns: fn(&G) -> usize,
+    /// Turns of one invocation's loops at most, for drivers that end them ([`Capabilities::loop_turns`]). [`STRAIGHT`] for loops that don't
+    /// grow with the problem, or only with what workgroup memory holds.
+    pub turns: fn(&G) -> Turns,
     /// Its rounding errors in multiples of the op's tolerance: 1 for a rung that adds up the products of the formula, in
     /// whatever order. Above 1 for one that computes something else that is equal on paper; such a rung does not keep
     /// exact ties and zeros either (but one of reduced precision does, of factors that it holds).
@@ -85,7 +86,7 @@ impl<G: 'static> Rung<G> {
     }
 
     /// The rung with loops that grow with the problem.
-    pub const fn turns(self, turns: fn(&G) -> usize) -> Self {
+    pub const fn turns(self, turns: fn(&G) -> Turns) -> Self {
         Self { turns, ..self }
     }
 
@@ -95,7 +96,7 @@ impl<G: 'static> Rung<G> {
     /// Why not, to follow "skipped: ".
     pub fn can_run(&self, geometry: &G, capabilities: &Capabilities) -> Result<(), String> {
         (self.supports)(geometry, capabilities)?;
-        capabilities.turns((self.turns)(geometry))
+        capabilities.turns((self.turns)(geometry).taken)
     }
 
     /// Without its geometry.
@@ -119,15 +120,8 @@ pub fn anything<G>(_: &G, _: &Capabilities) -> Result<(), String> {
     Ok(())
 }
 
-fn no_turns<G>(_: &G) -> usize {
-    0
-}
-
-/// What a loop of `turns` adds to [`Rung::turns`], whose body is loops that add `body`: one more for its end, and one for each.
-pub const fn looped(turns: usize, body: usize) -> usize {
-    turns
-        .saturating_mul(body.saturating_add(1))
-        .saturating_add(1)
+fn no_turns<G>(_: &G) -> Turns {
+    STRAIGHT
 }
 
 /// All rungs for one job.

@@ -1,7 +1,7 @@
 //! From ops to dispatches: what an op's `forward` and `backward` push into.
 
 use super::choices::Chosen;
-use super::{Capabilities, Choices, Kernel, Posed, Problem};
+use super::{Capabilities, Choices, Kernel, Posed, Problem, Turns};
 use crate::error::{Error, Result};
 use crate::tensor::{Spec, Tensor, TensorId};
 use bytemuck::Pod;
@@ -281,8 +281,8 @@ impl Lowering<'_> {
     ///
     /// # Errors
     /// Says of `op` how many it would take, and how many may be.
-    pub fn check_turns(&self, op: &str, turns: usize) -> Result<()> {
-        let verdict = self.capabilities.turns(turns);
+    pub fn check_turns(&self, op: &str, turns: Turns) -> Result<()> {
+        let verdict = self.capabilities.turns(turns.taken);
         verdict.map_err(|why| Error::device(format!("{op}: {why}")))
     }
 

@@ -1,7 +1,7 @@
 //! What an epoch is judged by, added up on the device: totals of loss and hits, and the table of predictions.
 
 use super::util::WORKGROUP;
-use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Real, Step, grid_1d, looped};
+use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Real, Step, grid_1d, nested};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::tensor::{DType, Spec};
@@ -75,7 +75,7 @@ impl Op for AccumulateMetrics {
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let dims = io.x(2).dims();
-        let turns = looped(dims[0].div_ceil(64), looped(dims[1], 0));
+        let turns = nested([dims[0].div_ceil(64), dims[1]]);
         l.check_turns("accumulate_metrics", turns)?;
         let params = Params {
             samples: dims[0] as u32,

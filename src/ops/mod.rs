@@ -32,6 +32,7 @@ mod registry;
 mod relu;
 mod softmax_cross_entropy;
 mod step;
+mod turns;
 pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
@@ -52,7 +53,7 @@ pub use kernel::{
     kernel_texts, substitute,
 };
 pub use l2_penalty::L2Penalty;
-pub use ladder::{Geometry, HALF_ROUNDING, Ladder, Rung, anything, looped};
+pub use ladder::{Geometry, HALF_ROUNDING, Ladder, Rung, anything};
 pub use lowering::{Dispatch, Io, Lowering, Texels, Window, grid_1d};
 pub use metrics::{AccumulateMetrics, StoreRows};
 pub use moving_average::MovingAverage;
@@ -65,3 +66,4 @@ pub use registry::{register, registry};
 pub use relu::Relu;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use step::Step;
+pub use turns::{STRAIGHT, Turns, looped, nested};

@@ -1,6 +1,8 @@
 //! Softmax and cross-entropy in one op: the loss of a classifier.
 
-use super::{Array, Case, Entry, Fill, Io, Lowering, Op, Real, Saved, Step, grid_1d, looped};
+use super::{
+    Array, Case, Entry, Fill, Io, Lowering, Op, Real, Saved, Step, grid_1d, looped, nested,
+};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::tensor::{DType, Spec, Tensor};
@@ -169,7 +171,7 @@ impl Op for SoftmaxCrossEntropy {
         };
         l.check_turns(
             "softmax_cross_entropy",
-            looped(n.div_ceil(64), 3 * looped(k, 0)),
+            looped(n.div_ceil(64), nested([k]) + nested([k]) + nested([k])),
         )?;
         let control = l.control();
         let (other, share) = self.second(io);

@@ -9,14 +9,14 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Rung, looped};
+use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Rung, Turns, nested};
 use crate::tensor::{Spec, Tensor};
 
 /// Mean and variance of each channel.
 pub static STATISTICS: Ladder<Geometry> = Ladder {
     name: "batch_norm.statistics",
     rungs: &[
-        Rung::naive(statistics_naive).turns(|g| 2 * samples(g, looped(g.spatial() as usize, 0))),
+        Rung::naive(statistics_naive).turns(|g| pixels(g) + pixels(g)),
         Rung::gpu("tree", rows, |g, io, l| {
             statistics(
                 kernel!(
@@ -66,7 +66,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "batch_norm.backward",
     rungs: &[
-        Rung::naive(sums_naive).turns(|g| samples(g, looped(g.spatial() as usize, 0))),
+        Rung::naive(sums_naive).turns(pixels),
         Rung::gpu("tree", rows, |g, io, l| {
             sums(
                 kernel!(
@@ -140,7 +140,8 @@ pub static NORMALISE: Ladder<Geometry> = Ladder {
             );
             let kernel = kernel.with("WORKGROUP", g.row_workgroup(l));
             normalise(g.with_dropout(kernel), g.row_grid(), g, io, l)
-        }),
+        })
+        .turns(whole_row),
     ],
     // A row's mean, variance and factors are computed once for all of its elements, whatever the device.
     order: |_, _| vec![NORMALISE.rungs[1]],
@@ -171,7 +172,8 @@ pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
             );
             let kernel = kernel.with("WORKGROUP", g.row_workgroup(l));
             input_gradient(g.with_dropout(kernel), g.row_grid(), g, io, l)
-        }),
+        })
+        .turns(whole_row),
     ],
     // As for NORMALISE.
     order: |_, _| vec![INPUT_GRADIENT.rungs[1]],
@@ -189,14 +191,20 @@ fn reduction(g: &Geometry, c: &Capabilities) -> usize {
     }
 }
 
-/// Turns of a loop over samples around others.
-fn samples(g: &Geometry, body: usize) -> usize {
-    looped(g.samples(), body)
+/// Once over all of a channel.
+fn pixels(g: &Geometry) -> Turns {
+    nested([g.samples(), g.spatial() as usize])
 }
 
-/// Turns of the reductions by rows: twice over a row, 128 elements or more at a time, or twice over the samples in the stage that joins them.
-fn row_turns(g: &Geometry) -> usize {
-    2 * looped(g.samples().max(g.spatial() as usize / 128 + 16), 0)
+/// The reductions by rows: twice over a row, 128 elements or more at a time, or twice over the samples in the stage that joins them.
+fn row_turns(g: &Geometry) -> Turns {
+    let once = nested([g.samples().max(g.spatial() as usize / 128 + 16)]);
+    once + once
+}
+
+/// Once over a row, vec4s of 8 lanes at a time.
+fn whole_row(g: &Geometry) -> Turns {
+    nested([g.spatial() as usize / 32 + 2])
 }
 
 /// A vec4 may straddle two rows, but not three.

@@ -5,7 +5,7 @@ use super::Epilogue;
 use super::argmax;
 use super::geometry::Geometry;
 use super::image::Image;
-use crate::ops::{Io, Rung, Window};
+use crate::ops::{Io, Rung, Turns, Window};
 use crate::tensor::Tensor;
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ impl Directions {
     /// With loops that grow with the problem, in each direction.
     pub const fn turns(
         self,
-        forward: fn(&Geometry) -> usize,
-        backward_input: fn(&Geometry) -> usize,
+        forward: fn(&Geometry) -> Turns,
+        backward_input: fn(&Geometry) -> Turns,
     ) -> Self {
         Self {
             forward: self.forward.turns(forward),

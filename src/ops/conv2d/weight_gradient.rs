@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{DeviceClass, Lowering, grid_1d};
+use crate::ops::{DeviceClass, Lowering, Turns, grid_1d, looped};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -30,11 +30,12 @@ pub fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
     wanted(workgroups, l).clamp(1, most.min(64))
 }
 
-/// `splits`, or as many more as leave each so few of the `rows`, of which every one adds `row_turns`, that the driver lets its loops end.
-pub fn short_enough(splits: usize, rows: usize, row_turns: usize, l: &Lowering) -> usize {
+/// `splits`, or as many more as leave each so few of the `rows`, of which every one adds `row`, that the driver lets its loops end.
+pub fn short_enough(splits: usize, rows: usize, row: Turns, l: &Lowering) -> usize {
     match l.capabilities().loop_turns {
         Some(turns) => {
-            let most = turns.saturating_sub(1) / (row_turns + 1);
+            let end = looped(0, row).taken;
+            let most = turns.saturating_sub(end) / (row.taken + 1);
             splits.max(rows.div_ceil(most.max(1)))
         }
         None => splits,

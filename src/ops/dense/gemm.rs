@@ -12,7 +12,7 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Io, Lowering, Rung, anything, looped};
+use crate::ops::{Io, Lowering, Rung, Turns, anything, nested};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 
@@ -43,7 +43,7 @@ pub(super) use directions;
 
 impl Directions {
     /// With loops that grow with the contraction; `of` has what they add for each direction's.
-    pub(super) const fn turns(self, of: [fn(&Geometry) -> usize; 3]) -> Self {
+    pub(super) const fn turns(self, of: [fn(&Geometry) -> Turns; 3]) -> Self {
         Self {
             forward: self.forward.turns(of[0]),
             backward_input: self.backward_input.turns(of[1]),
@@ -205,8 +205,8 @@ pub(super) const WORKGROUP: Directions = directions!("workgroup", gpu, anything,
     |g| pairs_of_stages(g.n),
 ]);
 
-fn pairs_of_stages(k: usize) -> usize {
-    looped(k.div_ceil(16), 1)
+fn pairs_of_stages(k: usize) -> Turns {
+    nested([k.div_ceil(16), 1])
 }
 
 fn run(p: &Gemm, l: &mut Lowering) -> Result<()> {

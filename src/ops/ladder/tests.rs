@@ -1,7 +1,7 @@
 //! Which rung is chosen, and what every ladder promises.
 
 use super::*;
-use crate::ops::{DeviceClass, registry};
+use crate::ops::{DeviceClass, nested, registry};
 
 #[derive(Debug, Clone, Copy)]
 struct Size(usize);
@@ -132,8 +132,9 @@ fn reduced_precision_is_used_when_asked_for_only() {
 /// A rung whose loops a driver would end is passed over; where every one's are, the reason is said.
 #[test]
 fn no_sum_is_cut_short() {
-    const NAIVE: Rung<Size> = Rung::naive(nothing).turns(|size| size.0 + 1);
-    const SHARED: Rung<Size> = Rung::gpu("shared", anything, nothing).turns(|size| size.0 / 8);
+    const NAIVE: Rung<Size> = Rung::naive(nothing).turns(|size| nested([size.0]));
+    const SHARED: Rung<Size> =
+        Rung::gpu("shared", anything, nothing).turns(|size| nested([size.0 / 8]));
     static LONG: Ladder<Size> = Ladder {
         name: "test.sum",
         rungs: &[NAIVE, SHARED],

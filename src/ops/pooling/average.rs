@@ -4,7 +4,7 @@ use super::{Geometry, WORKGROUP, fixed_pays, only_input, small_window};
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::{
-    Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d, looped,
+    Array, Case, Entry, Fill, Io, Ladder, Lowering, Op, Real, Rung, Step, grid_1d, nested,
 };
 use crate::tensor::Spec;
 
@@ -29,10 +29,7 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.forward",
     rungs: &[
-        Rung::naive(forward).turns(|g| {
-            let [h, w] = g.window();
-            looped(h, looped(w, 0))
-        }),
+        Rung::naive(forward).turns(|g| nested(g.window())),
         Rung::gpu("fixed", small_window, forward_fixed),
     ],
     order: |g, c| {
@@ -49,10 +46,7 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.backward",
     rungs: &[
-        Rung::naive(backward).turns(|g| {
-            let [h, w] = g.overlap();
-            looped(h, looped(w, 0))
-        }),
+        Rung::naive(backward).turns(|g| nested(g.overlap())),
         Rung::gpu("fixed", small_window, backward_fixed),
     ],
     order: |g, c| {

@@ -10,7 +10,7 @@ use crate::ops::conv2d::batch_cuts::{Chunk, chunks};
 use crate::ops::conv2d::correlation::{Correlation, Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::products::texels::{self, BLOCK};
-use crate::ops::{Capabilities, Lowering, Texels};
+use crate::ops::{Capabilities, Lowering, Texels, nested};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -118,6 +118,10 @@ pub const CORRELATION: Directions = directions!(
     cpu_driver,
     supports,
     Correlation::in_place
+)
+.turns(
+    |g| nested([Shape::both(g)[0].k4()]) + nested([4]),
+    |g| nested([Shape::both(g)[1].k4()]) + nested([4]),
 );
 
 /// Whether the rung can run a problem here, forward and for the gradient of x.

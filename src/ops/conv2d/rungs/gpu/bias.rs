@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, anything, grid_1d, looped};
+use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, Turns, anything, grid_1d, nested};
 
 /// One workgroup per filter, whose partial sums meet in a tree.
 pub const TREE: Rung<Geometry> = Rung {
@@ -16,7 +16,7 @@ pub const TREE: Rung<Geometry> = Rung {
         );
         backward_bias(kernel, g, io, l)
     })
-    .turns(|g| looped(g.n, looped(g.ph * g.pw / 64 + 1, 0)) + looped(6, 0))
+    .turns(|g| nested([g.n, g.ph * g.pw / 64 + 1]) + nested([6]))
 };
 
 /// The same over vec4s of dy.
@@ -44,8 +44,8 @@ pub const SUBGROUP_QUADS: Rung<Geometry> =
     })
     .turns(quads);
 
-fn quads(g: &Geometry) -> usize {
-    looped(g.n, looped(g.ph * g.pw / 256 + 2, 0)) + looped(8, 0)
+fn quads(g: &Geometry) -> Turns {
+    nested([g.n, g.ph * g.pw / 256 + 2]) + nested([8])
 }
 
 fn subgroups(_: &Geometry, c: &Capabilities) -> Result<(), String> {

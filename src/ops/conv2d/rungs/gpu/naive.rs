@@ -5,10 +5,10 @@ use crate::kernel;
 use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{partials, short_enough, sum};
-use crate::ops::{Io, Lowering, Rung, grid_1d, looped};
+use crate::ops::{Io, Lowering, Rung, Turns, grid_1d, looped, nested};
 
 pub const FORWARD: Rung<Geometry> = Rung::naive(forward).turns(|g| {
-    let one = looped(g.c, looped(g.kh, looped(g.kw, 0)));
+    let one = nested([g.c, g.kh, g.kw]);
     match g.epilogue {
         // A word of four codes, each of the largest of four.
         Epilogue::ReluMaxPool2 => looped(4, one + looped(3, one)),
@@ -16,13 +16,13 @@ pub const FORWARD: Rung<Geometry> = Rung::naive(forward).turns(|g| {
     }
 });
 pub const BACKWARD_INPUT: Rung<Geometry> =
-    Rung::naive(backward_input).turns(|g| looped(g.kh, looped(g.kw, looped(g.k, 0))));
+    Rung::naive(backward_input).turns(|g| nested([g.kh, g.kw, g.k]));
 pub const BACKWARD_WEIGHT: Rung<Geometry> =
     Rung::naive(backward_weight).turns(|g| looped(1, row_turns(g)));
 
 /// What a row adds to the turns of an invocation of the gradient of w.
-fn row_turns(g: &Geometry) -> usize {
-    looped(g.ow, 0)
+fn row_turns(g: &Geometry) -> Turns {
+    nested([g.ow])
 }
 
 /// Workgroup size of these kernels.

@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::ops::conv2d::correlation::{Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{short_enough, splits};
-use crate::ops::{Rung, looped};
+use crate::ops::{Rung, Turns, looped, nested};
 
 /// Forward, and the gradient of x.
 pub const CORRELATION: Directions =
@@ -14,8 +14,8 @@ pub const CORRELATION: Directions =
         c,
         l
     ))
-    // Rows and columns of the window stay loops: 3,000 channels are right on lavapipe, 20,000 are not.
-    .turns(|g| looped(g.c, 20), |g| looped(g.k, 20));
+    // 3,000 channels are right on lavapipe, 20,000 are not.
+    .turns(|g| nested([g.c, 3, 3]), |g| nested([g.k, 3, 3]));
 
 /// 64 tiles of 2x4 outputs, 4 filters each.
 fn tiling() -> Tiling {
@@ -43,6 +43,6 @@ pub const BACKWARD_WEIGHT: Rung<Geometry> =
     .turns(|g| looped(1, row_turns(g)));
 
 /// What a row adds to the turns of an invocation.
-fn row_turns(g: &Geometry) -> usize {
-    looped(g.w, 0)
+fn row_turns(g: &Geometry) -> Turns {
+    nested([g.w])
 }

@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::ops::conv2d::correlation::{Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{short_enough, splits};
-use crate::ops::{Rung, looped};
+use crate::ops::{Rung, Turns, looped, nested};
 
 /// Forward, and the gradient of x.
 pub const CORRELATION: Directions =
@@ -13,7 +13,9 @@ pub const CORRELATION: Directions =
         &tiling(),
         c,
         l
-    ));
+    ))
+    // 8,000 channels are right on lavapipe.
+    .turns(|g| nested([g.c, 5]), |g| nested([g.k, 5]));
 
 /// One tile of 8x16 outputs of 64 filters.
 fn tiling() -> Tiling {
@@ -41,6 +43,6 @@ pub const BACKWARD_WEIGHT: Rung<Geometry> =
     .turns(|g| looped(1, row_turns(g)));
 
 /// What a row adds to the turns of an invocation: stages of 16 pixels, whose loop stays one.
-fn row_turns(g: &Geometry) -> usize {
-    looped(g.w.div_ceil(16), looped(16, 0))
+fn row_turns(g: &Geometry) -> Turns {
+    nested([g.w.div_ceil(16), 16])
 }

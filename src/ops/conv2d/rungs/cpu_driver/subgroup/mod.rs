@@ -13,7 +13,7 @@ use crate::ops::conv2d::argmax::Codes;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::correlation::{Correlation, Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Capabilities, Kernel, Lowering, grid_1d, looped};
+use crate::ops::{Capabilities, Kernel, Lowering, grid_1d, nested};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -26,9 +26,9 @@ const POSITIONS: usize = 32;
 
 /// Forward, and the gradient of x.
 pub const CORRELATION: Directions = directions!("subgroup", cpu_driver, supports, correlate).turns(
-    // Nine taps of 16 filters a quad of channels: 1,440 channels are right on lavapipe, 1,500 are not.
-    |g| looped(g.c.div_ceil(4), 176),
-    |g| looped(g.k.div_ceil(4), 176),
+    // 1,440 channels are right on lavapipe, 1,500 are not.
+    |g| nested([g.c.div_ceil(4), 3, 3, BLOCK]) + nested([BLOCK, 4]),
+    |g| nested([g.k.div_ceil(4), 3, 3, BLOCK]) + nested([BLOCK, 4]),
 );
 
 /// Whether the kernels can run a problem here: the width of CPU drivers' vectors is built into them.

@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{partials, short_enough, splits, sum};
-use crate::ops::{Capabilities, Io, Lowering, Rung, grid_1d, looped};
+use crate::ops::{Capabilities, Io, Lowering, Rung, Turns, grid_1d, looped, nested};
 use crate::tensor::Spec;
 use bytemuck::{Pod, Zeroable};
 
@@ -14,8 +14,8 @@ pub const BACKWARD_WEIGHT: Rung<Geometry> =
     Rung::cpu_driver("subgroup", supports, backward_weight).turns(|g| looped(1, row_turns(g)));
 
 /// What a row adds to the turns of an invocation: quads, and in each the loop over 16 filters.
-fn row_turns(g: &Geometry) -> usize {
-    looped(g.w.div_ceil(4), looped(16, 0))
+fn row_turns(g: &Geometry) -> Turns {
+    nested([g.w.div_ceil(4), 16])
 }
 
 /// Whether the subgroup rung can run a problem here.
