@@ -1,7 +1,7 @@
 // Copy: y[i] = x[i], bit by bit.
 // x, y: any shape and type, viewed as vec4s of words; beyond the last word y keeps what it holds: the flat gradients' gaps must stay 0.
 // One invocation: one vec4. One workgroup: 64 of them, no shared memory.
-// Traffic: reads x once, writes y once; no arithmetic, so this is the roof that memory-bound kernels are measured against.
+// Traffic: reads x once, writes y once (and reads y, where its words are no whole number of vec4s); no arithmetic, so this is the roof that memory-bound kernels are measured against.
 // Next rung: none, it moves the fewest bytes that it can.
 
 override TAIL: bool = false;         // the words are no whole number of vec4s

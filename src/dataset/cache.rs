@@ -25,7 +25,7 @@ use crate::tensor_bytes::{self, TensorBytes};
 const FEATURES_VERSION: u32 = 5;
 /// The metadata key of the index.
 const KEY: &str = "gtzan-gpu-cache";
-/// Modification times closer than this to the writing of the cache prove nothing (FAT counts in
+/// Times closer than this to the writing of the cache prove nothing (FAT counts in
 /// steps of 2 s).
 const CLOCK_STEP_NS: u64 = 2_000_000_000;
 

@@ -116,6 +116,7 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
         && (report.computed > 0 || entries_left_over || renewed)
         && entries.len() == dataset.tracks.len()
         && let Err(e) = cache.store(entries, &dataset.x)
+        // Where all was reused, the cache was of use as it is.
         && report.computed > 0
     {
         report.problem = Some(format!("the feature cache can't be written: {e}"));

@@ -26,7 +26,6 @@ pub(super) fn capabilities(adapter: &wgpu::Adapter) -> Capabilities {
         max_binding_bytes: limits.max_storage_buffer_binding_size.min(LONGEST_BINDING),
         max_buffer_bytes: limits.max_buffer_size,
         max_texture_rows: limits.max_texture_dimension_2d,
-        loop_turns: software.then_some(Capabilities::LOOP_TURNS),
         offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment)
             .max(crate::tape::ALIGNMENT),
         f16: features.contains(wgpu::Features::SHADER_F16),

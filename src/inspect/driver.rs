@@ -353,8 +353,6 @@ fn describe(
             vk::PhysicalDeviceType::CPU => DeviceClass::Software,
             _ => DeviceClass::Hardware,
         },
-        loop_turns: (p.device_type == vk::PhysicalDeviceType::CPU)
-            .then_some(Capabilities::LOOP_TURNS),
         // Part of every Vulkan 1.3 driver's compute, as wgpu asks for them.
         subgroups: true,
         subgroup_size: (size.min_subgroup_size == size.max_subgroup_size)

@@ -1,5 +1,7 @@
 //! What a device offers, as far as kernels and plans care.
 
+use super::Iterations;
+
 /// What kind of adapter runs the kernels; decides default rungs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceClass {
@@ -30,8 +32,6 @@ pub struct Capabilities {
     pub max_buffer_bytes: u64,
     /// Rows of the largest texture.
     pub max_texture_rows: u32,
-    /// Turns of all its loops after which a driver ends an invocation, without a word; None where each loop ends by itself.
-    pub loop_turns: Option<usize>,
     /// Alignment of storage-buffer offsets in bytes.
     pub offset_alignment: u64,
     /// 16-bit floats in shaders.
@@ -41,19 +41,23 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// [`loop_turns`](Self::loop_turns) of llvmpipe and lavapipe: `LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's
-    /// src/gallium/auxiliary/gallivm/lp_bld_limits.h, one count for all loops of a shader. Other CPU drivers are held to it too, so that a plan
-    /// for one is a plan for all.
-    pub const LOOP_TURNS: usize = 65_535;
+    /// Iterations of all its loops after which a driver ends an invocation, without a word; None where each loop ends by itself.
+    ///
+    /// That of llvmpipe and lavapipe is `LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's src/gallium/auxiliary/gallivm/lp_bld_limits.h. Other CPU
+    /// drivers are held to it too, so that a plan for one is a plan for all.
+    pub fn max_loop_iterations(&self) -> Option<usize> {
+        (self.class == DeviceClass::Software).then_some(65_535)
+    }
 
-    /// Whether an invocation may take so many turns; a loop takes one more than its body runs.
+    /// Whether an invocation's loops may take so many iterations.
     ///
     /// # Errors
     /// Why not, to follow "skipped: ".
-    pub fn turns(&self, turns: usize) -> Result<(), String> {
-        match self.loop_turns {
-            Some(most) if turns > most => Err(format!(
-                "an invocation's loops take {turns} turns, and this device's driver ends them after {most}"
+    pub fn allow(&self, iterations: Iterations) -> Result<(), String> {
+        let taken = iterations.taken;
+        match self.max_loop_iterations() {
+            Some(most) if taken > most => Err(format!(
+                "an invocation's loops take {taken} iterations, and this device's driver ends them after {most}"
             )),
             _ => Ok(()),
         }
@@ -107,10 +111,6 @@ impl Capabilities {
             max_binding_bytes: 128 << 20,
             max_buffer_bytes: 256 << 20,
             max_texture_rows: 8192,
-            loop_turns: match class {
-                DeviceClass::Software => Some(Self::LOOP_TURNS),
-                DeviceClass::Hardware => None,
-            },
             offset_alignment: 256,
             f16: false,
             cooperative: false,

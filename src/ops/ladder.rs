@@ -5,8 +5,8 @@
 //! name it in the ladder's `order`, beside the reason.
 
 use super::{
-    AnyLadder, Capabilities, Choices, Io, Lowering, MadeFor, Posed, Problem, RungView, STRAIGHT,
-    Turns, Work,
+    AnyLadder, Capabilities, Choices, Io, Iterations, Lowering, MadeFor, Posed, Problem, RungView,
+    STRAIGHT, Work,
 };
 use crate::error::{Error, Result};
 use std::fmt;
@@ -35,9 +35,9 @@ pub struct Rung<G: 'static> {
     pub class: MadeFor,
     /// Whether it can run a problem on a device, or why not; see [`can_run`](Self::can_run).
     pub supports: fn(&G, &Capabilities) -> Result<(), String>,
-    /// Turns of one invocation's loops at most, for drivers that end them ([`Capabilities::loop_turns`]). [`STRAIGHT`] for loops that don't
-    /// grow with the problem, or only with what workgroup memory holds.
-    pub turns: fn(&G) -> Turns,
+    /// Iterations of one invocation's loops at most, for drivers that end them ([`Capabilities::max_loop_iterations`]). [`STRAIGHT`] for
+    /// loops that don't grow with the problem, or only with what workgroup memory holds.
+    pub iterations: fn(&G) -> Iterations,
     /// Its rounding errors in multiples of the op's tolerance: 1 for a rung that adds up the products of the formula, in
     /// whatever order. Above 1 for one that computes something else that is equal on paper; such a rung does not keep
     /// exact ties and zeros either (but one of reduced precision does, of factors that it holds).
@@ -66,7 +66,7 @@ impl<G: 'static> Rung<G> {
             name,
             class: MadeFor::Gpu,
             supports,
-            turns: no_turns,
+            iterations: no_iterations,
             rounding: 1.0,
             run,
         }
@@ -86,8 +86,8 @@ impl<G: 'static> Rung<G> {
     }
 
     /// The rung with loops that grow with the problem.
-    pub const fn turns(self, turns: fn(&G) -> Turns) -> Self {
-        Self { turns, ..self }
+    pub const fn iterations(self, iterations: fn(&G) -> Iterations) -> Self {
+        Self { iterations, ..self }
     }
 
     /// Whether it can run a problem on a device.
@@ -96,7 +96,7 @@ impl<G: 'static> Rung<G> {
     /// Why not, to follow "skipped: ".
     pub fn can_run(&self, geometry: &G, capabilities: &Capabilities) -> Result<(), String> {
         (self.supports)(geometry, capabilities)?;
-        capabilities.turns((self.turns)(geometry).taken)
+        capabilities.allow((self.iterations)(geometry))
     }
 
     /// Without its geometry.
@@ -120,7 +120,7 @@ pub fn anything<G>(_: &G, _: &Capabilities) -> Result<(), String> {
     Ok(())
 }
 
-fn no_turns<G>(_: &G) -> Turns {
+fn no_iterations<G>(_: &G) -> Iterations {
     STRAIGHT
 }
 
@@ -192,13 +192,9 @@ impl<G: Geometry> Ladder<G> {
             .filter(|r| !r.view().reduced())
             .find(|r| r.can_run(geometry, capabilities).is_ok())
             .ok_or_else(|| {
-                let first = self
-                    .rungs
-                    .first()
-                    .map(|r| r.can_run(geometry, capabilities));
-                let why = first
-                    .and_then(Result::err)
-                    .map_or(String::new(), |why| format!(": {why}"));
+                let first = self.rungs.first();
+                let why = first.and_then(|r| r.can_run(geometry, capabilities).err());
+                let why = why.map_or(String::new(), |why| format!(": {why}"));
                 let name = self.name;
                 Error::device(format!(
                     "{name}: no rung can run {problem} on this device{why}"

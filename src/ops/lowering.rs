@@ -1,7 +1,7 @@
 //! From ops to dispatches: what an op's `forward` and `backward` push into.
 
 use super::choices::Chosen;
-use super::{Capabilities, Choices, Kernel, Posed, Problem, Turns};
+use super::{Capabilities, Choices, Iterations, Kernel, Posed, Problem};
 use crate::error::{Error, Result};
 use crate::tensor::{Spec, Tensor, TensorId};
 use bytemuck::Pod;
@@ -277,12 +277,12 @@ impl Lowering<'_> {
         self.control.clone()
     }
 
-    /// Refuses an op whose invocations take more turns of their loops than the driver lets them.
+    /// Refuses an op whose invocations take more iterations of their loops than the driver lets them.
     ///
     /// # Errors
     /// Says of `op` how many it would take, and how many may be.
-    pub fn check_turns(&self, op: &str, turns: Turns) -> Result<()> {
-        let verdict = self.capabilities.turns(turns.taken);
+    pub fn check_iterations(&self, op: &str, iterations: Iterations) -> Result<()> {
+        let verdict = self.capabilities.allow(iterations);
         verdict.map_err(|why| Error::device(format!("{op}: {why}")))
     }
 

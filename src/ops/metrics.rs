@@ -75,8 +75,8 @@ impl Op for AccumulateMetrics {
 
     fn forward(&self, io: &Io, l: &mut Lowering) -> Result<()> {
         let dims = io.x(2).dims();
-        let turns = nested([dims[0].div_ceil(64), dims[1]]);
-        l.check_turns("accumulate_metrics", turns)?;
+        let iterations = nested([dims[0].div_ceil(64), dims[1]]);
+        l.check_iterations("accumulate_metrics", iterations)?;
         let params = Params {
             samples: dims[0] as u32,
             columns: dims[1] as u32,

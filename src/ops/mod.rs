@@ -15,6 +15,7 @@ pub mod conv2d;
 pub mod dense;
 mod dropout;
 mod gather_batch;
+mod iterations;
 mod kernel;
 mod l2_penalty;
 mod ladder;
@@ -32,7 +33,6 @@ mod registry;
 mod relu;
 mod softmax_cross_entropy;
 mod step;
-mod turns;
 pub mod util;
 
 pub use adam::{Adam, GlobalNormScale};
@@ -48,6 +48,7 @@ pub use conv2d::{Conv2d, Epilogue, Padding};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use gather_batch::{GatherBatch, copy_moved};
+pub use iterations::{Iterations, STRAIGHT, looped, nested};
 pub use kernel::{
     Access, Kernel, Reflection, ShaderFile, TexelAccess, barrier_of_some, built_in_files,
     kernel_texts, substitute,
@@ -66,4 +67,3 @@ pub use registry::{register, registry};
 pub use relu::Relu;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use step::Step;
-pub use turns::{STRAIGHT, Turns, looped, nested};

@@ -169,7 +169,7 @@ impl Op for SoftmaxCrossEntropy {
         let &[n, k] = io.x(0).dims() else {
             unreachable!("checked by output_specs")
         };
-        l.check_turns(
+        l.check_iterations(
             "softmax_cross_entropy",
             looped(n.div_ceil(64), nested([k]) + nested([k]) + nested([k])),
         )?;

@@ -17,16 +17,17 @@ fn cache_file(dir: &Path) -> PathBuf {
     file.unwrap()
 }
 
+fn set_modified(path: &Path, time: SystemTime) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
 /// Makes the files look as if they had been there long before the cache.
 fn age(dir: &Path) {
     let old = SystemTime::now() - Duration::from_secs(3600);
     for genre in fs::read_dir(dir).unwrap() {
         for file in fs::read_dir(genre.unwrap().path()).unwrap() {
-            let file = fs::File::options()
-                .write(true)
-                .open(file.unwrap().path())
-                .unwrap();
-            file.set_modified(old).unwrap();
+            set_modified(&file.unwrap().path(), old);
         }
     }
 }
@@ -54,12 +55,7 @@ fn the_cache_computes_only_what_is_new_or_changed() {
 
     // Same content, new time: nothing to do. Same size, other content: one to do.
     let file = dir.path().join("jazz/jazz.00001.au");
-    fs::File::options()
-        .write(true)
-        .open(&file)
-        .unwrap()
-        .set_modified(SystemTime::now())
-        .unwrap();
+    set_modified(&file, SystemTime::now());
     assert_eq!(counts(&open(dir.path(), &options)), (6, 0));
     write_clip(&file, 77);
     let changed = open(dir.path(), &options);
@@ -68,12 +64,7 @@ fn the_cache_computes_only_what_is_new_or_changed() {
     // Changed again at once, within the clock's step of the last writing of the cache.
     let time = fs::metadata(&file).unwrap().modified().unwrap();
     write_clip(&file, 78);
-    fs::File::options()
-        .write(true)
-        .open(&file)
-        .unwrap()
-        .set_modified(time)
-        .unwrap();
+    set_modified(&file, time);
     assert_eq!(counts(&open(dir.path(), &options)), (5, 1));
 
     fs::remove_file(&file).unwrap();
@@ -108,21 +99,11 @@ fn a_file_that_takes_anothers_name_is_not_taken_for_it() {
     };
     let [a, b] = ["jazz/jazz.00000.au", "rock/rock.00002.au"].map(|f| dir.path().join(f));
     let time = fs::metadata(&a).unwrap().modified().unwrap();
-    let set_time = |path: &Path| {
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(time).unwrap();
-    };
-    set_time(&b);
+    set_modified(&b, time);
     assert_eq!(open(dir.path(), &options).cache.computed, 6);
     // As if the cache had been written long after.
-    let written = cache_file(cache.path());
     let later = SystemTime::now() + Duration::from_secs(3600);
-    fs::File::options()
-        .write(true)
-        .open(&written)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    set_modified(&cache_file(cache.path()), later);
     assert_eq!(open(dir.path(), &options).cache.reused, 6);
 
     fs::rename(&b, &a).unwrap();

@@ -2,7 +2,7 @@
 // dy: [N,K,PH,PW]; mask: y (ReLU) or argmax (ReLU and pooling); x: [N,C,H,W], zero outside; dw: [splits,K,C,KH,KW]; g is dy seen through the epilogue.
 // One invocation: one dw, over all samples and pixels; or, where a driver would end so long a loop, over the rows of a split. One workgroup:
 // 64 of them, no shared memory.
-// Traffic: two to three loads (8-12 bytes) per multiply-add, at most 1/4 FLOP per byte; K*C*KH*KW invocations with long loops: few for a GPU.
+// Traffic: two to three loads (8-12 bytes) per multiply-add, at most 1/4 FLOP per byte; K*C*KH*KW invocations (of each split) with long loops: few for a GPU.
 // Next rung: all taps and several channels of one filter per invocation, pixels split over lanes and added up at the end.
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;

@@ -48,8 +48,7 @@ struct Arrays {
     origin: Origin,
 }
 
-/// The name of what this program notes of its own files: an array in `.npz`, a metadata key in safetensors (the one key: with
-/// several, their order in the file would be random).
+/// The name of what this program notes of its own files: an array in `.npz`, a metadata key in safetensors.
 const KEY: &str = "gtzan-gpu";
 
 /// What a file says of its features beyond the arrays.

@@ -76,7 +76,17 @@ fn add<W: Write + Seek, T: Serialize>(
         format!("{name}{ENDING}"),
         SimpleFileOptions::default().large_file(true),
     )?;
-    let mut buffered = BufWriter::new(&mut *zip);
+    write_array(zip, dtype, shape, values)
+}
+
+/// One array, as `numpy.save` writes it.
+fn write_array<T: Serialize>(
+    to: impl Write,
+    dtype: DType,
+    shape: &[u64],
+    values: impl IntoIterator<Item = T>,
+) -> io::Result<()> {
+    let mut buffered = BufWriter::new(to);
     let mut array = WriteOptions::new()
         .dtype(dtype)
         .shape(shape)
@@ -87,6 +97,7 @@ fn add<W: Write + Seek, T: Serialize>(
     buffered.flush()
 }
 
+/// x and what goes beside it: all of it is written before the first takes its place.
 pub(super) fn write_pair(dataset: &Dataset, path: &Path) -> Result<()> {
     let y = dataset.labels();
     let each_once = y.iter().collect::<HashSet<_>>().len() == y.len();
@@ -126,17 +137,7 @@ fn prepare_npy<'a, T: Serialize>(
     shape: &[u64],
     values: impl IntoIterator<Item = T>,
 ) -> Result<Prepared<'a>> {
-    prepare(path, |file| {
-        let mut file = BufWriter::new(file);
-        let mut npy = WriteOptions::new()
-            .dtype(dtype)
-            .shape(shape)
-            .writer(&mut file)
-            .begin_nd()?;
-        npy.extend(values)?;
-        npy.finish()?;
-        file.flush()
-    })
+    prepare(path, |file| write_array(file, dtype, shape, values))
 }
 
 fn integer_arrays(dataset: &Dataset) -> [(&'static str, Vec<i64>); 3] {

@@ -9,14 +9,16 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Capabilities, DeviceClass, Io, Kernel, Ladder, Lowering, Rung, Turns, nested};
+use crate::ops::{
+    Capabilities, DeviceClass, Io, Iterations, Kernel, Ladder, Lowering, Rung, nested,
+};
 use crate::tensor::{Spec, Tensor};
 
 /// Mean and variance of each channel.
 pub static STATISTICS: Ladder<Geometry> = Ladder {
     name: "batch_norm.statistics",
     rungs: &[
-        Rung::naive(statistics_naive).turns(|g| pixels(g) + pixels(g)),
+        Rung::naive(statistics_naive).iterations(|g| pixels(g) + pixels(g)),
         Rung::gpu("tree", rows, |g, io, l| {
             statistics(
                 kernel!(
@@ -30,7 +32,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
                 l,
             )
         })
-        .turns(row_turns),
+        .iterations(row_iterations),
         Rung::gpu("wide", rows, |g, io, l| {
             let kernel = kernel!(
                 "batch_norm/wide/statistics",
@@ -41,7 +43,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
             );
             statistics(g.with_wide(kernel), g, io, l)
         })
-        .turns(row_turns),
+        .iterations(row_iterations),
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             statistics(
                 kernel!(
@@ -56,7 +58,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
                 l,
             )
         })
-        .turns(row_turns),
+        .iterations(row_iterations),
     ],
     order: |g, c| vec![STATISTICS.rungs[reduction(g, c)]],
     work: |g| g.work(4, 1),
@@ -66,7 +68,7 @@ pub static STATISTICS: Ladder<Geometry> = Ladder {
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "batch_norm.backward",
     rungs: &[
-        Rung::naive(sums_naive).turns(pixels),
+        Rung::naive(sums_naive).iterations(pixels),
         Rung::gpu("tree", rows, |g, io, l| {
             sums(
                 kernel!(
@@ -82,7 +84,7 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
                 l,
             )
         })
-        .turns(row_turns),
+        .iterations(row_iterations),
         Rung::gpu("wide", rows, |g, io, l| {
             let kernel = kernel!(
                 "batch_norm/wide/backward",
@@ -94,7 +96,7 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
             );
             sums(g.with_wide(kernel), g, io, l)
         })
-        .turns(row_turns),
+        .iterations(row_iterations),
         Rung::cpu_driver("blocks", rows, |g, io, l| {
             sums(
                 kernel!(
@@ -110,7 +112,7 @@ pub static BACKWARD: Ladder<Geometry> = Ladder {
                 l,
             )
         })
-        .turns(row_turns),
+        .iterations(row_iterations),
     ],
     order: |g, c| vec![BACKWARD.rungs[reduction(g, c)]],
     work: |g| g.work(5, 2),
@@ -141,7 +143,7 @@ pub static NORMALISE: Ladder<Geometry> = Ladder {
             let kernel = kernel.with("WORKGROUP", g.row_workgroup(l));
             normalise(g.with_dropout(kernel), g.row_grid(), g, io, l)
         })
-        .turns(whole_row),
+        .iterations(whole_row),
     ],
     // A row's mean, variance and factors are computed once for all of its elements, whatever the device.
     order: |_, _| vec![NORMALISE.rungs[1]],
@@ -173,7 +175,7 @@ pub static INPUT_GRADIENT: Ladder<Geometry> = Ladder {
             let kernel = kernel.with("WORKGROUP", g.row_workgroup(l));
             input_gradient(g.with_dropout(kernel), g.row_grid(), g, io, l)
         })
-        .turns(whole_row),
+        .iterations(whole_row),
     ],
     // As for NORMALISE.
     order: |_, _| vec![INPUT_GRADIENT.rungs[1]],
@@ -192,18 +194,18 @@ fn reduction(g: &Geometry, c: &Capabilities) -> usize {
 }
 
 /// Once over all of a channel.
-fn pixels(g: &Geometry) -> Turns {
+fn pixels(g: &Geometry) -> Iterations {
     nested([g.samples(), g.spatial() as usize])
 }
 
 /// The reductions by rows: twice over a row, 128 elements or more at a time, or twice over the samples in the stage that joins them.
-fn row_turns(g: &Geometry) -> Turns {
+fn row_iterations(g: &Geometry) -> Iterations {
     let once = nested([g.samples().max(g.spatial() as usize / 128 + 16)]);
     once + once
 }
 
 /// Once over a row, vec4s of 8 lanes at a time.
-fn whole_row(g: &Geometry) -> Turns {
+fn whole_row(g: &Geometry) -> Iterations {
     nested([g.spatial() as usize / 32 + 2])
 }
 

@@ -5,7 +5,7 @@ use super::Epilogue;
 use super::argmax;
 use super::geometry::Geometry;
 use super::image::Image;
-use crate::ops::{Io, Rung, Turns, Window};
+use crate::ops::{Io, Iterations, Rung, Window};
 use crate::tensor::Tensor;
 use std::ops::Range;
 
@@ -17,14 +17,14 @@ pub struct Directions {
 
 impl Directions {
     /// With loops that grow with the problem, in each direction.
-    pub const fn turns(
+    pub const fn iterations(
         self,
-        forward: fn(&Geometry) -> Turns,
-        backward_input: fn(&Geometry) -> Turns,
+        forward: fn(&Geometry) -> Iterations,
+        backward_input: fn(&Geometry) -> Iterations,
     ) -> Self {
         Self {
-            forward: self.forward.turns(forward),
-            backward_input: self.backward_input.turns(backward_input),
+            forward: self.forward.iterations(forward),
+            backward_input: self.backward_input.iterations(backward_input),
         }
     }
 

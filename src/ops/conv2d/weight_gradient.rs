@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{DeviceClass, Lowering, Turns, grid_1d, looped};
+use crate::ops::{DeviceClass, Iterations, Lowering, grid_1d, looped};
 use crate::tensor::{Spec, Tensor};
 use bytemuck::{Pod, Zeroable};
 
@@ -31,11 +31,11 @@ pub fn splits(rows: usize, workgroups: usize, l: &Lowering) -> usize {
 }
 
 /// `splits`, or as many more as leave each so few of the `rows`, of which every one adds `row`, that the driver lets its loops end.
-pub fn short_enough(splits: usize, rows: usize, row: Turns, l: &Lowering) -> usize {
-    match l.capabilities().loop_turns {
-        Some(turns) => {
+pub fn short_enough(splits: usize, rows: usize, row: Iterations, l: &Lowering) -> usize {
+    match l.capabilities().max_loop_iterations() {
+        Some(iterations) => {
             let end = looped(0, row).taken;
-            let most = turns.saturating_sub(end) / (row.taken + 1);
+            let most = iterations.saturating_sub(end) / (row.taken + 1);
             splits.max(rows.div_ceil(most.max(1)))
         }
         None => splits,

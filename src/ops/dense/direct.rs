@@ -11,7 +11,7 @@ pub(super) const FORWARD: [Rung<Geometry>; 2] = [
         let kernel = kernel!("dense/naive/forward");
         forward(kernel, grid_1d(g.n * g.o, WORKGROUP), g, io, l)
     })
-    .turns(|g| nested([g.i])),
+    .iterations(|g| nested([g.i])),
     Rung::<Geometry>::gpu("registers", whole_quads, |g, io, l| {
         forward(
             kernel!("dense/registers/forward"),
@@ -21,7 +21,7 @@ pub(super) const FORWARD: [Rung<Geometry>; 2] = [
             l,
         )
     })
-    .turns(|g| nested([g.i / 4]) + nested([4, 4])),
+    .iterations(|g| nested([g.i / 4]) + nested([4, 4])),
 ];
 
 pub(super) const BACKWARD_INPUT: [Rung<Geometry>; 2] = [
@@ -32,12 +32,12 @@ pub(super) const BACKWARD_INPUT: [Rung<Geometry>; 2] = [
         );
         backward(kernel, &[io.x(1), io.wanted(0)], grid, g, io, l)
     })
-    .turns(|g| nested([g.o])),
+    .iterations(|g| nested([g.o])),
     Rung::<Geometry>::gpu("registers", whole_quads, |g, io, l| {
         let kernel = kernel!("dense/registers/backward_input", "dense_gradient");
         backward(kernel, &[io.x(1), io.wanted(0)], tiles(g.n, g.i), g, io, l)
     })
-    .turns(|g| nested([g.o])),
+    .iterations(|g| nested([g.o])),
 ];
 
 pub(super) const BACKWARD_WEIGHT: [Rung<Geometry>; 2] = [
@@ -48,12 +48,12 @@ pub(super) const BACKWARD_WEIGHT: [Rung<Geometry>; 2] = [
         );
         backward(kernel, &[io.x(0), io.wanted(1)], grid, g, io, l)
     })
-    .turns(|g| nested([g.n])),
+    .iterations(|g| nested([g.n])),
     Rung::<Geometry>::gpu("registers", whole_quads, |g, io, l| {
         let kernel = kernel!("dense/registers/backward_weight", "dense_gradient");
         backward(kernel, &[io.x(0), io.wanted(1)], tiles(g.o, g.i), g, io, l)
     })
-    .turns(|g| nested([g.n])),
+    .iterations(|g| nested([g.n])),
 ];
 
 pub(super) const BACKWARD_BIAS: Rung<Geometry> = Rung::<Geometry>::naive(|g, io, l| {
@@ -63,7 +63,7 @@ pub(super) const BACKWARD_BIAS: Rung<Geometry> = Rung::<Geometry>::naive(|g, io,
     );
     backward(kernel, &[io.wanted(2)], grid, g, io, l)
 })
-.turns(|g| nested([g.n]));
+.iterations(|g| nested([g.n]));
 
 /// Workgroup size of these kernels.
 const WORKGROUP: usize = 64;

@@ -12,7 +12,7 @@
 use super::geometry::Geometry;
 use crate::error::Result;
 use crate::kernel;
-use crate::ops::{Io, Lowering, Rung, Turns, anything, nested};
+use crate::ops::{Io, Iterations, Lowering, Rung, anything, nested};
 use crate::tensor::Tensor;
 use bytemuck::{Pod, Zeroable};
 
@@ -43,11 +43,11 @@ pub(super) use directions;
 
 impl Directions {
     /// With loops that grow with the contraction; `of` has what they add for each direction's.
-    pub(super) const fn turns(self, of: [fn(&Geometry) -> Turns; 3]) -> Self {
+    pub(super) const fn iterations(self, of: [fn(&Geometry) -> Iterations; 3]) -> Self {
         Self {
-            forward: self.forward.turns(of[0]),
-            backward_input: self.backward_input.turns(of[1]),
-            backward_weight: self.backward_weight.turns(of[2]),
+            forward: self.forward.iterations(of[0]),
+            backward_input: self.backward_input.iterations(of[1]),
+            backward_weight: self.backward_weight.iterations(of[2]),
         }
     }
 
@@ -199,13 +199,13 @@ struct Params {
 
 /// Any product, any device: 12.5 KiB of workgroup memory and 128 invocations are what every device has. A small product leaves most of a
 /// 64x128 tile empty, but takes no longer for it: what takes time there is the chain of loads along k.
-pub(super) const WORKGROUP: Directions = directions!("workgroup", gpu, anything, run).turns([
+pub(super) const WORKGROUP: Directions = directions!("workgroup", gpu, anything, run).iterations([
     |g| pairs_of_stages(g.i),
     |g| pairs_of_stages(g.o),
     |g| pairs_of_stages(g.n),
 ]);
 
-fn pairs_of_stages(k: usize) -> Turns {
+fn pairs_of_stages(k: usize) -> Iterations {
     nested([k.div_ceil(16), 1])
 }
 

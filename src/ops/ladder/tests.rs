@@ -132,9 +132,9 @@ fn reduced_precision_is_used_when_asked_for_only() {
 /// A rung whose loops a driver would end is passed over; where every one's are, the reason is said.
 #[test]
 fn no_sum_is_cut_short() {
-    const NAIVE: Rung<Size> = Rung::naive(nothing).turns(|size| nested([size.0]));
+    const NAIVE: Rung<Size> = Rung::naive(nothing).iterations(|size| nested([size.0]));
     const SHARED: Rung<Size> =
-        Rung::gpu("shared", anything, nothing).turns(|size| nested([size.0 / 8]));
+        Rung::gpu("shared", anything, nothing).iterations(|size| nested([size.0 / 8]));
     static LONG: Ladder<Size> = Ladder {
         name: "test.sum",
         rungs: &[NAIVE, SHARED],
@@ -152,7 +152,7 @@ fn no_sum_is_cut_short() {
     assert_eq!(choose(600_000, DeviceClass::Hardware), Ok("naive"));
     assert_eq!(
         choose(600_000, cpu),
-        Err("test.sum: no rung can run size=600000 on this device: an invocation's loops take 600001 turns, and this device's driver ends them after 65535".to_owned())
+        Err("test.sum: no rung can run size=600000 on this device: an invocation's loops take 600001 iterations, and this device's driver ends them after 65535".to_owned())
     );
     let mut choices = Choices::default();
     choices.force("test.sum", "naive");
@@ -161,7 +161,7 @@ fn no_sum_is_cut_short() {
         error
             .expect_err("too long")
             .to_string()
-            .contains("65536 turns")
+            .contains("65536 iterations")
     );
 }
 

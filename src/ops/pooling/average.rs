@@ -29,7 +29,7 @@ pub(in crate::ops) const ENTRY: Entry = Entry {
 pub static FORWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.forward",
     rungs: &[
-        Rung::naive(forward).turns(|g| nested(g.window())),
+        Rung::naive(forward).iterations(|g| nested(g.window())),
         Rung::gpu("fixed", small_window, forward_fixed),
     ],
     order: |g, c| {
@@ -46,7 +46,7 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
 pub static BACKWARD: Ladder<Geometry> = Ladder {
     name: "avg_pool2d.backward",
     rungs: &[
-        Rung::naive(backward).turns(|g| nested(g.overlap())),
+        Rung::naive(backward).iterations(|g| nested(g.overlap())),
         Rung::gpu("fixed", small_window, backward_fixed),
     ],
     order: |g, c| {

@@ -30,13 +30,13 @@ pub static FORWARD: Ladder<Geometry> = Ladder {
             let kernel = kernel!("global_avg_pool/naive/forward");
             l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
         })
-        .turns(|g| nested([g.area as usize / 4]) + nested([3])),
+        .iterations(|g| nested([g.area as usize / 4]) + nested([3])),
         Rung::<Geometry>::gpu("tree", anything, |g, io, l| {
             let grid = grid_1d(io.y(0).numel(), 1);
             let kernel = kernel!("global_avg_pool/tree/forward", "tree_sum");
             l.dispatch(kernel, &[io.x(0), io.y(0)], *g, grid)
         })
-        .turns(|g| nested([g.area as usize / 256 + 2]) + nested([6])),
+        .iterations(|g| nested([g.area as usize / 256 + 2]) + nested([6])),
     ],
     // A CPU driver runs lanes in vectors of 8 and pays for every barrier; a GPU wants neighbours to read neighbours.
     order: |_, c| match c.class {

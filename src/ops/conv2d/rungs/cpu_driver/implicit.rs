@@ -119,7 +119,7 @@ pub const CORRELATION: Directions = directions!(
     supports,
     Correlation::in_place
 )
-.turns(
+.iterations(
     |g| nested([Shape::both(g)[0].k4()]) + nested([4]),
     |g| nested([Shape::both(g)[1].k4()]) + nested([4]),
 );

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kernel;
 use crate::ops::conv2d::geometry::Geometry;
-use crate::ops::{Capabilities, Io, Kernel, Lowering, Rung, Turns, anything, grid_1d, nested};
+use crate::ops::{Capabilities, Io, Iterations, Kernel, Lowering, Rung, anything, grid_1d, nested};
 
 /// One workgroup per filter, whose partial sums meet in a tree.
 pub const TREE: Rung<Geometry> = Rung {
@@ -16,7 +16,7 @@ pub const TREE: Rung<Geometry> = Rung {
         );
         backward_bias(kernel, g, io, l)
     })
-    .turns(|g| nested([g.n, g.ph * g.pw / 64 + 1]) + nested([6]))
+    .iterations(|g| nested([g.n, g.ph * g.pw / 64 + 1]) + nested([6]))
 };
 
 /// The same over vec4s of dy.
@@ -29,7 +29,7 @@ pub const QUADS: Rung<Geometry> = Rung::<Geometry>::gpu("quads", anything, |g, i
     );
     backward_bias(kernel, g, io, l)
 })
-.turns(quads);
+.iterations(quads);
 
 /// The same; subgroups of any size add up their lanes, and meet once.
 pub const SUBGROUP_QUADS: Rung<Geometry> =
@@ -42,9 +42,9 @@ pub const SUBGROUP_QUADS: Rung<Geometry> =
         );
         backward_bias(kernel, g, io, l)
     })
-    .turns(quads);
+    .iterations(quads);
 
-fn quads(g: &Geometry) -> Turns {
+fn quads(g: &Geometry) -> Iterations {
     nested([g.n, g.ph * g.pw / 256 + 2]) + nested([8])
 }
 

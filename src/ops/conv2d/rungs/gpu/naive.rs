@@ -5,9 +5,9 @@ use crate::kernel;
 use crate::ops::conv2d::Epilogue;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{partials, short_enough, sum};
-use crate::ops::{Io, Lowering, Rung, Turns, grid_1d, looped, nested};
+use crate::ops::{Io, Iterations, Lowering, Rung, grid_1d, looped, nested};
 
-pub const FORWARD: Rung<Geometry> = Rung::naive(forward).turns(|g| {
+pub const FORWARD: Rung<Geometry> = Rung::naive(forward).iterations(|g| {
     let one = nested([g.c, g.kh, g.kw]);
     match g.epilogue {
         // A word of four codes, each of the largest of four.
@@ -16,12 +16,12 @@ pub const FORWARD: Rung<Geometry> = Rung::naive(forward).turns(|g| {
     }
 });
 pub const BACKWARD_INPUT: Rung<Geometry> =
-    Rung::naive(backward_input).turns(|g| nested([g.kh, g.kw, g.k]));
+    Rung::naive(backward_input).iterations(|g| nested([g.kh, g.kw, g.k]));
 pub const BACKWARD_WEIGHT: Rung<Geometry> =
-    Rung::naive(backward_weight).turns(|g| looped(1, row_turns(g)));
+    Rung::naive(backward_weight).iterations(|g| looped(1, row_iterations(g)));
 
-/// What a row adds to the turns of an invocation of the gradient of w.
-fn row_turns(g: &Geometry) -> Turns {
+/// What a row adds to the iterations of an invocation of the gradient of w.
+fn row_iterations(g: &Geometry) -> Iterations {
     nested([g.ow])
 }
 
@@ -70,7 +70,7 @@ fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
         "epilogue"
     )
     .with("EPILOGUE", g.epilogue as u32);
-    let splits = short_enough(1, g.n * g.oh, row_turns(g), l);
+    let splits = short_enough(1, g.n * g.oh, row_iterations(g), l);
     let partials = partials(splits, dw, l);
     let tensors = [io.dy(), g.mask(io), io.x(0), &partials];
     let [x, y, _] = grid_1d(dw.numel(), WORKGROUP);

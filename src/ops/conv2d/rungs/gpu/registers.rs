@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::ops::conv2d::correlation::{Directions, directions};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{short_enough, splits};
-use crate::ops::{Rung, Turns, looped, nested};
+use crate::ops::{Iterations, Rung, looped, nested};
 
 /// Forward, and the gradient of x.
 pub const CORRELATION: Directions =
@@ -15,7 +15,7 @@ pub const CORRELATION: Directions =
         l
     ))
     // 3,000 channels are right on lavapipe, 20,000 are not.
-    .turns(|g| nested([g.c, 3, 3]), |g| nested([g.k, 3, 3]));
+    .iterations(|g| nested([g.c, 3, 3]), |g| nested([g.k, 3, 3]));
 
 /// 64 tiles of 2x4 outputs, 4 filters each.
 fn tiling() -> Tiling {
@@ -32,7 +32,7 @@ pub const BACKWARD_WEIGHT: Rung<Geometry> =
     Rung::gpu("registers", Geometry::same_3x3, |g, io, l| {
         let groups = (g.k.div_ceil(4) * g.c).div_ceil(64);
         let rows = g.n * g.h;
-        let splits = short_enough(splits(rows, groups, l), rows, row_turns(g), l);
+        let splits = short_enough(splits(rows, groups, l), rows, row_iterations(g), l);
         let kernel = kernel!(
             "conv2d/registers/backward_weight",
             "epilogue",
@@ -40,9 +40,9 @@ pub const BACKWARD_WEIGHT: Rung<Geometry> =
         );
         direct::backward_weight(kernel, g, io, splits, [groups, splits, 1], l)
     })
-    .turns(|g| looped(1, row_turns(g)));
+    .iterations(|g| looped(1, row_iterations(g)));
 
-/// What a row adds to the turns of an invocation.
-fn row_turns(g: &Geometry) -> Turns {
+/// What a row adds to the iterations of an invocation.
+fn row_iterations(g: &Geometry) -> Iterations {
     nested([g.w])
 }

@@ -25,11 +25,12 @@ const BLOCK: usize = 16;
 const POSITIONS: usize = 32;
 
 /// Forward, and the gradient of x.
-pub const CORRELATION: Directions = directions!("subgroup", cpu_driver, supports, correlate).turns(
-    // 1,440 channels are right on lavapipe, 1,500 are not.
-    |g| nested([g.c.div_ceil(4), 3, 3, BLOCK]) + nested([BLOCK, 4]),
-    |g| nested([g.k.div_ceil(4), 3, 3, BLOCK]) + nested([BLOCK, 4]),
-);
+pub const CORRELATION: Directions = directions!("subgroup", cpu_driver, supports, correlate)
+    .iterations(
+        // 1,440 channels are right on lavapipe, 1,500 are not.
+        |g| nested([g.c.div_ceil(4), 3, 3, BLOCK]) + nested([BLOCK, 4]),
+        |g| nested([g.k.div_ceil(4), 3, 3, BLOCK]) + nested([BLOCK, 4]),
+    );
 
 /// Whether the kernels can run a problem here: the width of CPU drivers' vectors is built into them.
 pub fn supports(g: &Geometry, c: &Capabilities) -> Result<(), String> {

@@ -5,16 +5,16 @@ use crate::kernel;
 use crate::ops::conv2d::batch_cuts::equal_chunks;
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::weight_gradient::{partials, short_enough, splits, sum};
-use crate::ops::{Capabilities, Io, Lowering, Rung, Turns, grid_1d, looped, nested};
+use crate::ops::{Capabilities, Io, Iterations, Lowering, Rung, grid_1d, looped, nested};
 use crate::tensor::Spec;
 use bytemuck::{Pod, Zeroable};
 
 /// The gradient of w.
-pub const BACKWARD_WEIGHT: Rung<Geometry> =
-    Rung::cpu_driver("subgroup", supports, backward_weight).turns(|g| looped(1, row_turns(g)));
+pub const BACKWARD_WEIGHT: Rung<Geometry> = Rung::cpu_driver("subgroup", supports, backward_weight)
+    .iterations(|g| looped(1, row_iterations(g)));
 
-/// What a row adds to the turns of an invocation: quads, and in each the loop over 16 filters.
-fn row_turns(g: &Geometry) -> Turns {
+/// What a row adds to the iterations of an invocation: quads, and in each the loop over 16 filters.
+fn row_iterations(g: &Geometry) -> Iterations {
     nested([g.w.div_ceil(4), 16])
 }
 
@@ -67,7 +67,7 @@ fn backward_weight(g: &Geometry, io: &Io, l: &mut Lowering) -> Result<()> {
     let [across, down] = [g.c.div_ceil(8), g.k.div_ceil(16)];
     // The last chunk may be smaller, but has fewer rows than a quarter of its splits only where the first would be too long.
     let per_chunk = splits(chunks[chunks.len() - 1].len() * g.h, across * down, l);
-    let per_chunk = short_enough(per_chunk, most * g.h, row_turns(g), l);
+    let per_chunk = short_enough(per_chunk, most * g.h, row_iterations(g), l);
     let all = per_chunk * chunks.len();
     let partials = partials(all, dw, l);
     for (index, chunk) in chunks.into_iter().enumerate() {

@@ -1,13 +1,13 @@
-//! How many turns the loops of an invocation take, for drivers that end them without a word.
+//! How many iterations the loops of an invocation take, for drivers that end them without a word.
 //!
-//! llvmpipe counts a turn whenever the end of a loop is reached, for all loops of an invocation together. What leaves a loop only switches its
+//! llvmpipe counts an iteration whenever the end of a loop is reached, for all loops of an invocation together. What leaves a loop only switches its
 //! lanes off, so the body is gone through once more, with the loops in it.
 
 use std::ops::Add;
 
 /// What some code adds to the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turns {
+pub struct Iterations {
     /// When it runs.
     pub taken: usize,
     /// When it is gone through with every lane switched off.
@@ -15,24 +15,24 @@ pub struct Turns {
 }
 
 /// Code without loops, or with such as are written out.
-pub const STRAIGHT: Turns = Turns { taken: 0, idle: 0 };
+pub const STRAIGHT: Iterations = Iterations { taken: 0, idle: 0 };
 
 /// A loop whose body runs `times` times.
-pub fn looped(times: usize, body: Turns) -> Turns {
+pub fn looped(times: usize, body: Iterations) -> Iterations {
     let each = body.taken.saturating_add(1);
     let last = body.idle + 1;
-    Turns {
+    Iterations {
         taken: times.saturating_mul(each).saturating_add(last),
         idle: last,
     }
 }
 
 /// Loops in each other, the outermost first.
-pub fn nested<const N: usize>(times: [usize; N]) -> Turns {
+pub fn nested<const N: usize>(times: [usize; N]) -> Iterations {
     (times.into_iter().rev()).fold(STRAIGHT, |body, times| looped(times, body))
 }
 
-impl Add for Turns {
+impl Add for Iterations {
     type Output = Self;
 
     /// One after the other.
