@@ -1,4 +1,5 @@
-//! What `cargo package` packs: all that the sources include, and nothing else than what is meant to be in it.
+//! What `cargo package` packs: all that the sources include, and nothing else than what is meant to be in it. And what it is
+//! built with: the same for the program as for its tests.
 
 use crate::named::{files, root};
 use std::collections::BTreeSet;
@@ -118,4 +119,28 @@ fn nothing_needless_is_packed() {
         .filter_map(|p| Some(root().join(p).metadata().ok()?.len()))
         .sum();
     assert!(bytes < 4 << 20, "{bytes} bytes are packed");
+}
+
+/// Packages that edges of these kinds lead to, each with its features.
+fn packages(edges: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--prefix", "none"])
+        .args(["--format", "{p} {f}", "--no-dedupe", "--edges", edges])
+        .current_dir(root())
+        .output()
+        .expect("cargo");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let list = String::from_utf8(output.stdout).expect("UTF-8");
+    list.lines().map(str::to_owned).collect()
+}
+
+/// Else cargo compiles those packages, and the library over them, once for `cargo build` and once for `cargo test`.
+#[test]
+fn tests_switch_no_feature_on() {
+    let program = packages("normal,build");
+    let tests = packages("normal,build,dev");
+    assert!(tests.len() > program.len() && program.len() > 50);
+    let other: Vec<_> = program.difference(&tests).collect();
+    assert!(other.is_empty(), "built with other features: {other:?}");
 }
