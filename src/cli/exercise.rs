@@ -12,7 +12,8 @@ use std::path::PathBuf;
   gtzan-gpu exercise                     all exercises, and which are solved
   gtzan-gpu exercise 7                   the task, and whether your kernel is right
   gtzan-gpu exercise 7 --hint
-  gtzan-gpu exercise --start lessons     write the exercises into a folder, without touching what is there")]
+  gtzan-gpu exercise --start lessons     write the exercises into a folder, without touching what is there
+  gtzan-gpu exercise 7 --dir lessons     and do them there")]
 pub struct ExerciseArgs {
     /// Its number
     #[arg(value_name = "NUMBER")]
@@ -55,7 +56,10 @@ impl ExerciseArgs {
 pub fn run(args: &ExerciseArgs) -> Result<()> {
     if let Some(dir) = &args.start {
         let written = exercise::start(dir)?;
-        console::line(&format!("{}: {written} files written", dir.display()));
+        console::line(&format!(
+            "{0}: {written} files written; `gtzan-gpu exercise --dir {0}` lists them, and with a number checks yours",
+            dir.display()
+        ));
         return Ok(());
     }
     let all = exercise::all(&args.dir)?;

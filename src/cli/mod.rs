@@ -146,7 +146,6 @@ impl Cli {
             Command::Evaluate(args) => args.check(),
             Command::Plan(args) => args.check(),
             Command::Gradcheck(args) => args.check(),
-            Command::Tune(args) => args.check(),
             Command::Profile(args) => args.check(),
             Command::Inspect(args) => args.check(),
             Command::Exercise(args) => args.check(),
@@ -154,6 +153,7 @@ impl Cli {
             Command::Bench(args) => args.check(),
             Command::Train(_)
             | Command::Predict(_)
+            | Command::Tune(_)
             | Command::Kernel(_)
             | Command::Devices(_)
             | Command::Export(_)
@@ -251,13 +251,13 @@ impl ClassArgs {
     }
 }
 
-/// Where features are kept between runs.
+/// Where features and the tuner's choices are kept between calls.
 #[derive(Debug, Clone, Args)]
 struct CacheArgs {
-    /// Folder of the feature cache [default: gtzan-gpu in the user's cache folder]
+    /// Folder of what is kept between calls, features and what tune found [default: gtzan-gpu in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Compute features every time
+    /// Leave what is kept aside and keep nothing: features are computed every time, kernels run on the device's default rungs
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
 }

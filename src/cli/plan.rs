@@ -16,13 +16,17 @@ use std::path::PathBuf;
 
 /// Options of `plan`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "A plan is of a model and a batch: augmentation, a moving average and clipping are not in it, the data set only with --samples.
+
+Examples:
   gtzan-gpu plan --model seed --batch-size 32
   gtzan-gpu plan --model deep.toml --batch-size 32 --vram 512MiB --explain
   gtzan-gpu plan --model seed --vram 256MiB --fit
   gtzan-gpu plan --model seed --rungs conv2d:half,dense:half
   gtzan-gpu plan --model seed --class gpu      with a GPU's kernels, also where there is only a CPU driver
-  gtzan-gpu plan --model seed --svg plan.svg")]
+  gtzan-gpu plan --model seed --svg plan.svg"
+)]
 pub struct PlanArgs {
     /// seed, notebook, small, demo, strong, or a TOML file of layers
     #[arg(long, default_value = "seed")]
@@ -177,6 +181,9 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         }
     ));
     summary.table().iter().for_each(|l| console::line(l));
+    if let Some(line) = summary.statistics() {
+        console::line(&line);
+    }
     if args.explain || args.vram.is_some() {
         summary.explain().iter().for_each(|l| console::line(l));
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::nn::Model;
 use crate::ops::Choices;
 use clap::Args;
+use std::path::PathBuf;
 
 /// Options of `tune`.
 #[derive(Debug, Args)]
@@ -21,20 +22,9 @@ pub struct TuneArgs {
     batch_size: usize,
     #[command(flatten)]
     device: super::DeviceArgs,
-    #[command(flatten)]
-    cache: super::CacheArgs,
-}
-
-impl TuneArgs {
-    /// Refuse what leaves the command without effect.
-    pub fn check(&self) -> Result<()> {
-        match self.cache.no_cache {
-            true => Err(Error::usage(
-                "--no-cache leaves no folder to store the choices in; leave it out, or name one with --cache DIR",
-            )),
-            false => Ok(()),
-        }
-    }
+    /// Folder to store the choices in; the other commands find them with the same --cache [default: gtzan-gpu in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
 }
 
 fn no_folder() -> Error {
@@ -46,7 +36,11 @@ fn no_folder() -> Error {
 /// # Errors
 /// When the model is unknown, the device fails, or the choices can't be stored.
 pub fn run(args: &TuneArgs) -> Result<()> {
-    let folder = args.cache.folder().ok_or_else(no_folder)?;
+    let cache = super::CacheArgs {
+        cache: args.cache.clone(),
+        no_cache: false,
+    };
+    let folder = cache.folder().ok_or_else(no_folder)?;
     let model = Model::load(&args.model)?;
     let gpu = args.device.open()?;
     let (n, choices) = (args.batch_size, Choices::default());

@@ -75,7 +75,8 @@ pub enum Border {
     Valid,
 }
 
-/// A layer. The tag is `type`; names and defaults follow Keras.
+/// A layer. The tag is `type`. Initialisers, epsilon and momentum follow Keras; padding is `same` unless said otherwise. What a model file
+/// may say is listed in docs/files.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {

@@ -7,7 +7,7 @@ pub enum Category {
     Weights,
     /// Gradients of the parameters.
     Gradients,
-    /// The optimizer's moments.
+    /// The optimizer's moments, and the moving average of the weights.
     Optimizer,
     /// Tensors of the model between their first write and last read, and kernels' scratch among them.
     Arenas,
@@ -61,7 +61,7 @@ pub struct Place {
 /// One program's part of the plan.
 #[derive(Debug, Clone)]
 pub struct ProgramPlan {
-    /// e.g. `train`.
+    /// e.g. `training`.
     pub name: String,
     /// Place of every root tensor that a dispatch touches.
     pub places: Vec<Option<Place>>,

@@ -18,7 +18,7 @@ pub struct Summary {
     pub weights_bytes: u64,
     /// Gradients, and their sum over micro-batches.
     pub gradients_bytes: u64,
-    /// Adam's moments.
+    /// Adam's moments, and the moving average of the weights.
     pub optimizer_bytes: u64,
     /// Arenas, without what workspaces take of them at the peak.
     pub activations_bytes: u64,
@@ -36,6 +36,8 @@ pub struct Summary {
     pub micro_batches: usize,
     /// Samples of the largest micro-batch.
     pub micro_batch_size: usize,
+    /// Whether batch norm takes its statistics from micro-batches, not from the whole batch: the result is another then.
+    pub split_statistics: bool,
     /// What ranks that share a step have to do, where there are several; all other numbers are of one rank's card.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Shared>,
@@ -117,6 +119,7 @@ impl Summary {
             lower_bound_bytes: plan.lower_bound(),
             micro_batches: fitted.cut.micro_batches,
             micro_batch_size: fitted.cut.micro_batch,
+            split_statistics: fitted.split_statistics,
             shared: None,
             dataset_on_gpu: fitted.cut.resident,
             recomputed: (fitted.recomputed.iter())
@@ -186,6 +189,16 @@ impl Summary {
         let named = |l: &Largest| format!("  {:<48}{:>12}", l.tensor, format::bytes(l.bytes));
         lines.extend(self.largest.iter().map(named));
         lines
+    }
+
+    /// What a batch that is split means for batch norm, as a line of text.
+    pub fn statistics(&self) -> Option<String> {
+        self.split_statistics.then(|| {
+            format!(
+                "batch norm takes its statistics from each micro-batch of {}, not from the batch of {}",
+                self.micro_batch_size, self.batch_size
+            )
+        })
     }
 
     /// What was chosen, what each choice costs, and what was tried before, as lines of text.

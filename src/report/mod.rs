@@ -37,7 +37,7 @@ pub struct RunReport {
     pub model: String,
     /// Trainable parameters.
     pub parameters: u64,
-    /// What it was trained on, e.g. `genres: 1000 tracks, 10 genres, 7990 training and 2000 validation segments`.
+    /// What it was trained on, e.g. `genres: 1000 tracks of 10 genres; 800 samples train, 200 validate`.
     pub data: String,
     /// What else there is to say about it: tracks that are there twice, what was grouped.
     #[serde(default)]
@@ -48,7 +48,7 @@ pub struct RunReport {
     pub device: String,
     /// Version of the program.
     pub version: String,
-    /// How the training ended, e.g. `early stopping after epoch 31, weights of epoch 16 restored`.
+    /// How the training ended, e.g. `early stopping after epoch 31: 15 epochs without a better validation accuracy; the weights of epoch 16 are kept`.
     pub ending: Option<String>,
     pub history: History,
     /// Of the saved weights on the validation set.

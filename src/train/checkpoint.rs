@@ -1,6 +1,7 @@
 //! `checkpoint.safetensors`: everything that a run needs to go on to the same bits.
 
 use super::callbacks::Callbacks;
+use super::computed_by::ComputedBy;
 use super::engine::Weights;
 use super::tensor_file;
 use crate::error::{Error, Result};
@@ -30,6 +31,9 @@ pub struct Progress {
     pub ending: Option<String>,
     /// [`Task::fingerprint`](super::Task::fingerprint) of the data.
     pub task: String,
+    /// What computed it last; none in a checkpoint of a version that did not note it.
+    #[serde(default)]
+    pub computed_by: Option<ComputedBy>,
 }
 
 /// A run at one moment.

@@ -4,6 +4,7 @@ mod board;
 mod callbacks;
 mod checkpoint;
 mod classifier;
+mod computed_by;
 mod divergence;
 mod engine;
 mod event;
@@ -28,6 +29,7 @@ mod votes;
 pub use callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classifier::{Classifier, Learning, Network};
+pub use computed_by::ComputedBy;
 pub use engine::{
     Compiled, Engine, Evaluation, Samples, Weights, check_ranks, check_weights, compile, means,
 };

@@ -1,6 +1,7 @@
 //! How a run goes on from its checkpoint, and what it then refuses or says.
 
 use super::checkpoint::Checkpoint;
+use super::computed_by::ComputedBy;
 use super::engine::Engine;
 use super::schedule::Schedule;
 use super::settings::Settings;
@@ -56,14 +57,17 @@ impl<'a, 'g> Trainer<'a, 'g> {
             .map_err(|e| e.context(path.display()))?;
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&checkpoint.totals)?;
+        let mut progress = checkpoint.progress;
+        let computed_before = progress.computed_by.replace(ComputedBy::of(&engine));
         let trainer = Self {
             engine,
             task,
             settings,
             model,
             run: run.to_owned(),
-            saved: checkpoint.progress.epoch,
-            progress: checkpoint.progress,
+            saved: progress.epoch,
+            progress,
+            computed_before,
             best: checkpoint.best,
             last: Vec::new(),
             board: None,
@@ -78,6 +82,14 @@ impl<'a, 'g> Trainer<'a, 'g> {
             t.save_history()
         })?;
         Ok(trainer)
+    }
+
+    /// What to say when another adapter, or other kernels, computed the run before it was stopped.
+    pub fn other_kernels(&self) -> Option<String> {
+        let p = &self.progress;
+        let goes_on = p.ending.is_none() && p.epoch < self.settings.epochs;
+        let now = p.computed_by.as_ref().filter(|_| goes_on)?;
+        now.differs_from(self.computed_before.as_ref()?)
     }
 
     /// What to say of a schedule that is another than when the run was stopped: a cosine, whose end has moved with the number of

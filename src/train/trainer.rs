@@ -3,6 +3,7 @@
 use super::board::tell;
 use super::callbacks::{Callbacks, EarlyStopping, Keep, ReduceLrOnPlateau};
 use super::checkpoint::Progress;
+use super::computed_by::ComputedBy;
 use super::engine::{Engine, Weights, means};
 use super::event::{EpochEvent, Outcome};
 use super::schedule::{LearningRate, Schedule};
@@ -38,6 +39,8 @@ pub struct Trainer<'a, 'g> {
     pub(super) last: Weights,
     /// Epochs in the checkpoint on disk.
     pub(super) saved: u32,
+    /// What computed the run before it was stopped.
+    pub(super) computed_before: Option<ComputedBy>,
     pub(super) board: Option<Board>,
 }
 
@@ -84,6 +87,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             seconds: 0.0,
             ending: None,
             task: task.fingerprint.clone(),
+            computed_by: Some(ComputedBy::of(&engine)),
         };
         let mut trainer = Self {
             engine,
@@ -95,6 +99,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             best: Vec::new(),
             last: Vec::new(),
             saved: 0,
+            computed_before: None,
             board: None,
         };
         trainer.on_first(Self::save_split)?;

@@ -5,6 +5,7 @@ mod chapter;
 mod counted;
 mod faults;
 mod figure;
+mod formats;
 mod markdown;
 mod named;
 mod numbers;

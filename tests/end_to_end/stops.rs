@@ -52,12 +52,24 @@ fn what_changes_when_a_run_goes_on_is_remembered() {
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(text.contains("all 4 epochs done"), "{text}");
     assert!(!String::from_utf8_lossy(&out.stderr).contains("cosine"));
+    // The memory budget changed nothing that computes.
+    assert!(!said.contains("kernels"), "{said}");
+    let with = |class, epochs| {
+        let args = ["train", "--resume", "run", "--class", class, "--epochs"];
+        place.run(&[&args[..], &[epochs]].concat())
+    };
+    assert!(with("gpu", "5").status.success());
+    let said = String::from_utf8_lossy(&with("cpu", "6").stderr).into_owned();
+    assert!(
+        said.contains("the run's kernels are others than before"),
+        "{said}"
+    );
     let error = place.fails(&["train", "--resume", "run", "--epochs", "3"], 2);
     assert!(
-        error.contains("--epochs 3: run has come to epoch 4 already"),
+        error.contains("--epochs 3: run has come to epoch 6 already"),
         "{error}"
     );
-    assert!(config().contains("epochs = 4"), "{}", config());
+    assert!(config().contains("epochs = 6"), "{}", config());
 }
 
 #[test]

@@ -140,8 +140,8 @@ fn single(
                 "going on after epoch {epoch} of {}",
                 settings.epochs
             ));
-            if let Some(note) = trainer.moved_schedule() {
-                console::note(&note);
+            for note in [trainer.other_kernels(), trainer.moved_schedule()] {
+                note.iter().for_each(|note| console::note(note));
             }
             trainer
         }

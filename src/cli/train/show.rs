@@ -50,6 +50,9 @@ pub fn plan(summary: &Summary) {
         report::bytes(summary.total_bytes),
         report::bytes(summary.lower_bound_bytes)
     ));
+    if let Some(line) = summary.statistics() {
+        console::line(&line);
+    }
     if summary.budget_bytes.is_some() {
         summary.explain().iter().for_each(|l| console::line(l));
     }

@@ -59,7 +59,8 @@ options! {
     value label_smoothing: f32 = 0.0, share();
     /// Keep a moving average of the weights with this decay; it is what validates and what is saved
     optional average: f32, share(), unset: "no average";
-    /// Augmentation: let each sample begin up to this many frames earlier or later in its track, which is a circle where it ends
+    /// Augmentation: let each sample begin up to this many frames earlier or later in its track; at an end of the track the other end of
+    /// the sample itself moves in
     value time_shift: usize = 0, anything(), placeholder: "FRAMES";
     /// Augmentation: multiply each sample by a factor within 1 plus or minus this
     value gain: f32 = 0.0, share();
@@ -120,7 +121,7 @@ options! {
     /// Start from the weights in this file (a model.safetensors); its running statistics need no warm-up
     optional init: PathBuf, anything(), placeholder: "FILE", unset: "fresh weights";
     /// Memory budget on the GPU, e.g. 256MiB
-    optional vram: String, bytes(), placeholder: "BYTES", unset: "as much as the plan needs", may_change: true;
+    optional vram: String, bytes(), placeholder: "BYTES", unset: "80 % of a GPU's memory, half of a CPU driver's", may_change: true;
     /// Run these rungs of kernels wherever they can, e.g. conv2d.forward:half,dense:half (an op's name stands for all its ladders)
     optional rungs: String, rungs(), placeholder: "LADDER:RUNG,...", unset: "what tune found, else the device's defaults";
     /// Event files for TensorBoard, in DIR/(the run's name): scalars, histograms of weights and gradients, confusion matrices
