@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_FLAC, CODEC_ID_MP3};
 use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
@@ -123,6 +123,10 @@ fn decode(
         .clone();
     let mp3 = parameters.codec == CODEC_ID_MP3;
     let padding = Duration::from(track.padding.unwrap_or(0));
+    // A damaged FLAC frame is dropped before it is a packet; what tells is the gap in the frames' own numbers.
+    let numbered = parameters.codec == CODEC_ID_FLAC;
+    let tick =
+        (track.time_base).map_or(0.0, |t| f64::from(t.numer.get()) / f64::from(t.denom.get()));
     let fresh = || {
         symphonia::default::get_codecs()
             .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
@@ -132,8 +136,8 @@ fn decode(
     let mut kind = None;
 
     let before = parts.len();
-    // Seconds of a packet, as the one before had.
-    let mut length = 0.0;
+    // Where the next packet should begin.
+    let mut due: Option<i64> = None;
     let mut block: Vec<f32> = Vec::new();
     let mut lost = 0.0;
     loop {
@@ -152,6 +156,11 @@ fn decode(
         if packet.track_id != track_id {
             continue;
         }
+        let (at, length) = (packet.pts.get(), packet.dur.get());
+        if let Some(due) = due.filter(|due| numbered && at > *due) {
+            lost += (at - due) as f64 * tick;
+        }
+        due = Some(at.saturating_add_unsigned(length));
         // The length in an MP3's first frame ends with the first of several joined files; what it would trim beyond the
         // encoder's padding belongs to the next.
         if mp3 && packet.trim_end > padding {
@@ -165,8 +174,9 @@ fn decode(
         kind = new.or(kind);
         let buffer = match decoder.decode(&packet) {
             Ok(buffer) => buffer,
-            Err(Symphonia::DecodeError(_)) => {
-                lost += length;
+            // The packet is in memory: what fails to be read is what is in it.
+            Err(Symphonia::DecodeError(_) | Symphonia::IoError(_)) => {
+                lost += length as f64 * tick;
                 continue;
             }
             Err(e) => {
@@ -176,7 +186,6 @@ fn decode(
             }
         };
         let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
-        length = buffer.frames() as f64 / f64::from(rate.max(1));
         buffer.copy_to_vec_interleaved(&mut block);
         let part = match parts.last_mut() {
             Some(part) if part.rate() == rate => part,
@@ -190,7 +199,7 @@ fn decode(
         };
         part.push_frames(channels, &block);
         if part.missing() == 0 {
-            return Ok(());
+            break;
         }
     }
     if lost > WORTH_A_WORD {

@@ -32,11 +32,12 @@ impl Source {
     /// Fails for a folder, an empty file, and a pipe that brings more than 1 GiB.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |e: io::Error| Error::file(path, format!("can't read it ({e})"));
-        let mut file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
+        // Asked first: Windows opens no folder.
+        if path.is_dir() {
             return Err(Error::file(path, "it is a folder, not an audio file"));
         }
+        let mut file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         let (bytes, len) = if metadata.is_file() {
             (Bytes::File(file), metadata.len())
         } else {

@@ -22,7 +22,7 @@ use crate::features::{FRAMES, ROWS};
 use crate::tensor_bytes::{self, TensorBytes};
 
 /// Raised whenever the features of the same audio change, or what the index says of them.
-const FEATURES_VERSION: u32 = 5;
+const FEATURES_VERSION: u32 = 6;
 /// The metadata key of the index.
 const KEY: &str = "gtzan-gpu-cache";
 /// Times closer than this to the writing of the cache prove nothing (FAT counts in
