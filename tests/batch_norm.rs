@@ -72,6 +72,43 @@ fn the_variance_survives_a_large_mean_on_every_rung() {
     }
 }
 
+/// One long sum of equal values, whose rounding errors all have one sign. As long as loops may be here: a CPU driver ends them early.
+#[test]
+fn long_sums_keep_their_digits_on_every_rung() {
+    let gpu = Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter");
+    let [h, w] = match gpu.capabilities().max_loop_iterations() {
+        None => [1200, 1300],
+        Some(_) => [150, 200],
+    };
+    let x = vec![0.3f32; h * w];
+    let mut tape = Tape::new();
+    let input = tape.input("x", Spec::f32([1, 1, h, w]));
+    let names = ["gamma", "beta", "running mean", "running variance"];
+    let channels = names.map(|name| tape.input(name, Spec::f32([1])));
+    let [gamma, beta, mean, variance] = &channels;
+    let op = Arc::new(BatchNorm::default());
+    let outputs = tape
+        .apply_all(op, &[&input, gamma, beta, mean, variance])
+        .expect("the shapes fit");
+    outputs.iter().for_each(|y| tape.keep(y));
+    for rung in STATISTICS.rungs {
+        let mut choices = Choices::default();
+        choices.force(STATISTICS.name, rung.name);
+        let got = run(
+            &gpu,
+            &tape,
+            &choices,
+            (&input, &x),
+            (gamma, 1.0),
+            &outputs[1..],
+        );
+        let error = f64::from(got[0][0]) / f64::from(0.3f32) - 1.0;
+        // Two roundings of an f32: the sum's, and its division's.
+        assert!(error.abs() < 1.2e-7, "{}: off by {error}", rung.name);
+        assert!(got[1][0] < 1e-12, "{}: {}", rung.name, got[1][0]);
+    }
+}
+
 /// Values of `wanted` after one step over a full batch.
 fn run(
     gpu: &Gpu,

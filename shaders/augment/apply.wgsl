@@ -2,7 +2,7 @@
 // and frames with 0 (the mean of normalised features), as drawn by augment/draw.
 // x, p (partners; x again when there is no mixup), y: [N,C,R,F]; draws: [N][2].
 // One invocation: one element. One workgroup: 64 neighbours of one sample, along grid x; samples along grid y. No workgroup memory.
-// Traffic: reads x and p once, writes y once, 12 bytes per element for some 30 operations: memory-bound. A sample's draws are one
+// Traffic: reads x once, p too under mixup, and writes y once, 8 or 12 bytes per element for some 30 operations: memory-bound. A sample's draws are one
 // address for a whole workgroup, so they come through the scalar cache.
 // Next rung: fused into gather_batch, which would save one read and one write, for data that lies on the device.
 

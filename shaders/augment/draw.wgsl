@@ -72,5 +72,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     share[n] = own;
     draws[2u * n] = drawn(position, own);
-    draws[2u * n + 1u] = drawn(partner(position), 1.0 - own);
+    // Without mixup nobody reads a partner's.
+    if params.mixup != 0u {
+        draws[2u * n + 1u] = drawn(partner(position), 1.0 - own);
+    }
 }

@@ -39,7 +39,7 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// The decimal that was meant: `1 - 0.999_f32` is 1.0000467e-3.
+    /// The decimal that was meant: `1 - 0.999_f32` is 9.9998713e-4.
     fn decimal(beta: f32) -> f64 {
         beta.to_string().parse().unwrap_or(f64::from(beta))
     }

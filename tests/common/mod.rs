@@ -7,7 +7,37 @@ use gtzan_gpu::ops::Choices;
 use gtzan_gpu::train::{Engine, Feed, GraphSettings, Samples, compile};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Let the program keep features and the tuner's choices in this folder, and hear nothing of what surrounds the tests. Compiled shaders
+/// are the machine's: a driver that looks for them in an empty folder compiles them again.
+pub fn keep_in<'c>(command: &'c mut Command, cache: &Path) -> &'c mut Command {
+    let variable = |name: &str| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
+    let home = || {
+        Some(
+            PathBuf::from(variable("HOME")?)
+                .join(".cache")
+                .into_os_string(),
+        )
+    };
+    let shaders = variable("MESA_SHADER_CACHE_DIR").or_else(|| variable("XDG_CACHE_HOME"));
+    if let Some(shaders) = shaders.or_else(home) {
+        command.env("MESA_SHADER_CACHE_DIR", shaders);
+    }
+    // Where each system's caches are (src/cli/mod.rs).
+    command
+        .env("XDG_CACHE_HOME", cache)
+        .env("LOCALAPPDATA", cache);
+    if cfg!(target_os = "macos") {
+        command.env("HOME", cache);
+    }
+    for name in ["GTZAN_GPU_SHADERS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
+        command.env_remove(name);
+    }
+    command
+}
 
 pub fn gpu() -> Gpu {
     Gpu::open(&AdapterChoice::Best).expect("a Vulkan, Metal or DX12 adapter")
@@ -108,8 +138,13 @@ pub fn tiny_engine<'g>(
 
 /// Loss of each of `steps` steps over the whole set.
 pub fn losses(engine: &mut Engine, n: u32, steps: u64) -> Vec<f64> {
+    losses_of(engine, n, 0..steps)
+}
+
+/// Loss of each of these steps, counted from 0, over the whole set.
+pub fn losses_of(engine: &mut Engine, n: u32, steps: std::ops::Range<u64>) -> Vec<f64> {
     let order: Vec<u32> = (0..n).collect();
-    (0..steps)
+    steps
         .map(|t| {
             engine.set_totals(&[0.0; 4]).expect("totals");
             engine

@@ -2,7 +2,7 @@
 // dy: [N,C,OH,OW], dx: [N,C,H,W].
 // One invocation: one dx, gathering from every window that contains it. One workgroup: 64 of them, no shared memory.
 // Traffic: writes dx once, reads dy once per element of a window: memory-bound, mostly from the caches.
-// Next rung: none planned; windows that don't overlap already read dy only once per output.
+// Next rung: fixed, the same with its sizes as constants; windows that don't overlap already read dy only once per output.
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;

@@ -2,7 +2,7 @@
 // x: [N,C,H,W], y: [N,C,OH,OW].
 // One invocation: one output. One workgroup: 64 outputs that follow each other in memory, no shared memory.
 // Traffic: reads each window once, writes y; 1 addition per 4 bytes read, so memory-bound.
-// Next rung: for overlapping windows, sums of columns that neighbours share.
+// Next rung: fixed, the same with its sizes as constants. Beyond: for overlapping windows, sums of columns that neighbours share.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

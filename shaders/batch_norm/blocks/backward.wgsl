@@ -2,7 +2,7 @@
 // dy, x: [N,C,S] viewed as vec4s, S = H*W; mean: [C]; g = dy through the dropout mask; partial: [N,C,2,2], sums as (high, low), which backward_combine joins.
 // One invocation: blocks of 4 vec4s of dy and x. One workgroup: 8 of them, one row (n,c), joined after one barrier.
 // Traffic: reads dy and x once, 4 operations per 8 bytes; eight loads in flight. One barrier per row instead of seven.
-// Next rung: none; on a GPU rung 2 keeps more memory requests in flight (64 invocations a row), here the loads are what counts.
+// Next rung: none; on a GPU wide keeps more memory requests in flight (64 to 256 invocations a row), here the loads are what counts.
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

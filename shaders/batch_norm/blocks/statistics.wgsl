@@ -2,7 +2,7 @@
 // x: [N,C,S] viewed as vec4s, S = H*W; partial: [N,C,2,2], each sum compensated (high, low). statistics_combine joins the rows of a channel.
 // One invocation: blocks of 8 vec4s that stay in registers for both passes, joined by Chan's formula. One workgroup: 8 of them, one row (n,c).
 // Traffic: reads x once, 4 operations per 4 bytes; loads in flight eight at a time. One barrier per row instead of fourteen.
-// Next rung: none; on a GPU rung 2 keeps more memory requests in flight (64 invocations a row), here the loads are what counts.
+// Next rung: none; on a GPU wide keeps more memory requests in flight (64 to 256 invocations a row), here the loads are what counts.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> partial: array<vec4<f32>>;

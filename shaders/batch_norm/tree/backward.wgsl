@@ -2,7 +2,7 @@
 // dy, x: [N,C,S] viewed as vec4s, S = H*W; mean: [C]; g = dy through the dropout mask; partial: [N,C,2,2], sums as (high, low), which backward_combine joins.
 // One invocation: every 64th vec4 of a row. One workgroup: one row (n,c); a tree in workgroup memory adds up its 64 pairs of sums.
 // Traffic: reads dy and x once, 8 operations per 8 bytes, coalesced: memory-bound, unless dropout's 25 integer operations per element weigh in.
-// Next rung: a workgroup of 8 with four loads of each in flight and one barrier: for drivers where barriers are dear.
+// Next rung: wide has all loads of a block in flight at once.
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;

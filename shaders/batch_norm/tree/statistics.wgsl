@@ -2,7 +2,7 @@
 // x: [N,C,S] viewed as vec4s, S = H*W; partial: [N,C,2,2], each sum compensated (high, low). statistics_combine joins the rows of a channel.
 // One invocation: every 64th vec4 of a row. One workgroup: one row (n,c); a tree in workgroup memory adds up its 64 sums, twice.
 // Traffic: reads x twice, the second time from cache; coalesced, so the memory's full rate on a GPU. A row need not start on a vec4.
-// Next rung: keeps the values in registers between the two passes and needs one barrier: for drivers where memory and barriers are dear.
+// Next rung: wide keeps the values in registers between the two passes, with all loads of a block in flight, and joins both sums in one tree.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> partial: array<vec4<f32>>;

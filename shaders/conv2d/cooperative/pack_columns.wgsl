@@ -45,7 +45,7 @@ fn element(step: u32, position: u32) -> f32 {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let quad = group.x * 64u + lane;
     if quad >= params.quads { return; }
-    let row = group.y + group.z * 65535u;
+    let row = group.y;
     var four: vec4<f32>;
     for (var o = 0u; o < 4u; o++) {
         if ALONG_STEPS == 1u { four[o] = rounded(element(quad * 4u + o, row)); } else { four[o] = rounded(element(row, quad * 4u + o)); }

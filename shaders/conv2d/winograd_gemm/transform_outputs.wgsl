@@ -3,7 +3,7 @@
 // m: [SIDE*SIDE,K,pitch] over tiles; b: [K]; y: [N,K,PH,PW]; codes: [K/4,N*PH*PW] (pooled only).
 // One invocation: a tile of four channels, one after the other, whose codes of the maximum become one word. One workgroup: 64 tiles that follow each
 // other in a row of them; y counts quads of channels.
-// Traffic: 16 values read per 4 pixels by F(2x2), 36 per 16 by F(4x4): 16 or 9 bytes per pixel, 4 written (1.25 when pooled). About 40 and 220
+// Traffic: 16 values read per 4 pixels by F(2x2), 36 per 16 by F(4x4): 16 or 9 bytes per pixel, 4 written (1.25 when pooled). 32 and 162
 // operations per tile and channel: bound by memory.
 // - Coalescing. 32 lanes read 128 bytes of each position: one line. They write every second or fourth float of a row of y (every or every second one
 //   when pooled): 2 or 4 lines per store, which the cache joins with those of the row's other columns.

@@ -2,7 +2,7 @@
 // planes: [N,C,PH,PW]; factor: [SIDE*SIDE,padded,pitch] over tiles, where padded channels and tiles are 0.
 // One invocation: a tile of one channel. One workgroup: 64 tiles that follow each other in a row of them; y counts channels.
 // Traffic: each pixel once from memory (4 bytes; under an epilogue 1.25 to 8), 16 values per 4 pixels written by F(2x2), 36 per 16 by F(4x4): 16 or
-// 9 bytes per pixel. About 60 and 450 operations per tile: bound by memory.
+// 9 bytes per pixel. 32 and 228 operations per tile: bound by memory.
 // - Coalescing. 32 lanes write 128 bytes of each position: one line. They read every second or fourth float of a row, 2 or 4 lines per load; the
 //   loads of the row's other columns find these lines in the cache, so that 36 loads fetch 24 to 30 lines for 512 pixels.
 // Next rung: fused into the product, which would save the factor's way to memory and back, and transform a tile once per block of filters.

@@ -14,7 +14,7 @@ const PITCH: u32 = 19u;                               // of an x row in memory: 
 const IMAGE: u32 = CHANNELS * 10u * PITCH;            // x of a stage: 10 rows
 const WEIGHTS: u32 = CHANNELS * 9u * 16u;             // w of a stage: 16 vec4s of 4 filters per channel and tap
 
-// Two of each: while one is read, the next stage is written into the other, so one barrier per stage is enough. 12.2 KiB.
+// Two of each: while one is read, the next stage is written into the other, so one barrier per stage is enough. 12.0 KiB.
 var<workgroup> image: array<f32, 2u * IMAGE>;
 var<workgroup> weights: array<vec4<f32>, 2u * WEIGHTS>;
 

@@ -1,7 +1,7 @@
 // Matrix product of factors in half precision, through workgroup memory: c[m,n] = bias[n] + Σ_k a[k,m] · b[k,n], then ReLU.
 // a: [K][M] and b: [K][N] f16 from half/pack, padded with zeros to whole steps and tiles, in vec4s; bias: [N]; c: [M,N] f32, not padded.
 // One invocation: 4x4 of c, 16 sums in f32. One workgroup: 256 of them, 64x64 of c, in steps of 8 along k.
-// Traffic: 2 x 64 x 8 f16 (2 KiB) per 32,768 multiply-adds of a step: 32 FLOP per byte, twice workgroup; half the cache is enough, too.
+// Traffic: 2 x 64 x 8 f16 (2 KiB) per 32,768 multiply-adds of a step: 32 FLOP per byte, half as much again as workgroup; half the cache is enough, too.
 // A product of two f16 is exact in f32, and the sums are f32: all error comes from rounding the factors, 2^-11 each.
 // Workgroup memory holds f32: a value is widened once when it is loaded, not in each of the 16 invocations that read it. Rows of a tile
 // need no padding here: half/pack has turned both factors, so lanes read and write neighbours always.

@@ -2,7 +2,7 @@
 // dy: [N,C,OH,OW], argmax: u8 as dy, packed four to a u32, dx: [N,C,H,W].
 // One invocation: one dx, asking every window that contains it (one, if windows don't overlap). One workgroup: 64 of them.
 // Traffic: writes dx once, reads dy and argmax once per element of a window: memory-bound, mostly from the caches.
-// Next rung: fused into the convolution's backward kernels, which read dy through argmax; dx is never written.
+// Next rung: fixed, the same with its sizes as constants. Beyond: fused into the convolution's backward kernels, which read dy through argmax; dx is never written.
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> argmax: array<u32>;

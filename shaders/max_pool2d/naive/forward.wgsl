@@ -2,7 +2,7 @@
 // x: [N,C,H,W], y: [N,C,OH,OW], argmax: u8 as y, packed four to a u32: u * window_w + v of the maximum, the first of several.
 // One invocation: four outputs that follow each other in memory, so that it owns a whole word of argmax. One workgroup: 64 of them.
 // Traffic: reads each window once, writes y and a quarter of y's bytes again; 1 compare per 4 bytes read, so memory-bound.
-// Next rung: fused into the convolution's epilogue, which never writes x at all.
+// Next rung: fixed, the same with its sizes as constants. Beyond: fused into the convolution's epilogue, which never writes x at all.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

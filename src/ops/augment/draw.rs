@@ -192,12 +192,33 @@ mod tests {
             offset: 0.5,
             mixup: 0.4,
         };
+        let mut draws = Vec::new();
         for p in 0..400 {
             let (d, share) = drawn(&op, p, 11, 20, &Step::full(400));
             assert!((0.75..=1.25).contains(&d.gain) && d.offset.abs() <= 0.5);
             assert!((0.5..=1.0).contains(&share));
             assert!(d.rows.iter().all(|r| r.len() <= 4 && r.end <= 11));
             assert!(d.frames.iter().all(|f| f.end <= 20));
+            assert_eq!((d.rows.len(), d.frames.len()), (2, 4));
+            draws.push(d);
         }
+        // And reach them: every width, both ends of both axes, nearly the largest gain and offset.
+        let all = |of: fn(&Draw) -> &Vec<Range<usize>>| -> Vec<Range<usize>> {
+            draws.iter().flat_map(of).cloned().collect()
+        };
+        for (masks, widest, end) in [(all(|d| &d.rows), 4, 11), (all(|d| &d.frames), 20, 20)] {
+            for width in 0..=widest {
+                assert!(masks.iter().any(|m| m.len() == width), "none of {width}");
+            }
+            let wide = || masks.iter().filter(|m| !m.is_empty());
+            assert!(wide().any(|m| m.start == 0) && wide().any(|m| m.end == end));
+        }
+        let range = |of: fn(&Draw) -> f32| {
+            let values = draws.iter().map(of);
+            values.fold([f32::MAX, f32::MIN], |[l, h], v| [l.min(v), h.max(v)])
+        };
+        let ([low, high], [down, up]) = (range(|d| d.gain), range(|d| d.offset));
+        assert!(low < 0.77 && high > 1.23, "gain {low} to {high}");
+        assert!(down < -0.45 && up > 0.45, "offset {down} to {up}");
     }
 }

@@ -128,7 +128,9 @@ impl Op for Dense {
         let mut dz = dy.clone();
         if self.relu {
             for (dz, &y) in dz.data.iter_mut().zip(&y[0].data) {
-                if y <= T::zero() {
+                // As the kernels: what is no number is not above 0.
+                let passes = y > T::zero();
+                if !passes {
                     *dz = T::zero();
                 }
             }

@@ -11,7 +11,7 @@ pub(super) fn forward<T: Real>(x: &Array<T>, w: &Array<T>, b: &Array<T>, relu: b
             let (x, w) = (&x.data[n * inputs..], &w.data[o * inputs..]);
             let products = x.iter().zip(w).take(inputs).map(|(&x, &w)| x * w);
             let z = b.data[o] + products.sum();
-            y.data[n * outputs + o] = if relu && z <= T::zero() { T::zero() } else { z };
+            y.data[n * outputs + o] = if !relu || z > T::zero() { z } else { T::zero() };
         }
     }
     y
