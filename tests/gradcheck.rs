@@ -88,6 +88,7 @@ fn every_rung_ran_or_says_why(checked: &Checked) {
 /// A tensor is granted the rounding of the rung that wrote it, whatever computes the others.
 fn tolerances_are_those_of_the_writer(checked: &Checked) {
     let rows = &checked.rows;
+    let mut compared = std::collections::BTreeMap::new();
     let directions = [
         ("forward", "y"),
         ("backward_input", "d0"),
@@ -109,6 +110,7 @@ fn tolerances_are_those_of_the_writer(checked: &Checked) {
                     .iter()
                     .filter(|r| r.rung == name && r.tensor == *tensor)
                 {
+                    *compared.entry((ladder.name(), rung.name)).or_insert(0) += 1;
                     let cases = (entry.cases)();
                     let case = cases.iter().find(|c| c.name == row.case).expect("a case");
                     assert_eq!(
@@ -118,6 +120,14 @@ fn tolerances_are_those_of_the_writer(checked: &Checked) {
                     );
                 }
             }
+        }
+    }
+    // Of each direction of both ops several rungs, one of them with a rounding of its own.
+    for op in ["conv2d", "dense"] {
+        for (direction, _) in directions {
+            let family = format!("{op}.{direction}");
+            let rungs = compared.keys().filter(|(f, _)| *f == family).count();
+            assert!(rungs >= 2, "{family}: {compared:?}");
         }
     }
 }

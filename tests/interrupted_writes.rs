@@ -6,7 +6,7 @@
 mod common;
 
 use clap::Parser;
-use common::write_arrays;
+use common::{keep_in, write_arrays};
 use gtzan_gpu::cli::Cli;
 use gtzan_gpu::fsutil::watch;
 use std::collections::BTreeMap;
@@ -86,10 +86,10 @@ impl Place {
         command
             .args(["--exact", "the_program", "--nocapture"])
             .current_dir(self.0.path())
-            .env("XDG_CACHE_HOME", self.0.path().join("cache"))
             .env("AT_WRITE", at_write)
             .env("ARGUMENTS", arguments)
             .stdin(Stdio::null());
+        keep_in(&mut command, &self.0.path().join("cache"));
         command.output().expect("it starts")
     }
 
@@ -145,6 +145,11 @@ fn whatever_happens_in_whichever_write_the_run_goes_on_to_the_same_bits() {
     ] {
         assert!(whole.contains_key(wanted), "{wanted} of {:?}", whole.keys());
     }
+    // Writes after which there is an epoch to come: an interrupt at one of them stops the run.
+    let last = named
+        .iter()
+        .rposition(|l| l.ends_with("checkpoint.safetensors"));
+    let mut stopped = Vec::new();
     for (n, name) in (1..).zip(&named) {
         let file = name.rsplit('/').next().expect("a name");
         for (act, status) in [("full", 1), ("interrupt", 130), ("die", 99)] {
@@ -153,10 +158,15 @@ fn whatever_happens_in_whichever_write_the_run_goes_on_to_the_same_bits() {
             let text = stderr(&out);
             // Ctrl-C after the last epoch, or before training begins, does not undo what follows.
             let fine = act == "interrupt" && out.status.code() == Some(0);
+            // Before there is a handler, Ctrl-C ends the process by itself.
+            let early = act == "interrupt" && out.status.code().is_none();
             assert!(
-                fine || out.status.code() == Some(status) || out.status.code().is_none(),
+                fine || early || out.status.code() == Some(status),
                 "{run}: {text}"
             );
+            if act == "interrupt" && out.status.code() == Some(130) {
+                stopped.push(n - 1);
+            }
             if act == "full" {
                 assert!(
                     text.contains(file) && text.contains("the disk is full"),
@@ -180,6 +190,10 @@ fn whatever_happens_in_whichever_write_the_run_goes_on_to_the_same_bits() {
             assert!(of(&files) == of(&whole), "{run}: other weights");
         }
     }
+    assert!(
+        stopped.iter().any(|&n| Some(n) < last),
+        "no interrupt stopped the run: {stopped:?} of {named:?}"
+    );
 }
 
 /// Files that are one set are replaced together, or none of them.
@@ -198,8 +212,9 @@ fn a_full_disk_leaves_a_pair_of_arrays_as_it_was() {
     let writes = stderr(&out).matches("write ").count();
     let first = place.files("out");
     let names: Vec<&String> = first.keys().collect();
-    assert_eq!(names, ["labels.npy", "track.npy", "x.npy", "y.npy"]);
-    assert_eq!(writes, 4);
+    let all = ["labels.npy", "segment.npy", "track.npy", "x.npy", "y.npy"];
+    assert_eq!(names, all);
+    assert_eq!(writes, all.len());
     for n in 1..=writes {
         let out = write("other.safetensors", &format!("full {n}"));
         let text = stderr(&out);

@@ -14,7 +14,7 @@ pub use limits::check_step;
 pub(crate) use measure::tape_of;
 pub use measured::Measured;
 pub use peaks::{Peaks, kernel as peak_kernel, peaks};
-pub use readme::{rewrite, table};
+pub use readme::{around, rewrite, table};
 pub use subject::{Subject, of_model, of_shape};
 pub(crate) use subject::{graph, of_graph};
 

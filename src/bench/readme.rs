@@ -108,6 +108,15 @@ fn long(rows: &[Row], text: &mut String) {
 /// # Errors
 /// When the file can't be read or written, or has not exactly one pair of markers; it is unchanged then.
 pub fn rewrite(path: &Path, table: &str) -> Result<()> {
+    let (head, tail) = around(path)?;
+    atomic_write(path, format!("{head}\n{table}{tail}").as_bytes())
+}
+
+/// What stands before and behind the table in the file at `path`, the markers included.
+///
+/// # Errors
+/// As [`rewrite`], before anything is measured.
+pub fn around(path: &Path) -> Result<(String, String)> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::file(path, format!("can't be read: {e}")))?;
     let once = |marker: &str| text.matches(marker).count() == 1;
@@ -124,6 +133,8 @@ pub fn rewrite(path: &Path, table: &str) -> Result<()> {
             format!("{END} comes before {BEGIN}; swap them"),
         ));
     }
-    let (head, tail) = (&text[..begin + BEGIN.len()], &text[end..]);
-    atomic_write(path, format!("{head}\n{table}{tail}").as_bytes())
+    Ok((
+        text[..begin + BEGIN.len()].to_owned(),
+        text[end..].to_owned(),
+    ))
 }

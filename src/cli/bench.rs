@@ -3,7 +3,7 @@
 use super::{console, print_json, values};
 use crate::bench::{self, Measured, Row};
 use crate::error::{Error, Result};
-use crate::fsutil::{atomic_write, create_dir};
+use crate::fsutil::{atomic_write, check_place, create_dir};
 use crate::nn::Model;
 use crate::ops::{Choices, MadeFor, registry};
 use crate::report;
@@ -97,6 +97,14 @@ impl BenchArgs {
 /// # Errors
 /// When the op or shape is unknown, or the device fails; a rung that fails is a row of the table.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    // What is measured in an hour shall find its places.
+    if let Some(path) = &args.readme {
+        bench::around(path)?;
+    }
+    if let Some(folder) = &args.svg {
+        create_dir(folder)?;
+        check_place(&folder.join("ladder.svg"))?;
+    }
     let measured = match &args.from {
         Some(file) => {
             let kept = Measured::read(file)?;
@@ -114,20 +122,19 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             measure(args)?
         }
     };
+    if args.json {
+        print_json(&measured)?;
+    }
     if let Some(path) = &args.readme {
         bench::rewrite(path, &bench::table(&measured))?;
         console::note(&format!("rewrote the table in {}", path.display()));
     }
     if let Some(folder) = &args.svg {
-        create_dir(folder)?;
         for (name, drawn) in report::bench_svgs(&measured) {
             let path = folder.join(name);
             atomic_write(&path, drawn.as_bytes())?;
             console::note(&format!("drew {}", path.display()));
         }
-    }
-    if args.json {
-        return print_json(&measured);
     }
     Ok(())
 }

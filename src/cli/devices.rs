@@ -30,8 +30,8 @@ struct Adapter<'a> {
 /// When there is none, with what to install.
 pub fn run(args: &DevicesArgs) -> Result<()> {
     let all = describe_adapters()?;
-    let chosen = args.device.open()?;
     if args.json {
+        args.device.open()?;
         let names: Vec<String> = all.iter().map(|a| a.name.clone()).collect();
         let number = args.device.choice().among(&names);
         let adapters: Vec<Adapter> = all
@@ -65,6 +65,8 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
             if a.timestamps { "yes" } else { "no" },
         ));
     }
+    // After the list, from which another can be chosen if this one can't be opened.
+    let chosen = args.device.open()?;
     let why = match args.device.choice() {
         AdapterChoice::Best => "GPUs come before software adapters",
         _ => "as asked for with --device or GTZAN_GPU_DEVICE",

@@ -58,6 +58,8 @@ impl EvaluateArgs {
 /// When the model or the data can't be used, or they don't fit each other.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     let file = ModelFile::load(&super::predict::model_path(&args.model)?)?;
+    // Before features are computed for minutes.
+    let gpu = args.device.open()?;
     let mut options = train::feature_options(
         &file,
         &args.data,
@@ -110,7 +112,6 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let track_of: Vec<usize> = dataset.samples.iter().map(|s| s.track).collect();
     let truth: Vec<usize> = track_of.iter().map(|&t| label_of[t]).collect();
     let x = dataset.take_x();
-    let gpu = args.device.open()?;
     let size = file.features.rows * file.features.frames;
     let chosen: Vec<f32> = samples
         .iter()

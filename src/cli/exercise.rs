@@ -4,7 +4,10 @@ use super::console;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exercise::{self, Exercise, Progress};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where the exercises are, from the root of a checkout.
+const DIR: &str = "exercises";
 
 /// Options of `exercise`.
 #[derive(Debug, Args)]
@@ -25,7 +28,7 @@ pub struct ExerciseArgs {
     #[arg(long, requires = "number")]
     solution: bool,
     /// Where the exercises are
-    #[arg(long, value_name = "DIR", default_value = "exercises")]
+    #[arg(long, value_name = "DIR", default_value = DIR)]
     dir: PathBuf,
     /// Write the exercises into this folder, where they are not there yet
     #[arg(long, value_name = "DIR", conflicts_with_all = ["number", "dir"])]
@@ -95,8 +98,12 @@ fn list(args: &ExerciseArgs, all: &[Exercise]) -> Result<()> {
         console::line(&format!("{:>3}  {:<36}{mark}", e.number, e.title));
     }
     let solved = progress.iter().filter(|p| **p == Progress::Solved).count();
+    let elsewhere = match args.dir.as_path() == Path::new(DIR) {
+        true => String::new(),
+        false => format!(" --dir {}", args.dir.display()),
+    };
     console::line(&format!(
-        "{solved} of {} solved; `gtzan-gpu exercise NUMBER` shows a task and checks your file",
+        "{solved} of {} solved; `gtzan-gpu exercise NUMBER{elsewhere}` shows a task and checks your file",
         all.len()
     ));
     Ok(())

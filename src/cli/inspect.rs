@@ -271,7 +271,10 @@ fn table(rows: &[Row]) {
 
 /// The same for a document: who says so, of what, when, by which command.
 fn markdown(args: &InspectArgs, inspector: &Inspector, rows: &[Row]) {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let of = match &args.case {
         Some(case) => format!("cases with '{case}' in their name"),
         None => format!("`{}` at batch {}", args.model, args.batch_size),

@@ -160,6 +160,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         console::note(&format!("warning: {why}"));
     }
     let mut summary = Summary::new(&model.name, args.batch_size, args.vram, &fitted);
+    summary.planned_for = Some(for_what.clone());
     if let Some(ranks) = args.several() {
         summary.share_among(ranks, &fitted);
     }

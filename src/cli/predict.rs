@@ -38,9 +38,23 @@ pub struct PredictArgs {
 struct Answer {
     file: String,
     predictions: Vec<Prediction>,
-    /// Why there are no predictions.
+    /// Why there are no predictions: nothing to hear.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// The same: what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Answer {
+    fn of(path: &Path, predictions: Vec<Prediction>) -> Self {
+        Self {
+            file: path.display().to_string(),
+            predictions,
+            note: None,
+            error: None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -109,6 +123,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
                 if args.files.len() > 1 {
                     console::note(&format!("error: {e}"));
                 }
+                answers.push(Answer {
+                    error: Some(e.to_string()),
+                    ..Answer::of(path, Vec::new())
+                });
                 failed = Some(e);
             }
         }
@@ -124,7 +142,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Some(e) if args.files.len() == 1 => Err(e),
         Some(_) => Err(Error::data(format!(
             "{} of {} files gave no genre",
-            args.files.len() - answers.len(),
+            answers.iter().filter(|a| a.predictions.is_empty()).count(),
             args.files.len()
         ))),
     }
@@ -151,9 +169,8 @@ fn predict(
     let samples = recording.samples;
     if let Some(note) = nothing_to_hear(&samples) {
         return Ok(Answer {
-            file: path.display().to_string(),
-            predictions: Vec::new(),
             note: Some(note),
+            ..Answer::of(path, Vec::new())
         });
     }
     let mut x = Vec::new();
@@ -180,11 +197,7 @@ fn predict(
     if args.json {
         predictions.truncate(args.top.unwrap_or(usize::MAX));
     }
-    Ok(Answer {
-        file: path.display().to_string(),
-        predictions,
-        note: None,
-    })
+    Ok(Answer::of(path, predictions))
 }
 
 /// Samples below which there is no sound to judge: one window of the spectrum (93 ms).

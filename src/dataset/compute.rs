@@ -43,7 +43,8 @@ pub(super) fn from_folder(dir: &Path, options: &Options, progress: Progress) -> 
         }
     }
 
-    room::check(found.tracks.len())?;
+    // How long they are nobody knows yet.
+    room::check(found.tracks.len(), 1)?;
     let cache = options.cache.as_ref().map(|c| Cache::new(c, dir, options));
     let mut report = CacheReport::default();
     let mut kept = match cache.as_ref().map(Cache::load) {
@@ -166,7 +167,11 @@ pub(super) fn from_synth(
         let genres: Vec<usize> = jobs.iter().map(|j| j.0).collect();
         jobs = balanced(&genres, limit).iter().map(|&i| jobs[i]).collect();
     }
-    room::check(jobs.len())?;
+    let samples = match options.segments {
+        Segments::First => 1,
+        Segments::All => files::MAX_SEGMENTS,
+    };
+    room::check(jobs.len(), samples)?;
     let features = in_parallel(jobs.clone(), options, progress, |extractor, job| {
         files::composed(seed, job, options, extractor)
     })?;

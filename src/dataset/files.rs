@@ -13,7 +13,7 @@ use crate::synth;
 use crate::text::printable;
 
 /// Segments of one track at most: the 30 s that a GTZAN track has.
-const MAX_SEGMENTS: usize = 10;
+pub(super) const MAX_SEGMENTS: usize = 10;
 /// More of a track is never decoded.
 const MAX_SECONDS: f64 = (MAX_SEGMENTS * SEGMENT_SAMPLES) as f64 / audio::SAMPLE_RATE as f64;
 

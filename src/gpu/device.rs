@@ -1,44 +1,11 @@
 //! Adapters and devices: which one is used, why, and what to do when there is none.
 
 use super::capabilities::capabilities;
+use super::choice::AdapterChoice;
 use super::faults::Faults;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{Capabilities, DeviceClass};
-use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Which adapter to use.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum AdapterChoice {
-    /// The best one: discrete GPU, integrated GPU, other, software.
-    #[default]
-    Best,
-    /// By its number in `gtzan-gpu devices`.
-    Index(usize),
-    /// By a part of its name, whatever the case.
-    Name(String),
-}
-
-impl FromStr for AdapterChoice {
-    type Err = std::convert::Infallible;
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Ok(match s.parse() {
-            Ok(index) => Self::Index(index),
-            Err(_) => Self::Name(s.to_owned()),
-        })
-    }
-}
-
-impl fmt::Display for AdapterChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Best => f.write_str("best"),
-            Self::Index(i) => write!(f, "{i}"),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
 
 /// What to install when no adapter is found.
 pub(super) const NO_ADAPTER: &str = "no Vulkan, Metal or DX12 adapter found; install the GPU's driver, or a software one: \
@@ -125,21 +92,6 @@ pub struct Gpu {
     lost: Arc<OnceLock<Error>>,
     faults: Faults,
     poison: bool,
-}
-
-impl AdapterChoice {
-    /// The number of the adapter that is meant, if there is one, among all by name.
-    pub fn among(&self, names: &[String]) -> Option<usize> {
-        match self {
-            AdapterChoice::Best => Some(0),
-            AdapterChoice::Index(i) => Some(*i),
-            AdapterChoice::Name(part) => {
-                let part = part.to_lowercase();
-                names.iter().position(|n| n.to_lowercase().contains(&part))
-            }
-        }
-        .filter(|&i| i < names.len())
-    }
 }
 
 impl Gpu {

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod capabilities;
+mod choice;
 mod described;
 mod device;
 mod faults;
@@ -13,8 +14,9 @@ mod program;
 mod session;
 mod share;
 
+pub use choice::AdapterChoice;
 pub use described::{Described, describe_adapters};
-pub use device::{AdapterChoice, Gpu, adapters};
+pub use device::{Gpu, adapters};
 pub use faults::Faults;
 pub use memory::{default_budget, device_memory};
 pub(crate) use pipelines::{FORCE_LOOP_BOUNDING, ZERO_INITIALISE_WORKGROUP_MEMORY};

@@ -1,6 +1,7 @@
 //! Several processes on one machine: a GPU for each, as far as there are GPUs.
 
-use super::device::{AdapterChoice, Gpu, adapters};
+use super::choice::AdapterChoice;
+use super::device::{Gpu, adapters};
 use crate::error::Result;
 
 /// What tells whether two adapters compute the same bits.
@@ -28,7 +29,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn open_nth(choice: &AdapterChoice, nth: usize) -> Result<Self> {
-        if nth == 0 || matches!(choice, AdapterChoice::Index(_)) {
+        if nth == 0 {
             return Self::open(choice);
         }
         let kinds: Vec<AdapterKind> = (adapters().iter())
@@ -42,6 +43,9 @@ impl Gpu {
             })
             .collect();
         let names: Vec<String> = kinds.iter().map(|k| k.name.clone()).collect();
+        if matches!(choice, AdapterChoice::Index(i) if *i < names.len()) {
+            return Self::open(choice);
+        }
         let chosen = choice.among(&names);
         match chosen.and_then(|chosen| nth_like(&kinds, chosen, nth)) {
             Some(index) => Self::open(&AdapterChoice::Index(index)),

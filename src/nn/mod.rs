@@ -93,6 +93,14 @@ impl Model {
         toml::to_string(self).map_err(|e| Error::model(format!("{}: {e}", self.name)))
     }
 
+    /// By which two models of the same name and layers, with all their settings, are known to be the same.
+    ///
+    /// # Errors
+    /// As [`Model::to_toml`].
+    pub fn fingerprint(&self) -> Result<String> {
+        Ok(blake3::hash(self.to_toml()?.as_bytes()).to_hex()[..16].to_owned())
+    }
+
     /// The same model with another rate in every dropout layer (0 leaves dropout out).
     ///
     /// # Errors

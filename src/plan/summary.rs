@@ -10,6 +10,9 @@ use serde::Serialize;
 pub struct Summary {
     /// Name of the model.
     pub model: String,
+    /// The device that it is planned for, in words, where that is not the one that runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned_for: Option<String>,
     /// Samples per optimizer step.
     pub batch_size: usize,
     /// The budget, if there is one.
@@ -106,6 +109,7 @@ impl Summary {
         let last = fitted.considered.last();
         Self {
             model: model.to_owned(),
+            planned_for: None,
             batch_size,
             budget_bytes: budget,
             weights_bytes: plan.bytes(Category::Weights),

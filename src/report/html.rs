@@ -41,8 +41,6 @@ pub fn render(report: &RunReport) -> Result<String> {
 }
 
 fn view(report: &RunReport) -> Value {
-    let scores = report.evaluation.as_ref().map(|m| m.report());
-    let genres = report.evaluation.as_ref().map_or(0, |m| m.genres().len());
     let curves: Vec<Value> = (report.plots().iter())
         .filter(|(name, _)| matches!(*name, "loss.svg" | "accuracy.svg" | "learning_rate.svg"))
         .map(|(_, svg)| figure(svg))
@@ -61,25 +59,10 @@ fn view(report: &RunReport) -> Value {
         tiles => tiles(report),
         curves => curves,
         epochs => report.history.rows.iter().map(epoch_row).collect::<Vec<_>>(),
-        confusion => report.evaluation.as_ref().map(|m| figure(&plot::confusion(m))),
-        side_by_side => genres <= SIDE_BY_SIDE,
-        classes => scores.as_ref().map(class_rows),
-        averages => scores.as_ref().map(|s| context! {
-            accuracy => fixed(s.accuracy),
-            support => count(s.classes.iter().map(|c| c.support).sum()),
-            rows => [
-                ("macro avg", s.macro_precision, s.macro_recall, s.macro_f1),
-                ("weighted avg", s.weighted_precision, s.weighted_recall, s.weighted_f1),
-            ]
-            .map(|(name, p, r, f1)| (name, fixed(p), fixed(r), fixed(f1)))
-            .to_vec(),
-        }),
-        mistakes => report.evaluation.as_ref().map(|m| {
-            let name = |i: usize| printable(&m.genres()[i]);
-            (m.top_mistakes(5).into_iter())
-                .map(|(t, p, n)| (name(t), name(p), n))
-                .collect::<Vec<_>>()
-        }),
+        sides => [("Validation", &report.evaluation), ("Test", &report.test)]
+            .into_iter()
+            .filter_map(|(title, matrix)| Some(side(title, matrix.as_ref()?)))
+            .collect::<Vec<_>>(),
         memory => report.timeline().map(memory),
         kernels => report.kernel_times().map(|k| context! {
             figure => figure(&plot::kernels(k)),
@@ -97,6 +80,31 @@ fn view(report: &RunReport) -> Value {
         fold_means => fold_means(report),
         settings => (report.settings.iter())
             .map(|s| (printable(&s.name), printable(&s.value)))
+            .collect::<Vec<_>>(),
+    }
+}
+
+/// A side of the split: the matrix, the scores of every class, what is mistaken for what.
+fn side(title: &str, matrix: &ConfusionMatrix) -> Value {
+    let scores = matrix.report();
+    let name = |i: usize| printable(&matrix.genres()[i]);
+    context! {
+        title,
+        confusion => figure(&plot::confusion(matrix)),
+        side_by_side => matrix.genres().len() <= SIDE_BY_SIDE,
+        classes => class_rows(&scores),
+        averages => context! {
+            accuracy => fixed(scores.accuracy),
+            support => count(scores.classes.iter().map(|c| c.support).sum()),
+            rows => [
+                ("macro avg", scores.macro_precision, scores.macro_recall, scores.macro_f1),
+                ("weighted avg", scores.weighted_precision, scores.weighted_recall, scores.weighted_f1),
+            ]
+            .map(|(name, p, r, f1)| (name, fixed(p), fixed(r), fixed(f1)))
+            .to_vec(),
+        },
+        mistakes => (matrix.top_mistakes(5).into_iter())
+            .map(|(t, p, n)| (name(t), name(p), n))
             .collect::<Vec<_>>(),
     }
 }
@@ -127,6 +135,13 @@ fn tiles(report: &RunReport) -> Vec<Value> {
             .chain([format!("macro F1 {f1}")])
             .collect();
         tiles.push(tile("Accuracy, last epoch", value, &notes));
+    }
+    if let Some([(_, value, interval), (_, f1, _)]) = report.test.as_ref().map(scores) {
+        let of = report.test.as_ref().map_or(0, ConfusionMatrix::total);
+        let notes: Vec<_> = (interval.into_iter())
+            .chain([format!("macro F1 {f1}, {} tracks, scored once", count(of))])
+            .collect();
+        tiles.push(tile("Accuracy, test side", value, &notes));
     }
     if let Some(last) = history.rows.last() {
         let epochs = history.rows.len();

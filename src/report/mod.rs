@@ -56,6 +56,9 @@ pub struct RunReport {
     /// Of the last epoch's weights on the same tracks.
     #[serde(default)]
     pub last: Option<ConfusionMatrix>,
+    /// Of the saved weights on the test side, where the split has one.
+    #[serde(default)]
+    pub test: Option<ConfusionMatrix>,
     pub memory: Option<MemoryTimeline>,
     pub kernels: Option<KernelTimes>,
     /// What a GPU's compiler makes of them.

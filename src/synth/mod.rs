@@ -17,11 +17,12 @@ mod sounds;
 mod stage;
 mod theory;
 
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::audio::{SAMPLE_RATE, au};
 use crate::error::{Error, Result};
@@ -92,7 +93,7 @@ pub const MOST_TRACKS: usize = 100_000;
 /// `DIR/synthetic.json`, which marks the folder as synthetic for whoever opens it.
 ///
 /// # Errors
-/// If `seconds` or `tracks` is not positive, or a file can't be written.
+/// If `seconds` or `tracks` is not positive, `dir` holds anything but this very set, or a file can't be written.
 pub fn write_folder(
     dir: &Path,
     seed: u64,
@@ -105,9 +106,6 @@ pub fn write_folder(
             "{tracks} tracks of {seconds:.3e} s: give 1 to {MOST_TRACKS} tracks per genre, of 0.1 to 3600 s"
         )));
     }
-    for genre in GENRES {
-        create_dir(dir.join(genre))?;
-    }
     let about = json!({
         "what": "synthetic music composed by gtzan-gpu: not real recordings",
         "version": env!("CARGO_PKG_VERSION"),
@@ -115,6 +113,10 @@ pub fn write_folder(
         "tracks_per_genre": tracks,
         "seconds": seconds,
     });
+    check_place(dir, &about)?;
+    for genre in GENRES {
+        create_dir(dir.join(genre))?;
+    }
     let marker = dir.join(MARKER);
     atomic_write(&marker, format!("{about:#}\n").as_bytes())?;
 
@@ -132,6 +134,46 @@ pub fn write_folder(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
         Ok(())
     })
+}
+
+/// Refuse a folder that holds anything but this very set: its files have GTZAN's names, and would replace real tracks.
+fn check_place(dir: &Path, about: &Value) -> Result<()> {
+    let listed = |e: io::Error| Error::file(dir, format!("can't be listed: {e}"));
+    let mut entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(listed)?,
+    };
+    if !is_synthetic(dir) {
+        return match entries.next().transpose().map_err(listed)? {
+            None => Ok(()),
+            Some(_) => Err(Error::file(
+                dir,
+                "holds files already, and the set's would be put among them or replace them; give a new folder",
+            )),
+        };
+    }
+    let marker = dir.join(MARKER);
+    let there: Value = std::fs::read(&marker)
+        .map_err(|e| e.to_string())
+        .and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string()))
+        .map_err(|e| Error::file(&marker, format!("says nothing of the set beside it ({e})")))?;
+    let same = |key: &str| there.get(key) == about.get(key);
+    if ["seed", "tracks_per_genre", "seconds"]
+        .iter()
+        .all(|key| same(key))
+    {
+        return Ok(());
+    }
+    let of = |key: &str| there.get(key).map_or("?".to_owned(), Value::to_string);
+    Err(Error::file(
+        dir,
+        format!(
+            "holds another synthetic set (seed {}, {} tracks per genre of {} s), whose tracks would stay among the new; give a new folder, or remove it first",
+            of("seed"),
+            of("tracks_per_genre"),
+            of("seconds")
+        ),
+    ))
 }
 
 /// Whether [`write_folder`] made this folder.

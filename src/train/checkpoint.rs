@@ -31,6 +31,9 @@ pub struct Progress {
     pub ending: Option<String>,
     /// [`Task::fingerprint`](super::Task::fingerprint) of the data.
     pub task: String,
+    /// Hash of the model's layers; none in a checkpoint of a version that did not note it.
+    #[serde(default)]
+    pub model: Option<String>,
     /// What computed it last; none in a checkpoint of a version that did not note it.
     #[serde(default)]
     pub computed_by: Option<ComputedBy>,

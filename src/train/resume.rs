@@ -49,6 +49,16 @@ impl<'a, 'g> Trainer<'a, 'g> {
             ));
         }
         let p = &checkpoint.progress;
+        let layers = model.fingerprint()?;
+        if p.model.as_ref().is_some_and(|begun| *begun != layers) {
+            return Err(Error::file(
+                run,
+                format!(
+                    "the model {} has other layers than the run was begun with; give its file back what it had, or start a new run",
+                    settings.model
+                ),
+            ));
+        }
         check_epochs(settings, run, p.epoch + u32::from(p.step_in_epoch > 0))?;
         engine
             .set_weights(&checkpoint.weights)
@@ -58,6 +68,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
         engine.set_class_weights(&task.class_weights)?;
         engine.set_totals(&checkpoint.totals)?;
         let mut progress = checkpoint.progress;
+        progress.model = Some(layers);
         let computed_before = progress.computed_by.replace(ComputedBy::of(&engine));
         let trainer = Self {
             engine,
@@ -84,11 +95,27 @@ impl<'a, 'g> Trainer<'a, 'g> {
         Ok(trainer)
     }
 
+    /// Whether there is something left to train.
+    pub fn goes_on(&self) -> bool {
+        self.progress.ending.is_none() && self.progress.epoch < self.settings.epochs
+    }
+
+    /// What to say where more epochs were asked for than a run that early stopping has ended will train.
+    pub fn ended_early(&self) -> Option<String> {
+        let p = &self.progress;
+        let ending = p
+            .ending
+            .as_ref()
+            .filter(|_| p.epoch < self.settings.epochs)?;
+        Some(format!(
+            "the run is over ({ending}), and more --epochs do not take it up again; to train on, start another from it: --init {}",
+            self.run.display()
+        ))
+    }
+
     /// What to say when another adapter, or other kernels, computed the run before it was stopped.
     pub fn other_kernels(&self) -> Option<String> {
-        let p = &self.progress;
-        let goes_on = p.ending.is_none() && p.epoch < self.settings.epochs;
-        let now = p.computed_by.as_ref().filter(|_| goes_on)?;
+        let now = (self.progress.computed_by.as_ref()).filter(|_| self.goes_on())?;
         now.differs_from(self.computed_before.as_ref()?)
     }
 

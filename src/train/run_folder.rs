@@ -39,8 +39,8 @@ impl RunFolder {
         }
         for n in 1u64.. {
             let path = PathBuf::from(format!("runs/{name}-{n}"));
-            // Where another process was faster: the next number.
-            if !path.exists()
+            // A folder that a run left before it began is as good as none. Where another process was faster: the next number.
+            if (!path.exists() || is_free(&path))
                 && let Ok(folder) = Self::claim_this(&path)?
             {
                 return Ok(folder);

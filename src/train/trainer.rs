@@ -87,6 +87,7 @@ impl<'a, 'g> Trainer<'a, 'g> {
             seconds: 0.0,
             ending: None,
             task: task.fingerprint.clone(),
+            model: Some(model.fingerprint()?),
             computed_by: Some(ComputedBy::of(&engine)),
         };
         let mut trainer = Self {

@@ -100,6 +100,14 @@ impl Export {
             .map_err(|e| Error::data(format!("the page can't be written as JSON: {e}")))?;
         let packed = pack(&json, &self.blob).map_err(|e| Error::file(dir, e))?;
         create_dir(dir)?;
+        // A page of this program's may be renewed, somebody else's not.
+        let index = dir.join("index.html");
+        if index.exists() && !std::fs::read(&index).is_ok_and(|page| is_own(&page)) {
+            return Err(Error::file(
+                &index,
+                "is there already and is no page of this program's; give --web another folder",
+            ));
+        }
         let files: Vec<(&str, Vec<u8>)> = if single {
             let page = assets::single(&packed)?;
             vec![("index.html", page.into_bytes())]
@@ -120,6 +128,14 @@ impl Export {
         Ok((written, total))
     }
 }
+
+/// Whether a page is one that this program has written.
+fn is_own(page: &[u8]) -> bool {
+    page.windows(NAME.len()).any(|w| w == NAME)
+}
+
+/// What every page of this program's names.
+const NAME: &[u8] = b"gtzan-gpu";
 
 const UNTRAINED: &str = "This page was written without a trained model, so it can't tell genres; write one with gtzan-gpu export --web DIR runs/NAME.";
 const NOTEBOOK: &str =

@@ -1,7 +1,8 @@
 //! What a bench found, kept in a file: read back, and as tables.
 
-use super::{gpu, measured, PEAKS};
+use super::{PEAKS, gpu, measured};
 use gtzan_gpu::bench::{self, Measured, Row};
+use serde_json::Value;
 use std::fs;
 
 fn kept(rows: &[Row]) -> Measured {

@@ -158,6 +158,47 @@ fn write_arrays_with_labels(path: &std::path::Path, y: &[i64; 2]) {
     fs::write(path, bytes).unwrap();
 }
 
+/// Our features cut to other sizes are no longer what audio gives.
+#[test]
+fn features_of_other_sizes_have_no_definition() {
+    use safetensors::SafeTensors;
+    use safetensors::tensor::TensorView;
+    let (dir, out) = (folder(), TempDir::new().unwrap());
+    let path = out.path().join("set.safetensors");
+    open(dir.path(), &Options::default()).save(&path).unwrap();
+    assert!(open(&path, &Options::default()).definition.is_some());
+    let bytes = fs::read(&path).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let x = file.tensor("x").unwrap();
+    let [n, rows, frames] = x.shape()[..] else {
+        panic!("{:?}", x.shape())
+    };
+    // The first half of every row.
+    let half: Vec<u8> = x
+        .data()
+        .chunks(4 * frames)
+        .flat_map(|row| &row[..4 * (frames / 2)])
+        .copied()
+        .collect();
+    let cut = TensorView::new(x.dtype(), vec![n, rows, frames / 2], &half).unwrap();
+    let others = file.tensors().into_iter().filter(|(name, _)| name != "x");
+    let all: Vec<_> = others.chain([("x".to_owned(), cut)]).collect();
+    let other = out.path().join("half.safetensors");
+    fs::write(
+        &other,
+        safetensors::serialize(all, header.metadata().clone()).unwrap(),
+    )
+    .unwrap();
+    let set = open(&other, &Options::default());
+    assert_eq!(set.definition, None);
+    assert!(
+        set.notes.iter().any(|n| n.contains("187x65")),
+        "{:?}",
+        set.notes
+    );
+}
+
 /// Class names from another tool: a safetensors file says them in its metadata, NumPy files in an array of strings.
 #[test]
 fn labels_name_the_classes() {

@@ -154,14 +154,21 @@ fn another_architecture_is_refused_by_name() {
         toy.replace("filters=6", "filters=7"),
     )
     .expect("written");
-    let error = place.fails(&["train", "--resume", "run", "--epochs", "2"], 1);
-    for part in [
-        "checkpoint.safetensors",
-        "conv1.weight",
-        "another architecture",
-    ] {
+    let go_on = ["train", "--resume", "run", "--epochs", "2"];
+    let error = place.fails(&go_on, 1);
+    for part in ["toy.toml", "other layers than the run was begun with"] {
         assert!(error.contains(part), "{error}");
     }
+    // Also where all weights would fit.
+    let drier = toy.replace("rate=0.2", "rate=0.3");
+    std::fs::write(place.path("toy.toml"), drier).expect("written");
+    assert_eq!(place.fails(&go_on, 1), error);
+    std::fs::remove_file(place.path("toy.toml")).expect("removed");
+    let error = place.fails(&go_on, 2);
+    assert!(
+        error.contains("toy.toml") && error.contains("run/config.toml"),
+        "{error}"
+    );
     std::fs::write(place.path("toy.toml"), toy).expect("written");
     crate::common::write_arrays(&place.path("set.safetensors"), 13, 3);
     let error = place.fails(&["train", "--resume", "run", "--epochs", "2"], 1);
@@ -204,10 +211,9 @@ fn a_checkpoint_that_cannot_be_written_loses_nothing() {
     let program = env!("CARGO_BIN_EXE_gtzan-gpu");
     let args = train(&["--epochs", "3", "--run", "run"]).join(" ");
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {program} {args}");
-    let out = Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(place.path(""))
-        .env("XDG_CACHE_HOME", place.path("cache"))
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(place.path(""));
+    let out = crate::common::keep_in(&mut shell, &place.path("cache"))
         .output()
         .expect("a shell");
     let stderr = String::from_utf8_lossy(&out.stderr);
@@ -348,4 +354,57 @@ fn more_folds_than_recordings_are_refused() {
         let error = place.fails(&train(&["--folds", folds, "--run", "run"]), 1);
         assert!(error.contains("folds are the most here"), "{error}");
     }
+}
+
+/// What is somebody else's stays, what can't be used is told before anything is computed, and what was left out by wish is not missing.
+#[test]
+fn places_and_wishes_are_told_by_name() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("page")).expect("a folder");
+    std::fs::write(place.path("page/index.html"), "my own page").expect("written");
+    let error = place.fails(&["export", "--web", "page", "toy.toml"], 1);
+    assert!(
+        error.contains("index.html") && error.contains("another folder"),
+        "{error}"
+    );
+    let page = std::fs::read(place.path("page/index.html")).expect("there");
+    assert_eq!(page, b"my own page");
+
+    std::fs::write(place.path("none.md"), "no markers").expect("written");
+    let error = place.fails(&["bench", "relu", "--readme=none.md"], 1);
+    assert!(
+        error.contains("none.md") && error.contains("has no place"),
+        "{error}"
+    );
+
+    let error = place.fails(&train(&["--limit", "2", "--run", "few"]), 1);
+    assert!(error.contains("--limit 2 leaves out the others"), "{error}");
+
+    let plan = place.ok(&["plan", "--model", "toy.toml", "--portable", "--json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
+    assert_eq!(plan["planned_for"], "any WebGPU-class GPU");
+
+    // A run that ended before it began leaves its number to the next.
+    std::fs::create_dir_all(place.path("runs/toy-1")).expect("a folder");
+    std::fs::write(place.path("runs/toy-1/.lock"), "").expect("written");
+    place.ok(&train(&["--epochs", "1"]));
+    assert!(place.path("runs/toy-1/model.safetensors").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_is_no_text_is_refused_before_anything_is_computed() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let name = std::ffi::OsStr::from_bytes(b"set\xff.safetensors");
+    std::fs::copy(place.path("set.safetensors"), place.dir.path().join(name)).expect("copied");
+    let mut command = place.command(&["train", "--model", "toy.toml", "--run", "run"]);
+    let out = command.arg(name).output().expect("starts");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("DATA: ") && stderr.contains("symbolic link"),
+        "{stderr}"
+    );
+    assert!(out.stdout.is_empty() && !place.path("run").exists());
 }

@@ -274,6 +274,10 @@ fn micro_batches_are_cut_as_asked_or_refused() {
         |more: &[&str]| place.ok(&[&["plan", "--model", "toy.toml", "--portable"], more].concat());
     let text = plan(&["--micro-batches", "4"]);
     assert!(text.contains("batch 8 in 4 micro-batches of 2"), "{text}");
+    let statistics =
+        "batch norm takes its statistics from each micro-batch of 2, not from the batch of 8";
+    assert!(text.contains(statistics), "{text}");
+    assert!(!plan(&[]).contains("statistics"));
     let error = place.fails(&["plan", "--model", "toy.toml", "--micro-batches", "3"], 2);
     assert!(error.contains("give 2 or 4"), "{error}");
     place.ok(&[

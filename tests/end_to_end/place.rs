@@ -1,6 +1,6 @@
 //! A folder with everything for a small run, and the program in it.
 
-use crate::common::write_arrays;
+use crate::common::{keep_in, write_arrays};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -30,7 +30,7 @@ impl Place {
             .args(args)
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
-        command.env("XDG_CACHE_HOME", self.path("cache"));
+        keep_in(&mut command, &self.path("cache"));
         command
     }
 

@@ -187,3 +187,150 @@ fn bad_files_and_empty_folders_are_named_and_skipped() {
     let error = place.fails(&strict, 1);
     assert!(error.contains("songs"), "{error}");
 }
+
+/// A song of several segments: what `predict` says is the vote of its segments' probabilities, which `evaluate` counts too.
+#[test]
+fn segments_of_a_song_vote() {
+    let place = Place::new();
+    songs(&place);
+    // 3 s low, 3 s high, and 2 s of both, enough for a segment.
+    let wave = |hz: f32, n: i32| 0.4 * (n as f32 / 22_050.0 * hz * std::f32::consts::TAU).sin();
+    let long: Vec<f32> = (0..8 * 22_050)
+        .map(|n| match n / 66_150 {
+            0 => wave(220.0, n),
+            1 => wave(3300.0, n),
+            _ => wave(220.0, n) + wave(3300.0, n),
+        })
+        .collect();
+    let write = |name: &str, samples: &[f32]| {
+        write_pcm16(place.path(name), samples, 22_050).expect("written")
+    };
+    write("long.au", &long);
+    for (i, part) in long.chunks(66_150).enumerate() {
+        write(&format!("part {i}.au"), part);
+    }
+    place.ok(&[
+        "train",
+        "songs",
+        "--model",
+        "ears.toml",
+        "--epochs",
+        "4",
+        "--batch-size",
+        "4",
+        "--run",
+        "run",
+    ]);
+    let predict = |args: &[&str]| json(&place.ok(&[&["predict", "run", "--json"], args].concat()));
+    let of = |answer: &Value, genre: &str| {
+        let list = answer["predictions"].as_array().expect("a list");
+        let found = list.iter().find(|p| p["genre"] == genre).expect("a genre");
+        found["probability"].as_f64().expect("a number")
+    };
+    let parts = predict(&["part 0.au", "part 1.au", "part 2.au"]);
+    let parts = parts.as_array().expect("a list");
+    assert_eq!(parts.len(), 3);
+    // The mean of the log-probabilities, normalised.
+    let sum = |genre| parts.iter().map(|p| of(p, genre).ln()).sum::<f64>() / 3.0;
+    let (low, high) = (sum("low").exp(), sum("high").exp());
+    let whole = predict(&["long.au"]);
+    let voted = of(&whole[0], "low");
+    assert!(
+        (voted - low / (low + high)).abs() < 1e-4,
+        "{voted}, not {}",
+        low / (low + high)
+    );
+    assert!(
+        (0..3).all(|i| (of(&parts[i], "low") - voted).abs() > 1e-3),
+        "{parts:?}"
+    );
+    let first = predict(&["long.au", "--segments", "first"]);
+    assert!((of(&first[0], "low") - of(&parts[0], "low")).abs() < 1e-6);
+    let top = predict(&["long.au", "--top", "1"]);
+    assert_eq!(top[0]["predictions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(top[0]["predictions"][0], whole[0]["predictions"][0]);
+    // Every file has an answer, in its place.
+    std::fs::write(place.path("noise.wav"), b"not a song").expect("written");
+    let out = place.run(&[
+        "predict",
+        "run",
+        "--json",
+        "part 0.au",
+        "noise.wav",
+        "part 1.au",
+    ]);
+    assert_eq!(out.status.code(), Some(1));
+    let answers = json(&String::from_utf8_lossy(&out.stdout));
+    assert_eq!(answers.as_array().map(Vec::len), Some(3));
+    let error = answers[1]["error"].as_str().expect("an error");
+    assert!(error.contains("noise.wav") && answers[1]["predictions"] == serde_json::json!([]));
+    assert_eq!(answers[2], parts[1]);
+}
+
+/// The notebook's features are of the whole track, so there are no segments to choose from.
+#[test]
+fn a_model_of_the_notebook_s_features_predicts() {
+    let place = Place::new();
+    songs(&place);
+    place.ok(&[
+        "train",
+        "songs",
+        "--model",
+        "ears.toml",
+        "--features",
+        "notebook",
+        "--epochs",
+        "1",
+        "--run",
+        "run",
+    ]);
+    let answers = json(&place.ok(&["predict", "run", "--json", "songs/low/low.00000.au"]));
+    assert_eq!(answers[0]["predictions"].as_array().map(Vec::len), Some(2));
+    let error = place.fails(
+        &[
+            "predict",
+            "run",
+            "songs/low/low.00000.au",
+            "--segments",
+            "first",
+        ],
+        2,
+    );
+    assert!(error.contains("--segments"), "{error}");
+}
+
+/// Audio beside the genres' folders is not in the set, which is said; `synth` puts nothing among it.
+#[test]
+fn loose_songs_are_told_and_never_overwritten() {
+    let place = Place::new();
+    songs(&place);
+    std::fs::copy(
+        place.path("songs/low/low.00000.au"),
+        place.path("songs/loose.au"),
+    )
+    .expect("copied");
+    let args = ["features", "songs", "--out", "x.npz"];
+    let out = place.run(&args);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        out.status.success() && said.contains("loose.au") && said.contains("has no genre"),
+        "{said}"
+    );
+    let error = place.fails(&[&args[..], &["--strict"]].concat(), 1);
+    assert!(error.contains("loose.au"), "{error}");
+    let error = place.fails(&["synth", "songs", "--tracks", "1", "--seconds", "1"], 1);
+    assert!(
+        error.contains("songs") && error.contains("holds files already"),
+        "{error}"
+    );
+    assert!(!place.path("songs/synthetic.json").exists());
+    // A set that is there may be written again, but not another over it.
+    let synth = ["synth", "made", "--tracks", "1", "--seconds", "0.2"];
+    place.ok(&synth);
+    place.ok(&synth);
+    let error = place.fails(&[&synth[..], &["--seed", "7"]].concat(), 1);
+    assert!(
+        error.contains("another synthetic set (seed 42, 1 tracks per genre of 0.2 s)"),
+        "{error}"
+    );
+}

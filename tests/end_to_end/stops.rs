@@ -157,18 +157,20 @@ fn kill(place: &Place, options: &[&str], run: &str, wanted: usize, seed: u32) {
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let place = Place::new();
+    let everything: Vec<&str> = EVERYTHING.split_whitespace().collect();
+    place.ok(&begin(&everything, "whole"));
     let child = place
-        .command(&train(&["--epochs", "5000", "--run", "run"]))
+        .command(&begin(&everything, "run"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
     let history = place.path("run/history.csv");
-    for _ in 0..600 {
+    for _ in 0..60_000 {
         if history.exists() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(1));
     }
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -180,4 +182,100 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert!(stderr.contains("--resume run"), "{stderr}");
     assert!(place.path("run/checkpoint.safetensors").exists());
+    place.ok(&["train", "--resume", "run"]);
+    for file in ["model.safetensors", "checkpoint.safetensors"] {
+        let of = |run: &str| tensors(&place.path(run).join(file));
+        assert!(of("whole") == of("run"), "{file} differs");
+    }
+}
+
+/// Early stopping and the plateau go on counting where they stood: stopped between two bad epochs, a run has the rates, the end and the
+/// weights of one that was not.
+#[test]
+fn callbacks_go_on_where_they_stood() {
+    let place = Place::new();
+    let options = "train set.safetensors --model toy.toml --batch-size 4 --learning-rate 0.02 --plateau-patience 2 --early-stopping 7";
+    let begin = |epochs: &str, run: &str| {
+        let more = ["--epochs", epochs, "--run", run];
+        place.ok(&options.split(' ').chain(more).collect::<Vec<_>>())
+    };
+    begin("60", "whole");
+    let rows = |run: &str| {
+        let text = std::fs::read_to_string(place.path(run).join("history.csv")).expect("saved");
+        let mut lines = text
+            .lines()
+            .map(|l| l.split(',').map(str::to_owned).collect::<Vec<_>>());
+        let names = lines.next().expect("names");
+        let timed = ["seconds", "ms_per_step"];
+        let kept: Vec<usize> = (0..names.len())
+            .filter(|&i| !timed.contains(&names[i].as_str()))
+            .collect();
+        assert_eq!(kept.len() + timed.len(), names.len(), "{names:?}");
+        let lr = names.iter().position(|n| n == "lr").expect("a rate");
+        let lines: Vec<Vec<String>> = lines.collect();
+        let rates: Vec<String> = lines.iter().map(|l| l[lr].clone()).collect();
+        let rest: Vec<Vec<String>> = lines
+            .iter()
+            .map(|l| kept.iter().map(|&i| l[i].clone()).collect())
+            .collect();
+        (rates, rest)
+    };
+    let (rates, whole) = rows("whole");
+    let first_fall = rates
+        .windows(2)
+        .position(|w| w[0] != w[1])
+        .expect("the rate falls")
+        + 1;
+    assert!(
+        whole.len() < 60 && whole.len() > first_fall + 2,
+        "{whole:?}"
+    );
+    // In the middle of patience with the loss, of patience with the accuracy, and right before the end.
+    for stop in [first_fall - 1, first_fall + 1, whole.len() - 1] {
+        let run = format!("stopped at {stop}");
+        begin(&stop.to_string(), &run);
+        place.ok(&["train", "--resume", &run, "--epochs", "60"]);
+        assert_eq!(rows(&run).1, whole, "{run}");
+        for file in ["model.safetensors", "checkpoint.safetensors"] {
+            let of = |run: &str| tensors(&place.path(run).join(file));
+            assert!(of("whole") == of(&run), "{file} of {run} differs");
+        }
+    }
+    // What early stopping has ended is over, and a report of other weights goes.
+    let out = place.run(&["train", "--resume", "whole", "--epochs", "80"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        said.contains("more --epochs do not take it up again"),
+        "{said}"
+    );
+    assert!(said.contains("--init"), "{said}");
+    place.ok(&train(&[
+        "--epochs", "1", "--init", "whole", "--run", "anew",
+    ]));
+}
+
+/// A finished run that trains on has no report until it has ended anew.
+#[cfg(unix)]
+#[test]
+fn a_report_of_other_weights_is_removed() {
+    let place = Place::new();
+    place.ok(&train(&["--epochs", "1", "--run", "run"]));
+    let report = || ["metrics.json", "report.html"].map(|f| place.path("run").join(f).exists());
+    assert_eq!(report(), [true; 2]);
+    let mut child = place
+        .command(&["train", "--resume", "run", "--epochs", "100000"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let epochs = || {
+        let history = std::fs::read_to_string(place.path("run/history.csv"));
+        history.map_or(0, |h| h.lines().count())
+    };
+    while epochs() < 4 {
+        assert!(child.try_wait().expect("waited").is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("waited");
+    assert_eq!(report(), [false; 2]);
 }

@@ -69,8 +69,8 @@ fn plan_for(
 fn seed_at_batch_8() {
     let start = std::time::Instant::now();
     let fitted = plan("seed", 8, None).expect("fits");
-    // A second would be much: this takes milliseconds.
-    assert!(start.elapsed().as_secs_f32() < 1.0);
+    // This takes milliseconds; a search that explodes takes hours.
+    assert!(start.elapsed().as_secs_f32() < 20.0);
     let s = Summary::new("seed", 8, None, &fitted);
     assert!(s.total_bytes <= 96 * MIB, "{}", s.total_bytes);
     let arenas = fitted.plan.bytes(Category::Arenas) as f64;

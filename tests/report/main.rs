@@ -8,7 +8,8 @@ mod fixtures;
 use std::fs;
 
 use fixtures::{
-    GTZAN, fixture, fixture_augmented, fixture_compiled, fixture_folds, fixture_history, fixtures,
+    GTZAN, fixture, fixture_augmented, fixture_compiled, fixture_folds, fixture_history,
+    fixture_matrix, fixtures,
 };
 use gtzan_gpu::report::{RunReport, plot};
 
@@ -125,6 +126,24 @@ fn folds_stand_with_their_mean_and_deviation() {
     }
     let html = gtzan_gpu::report::html::render(&fixture("no folds")).unwrap();
     assert!(!html.contains("<h2>Folds") && !html.contains("<h2>Augmentation"));
+}
+
+#[test]
+fn the_test_side_stands_by_itself() {
+    let html = |report: &RunReport| gtzan_gpu::report::html::render(report).unwrap();
+    let mut report = fixture("with a test side");
+    assert!(!html(&report).contains("<h2>Test</h2>"));
+    let test = fixture_matrix(4);
+    report.test = Some(test.clone());
+    let text = html(&report);
+    check_markup(&text, "with a test side");
+    let (_, section) = text.split_once("<h2>Test</h2>").expect("a section");
+    let scores = test.report();
+    assert!(section.contains(&format!("{:.2}", scores.macro_f1)));
+    assert!(text.contains("Accuracy, test side"));
+    assert!(text.contains(&format!("{} tracks, scored once", test.total())));
+    // The validation's own stays.
+    assert!(text.contains("<h2>Validation</h2>"));
 }
 
 /// The saved weights may be the last ones: then there is nothing to say beside them.

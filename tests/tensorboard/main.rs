@@ -276,10 +276,11 @@ fn a_full_disk_is_a_sentence_and_the_training_goes_on() {
     for (n, status) in [(0, 1), (1, 1), (2, 0), (4, 0)] {
         let run = format!("full-{n}");
         let arguments = train(&["--epochs", "3", "--tensorboard", "logs", "--run", &run]);
-        let out = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
             .args(["--exact", "the_program", "--nocapture"])
-            .current_dir(place.dir.path())
-            .env("XDG_CACHE_HOME", place.path("cache"))
+            .current_dir(place.dir.path());
+        let out = common::keep_in(&mut command, &place.path("cache"))
             .env("FULL_AFTER", n.to_string())
             .env("ARGUMENTS", format!("gtzan-gpu {}", arguments.join(" ")))
             .stdin(Stdio::null())

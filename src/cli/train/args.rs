@@ -1,5 +1,6 @@
 //! Options of `train`: the command line over a `--config` file over a recipe.
 
+use super::files;
 use crate::error::{Error, Result};
 use crate::train::{DEFAULT_RECIPE, Declared, Given, Kind, Settings};
 use clap::builder::ValueParser;
@@ -75,6 +76,13 @@ impl TrainArgs {
         self.going_on(Given::read(&config)?)
     }
 
+    /// Whether the command line says how many epochs.
+    pub fn asks_for_epochs(&self) -> bool {
+        self.options
+            .given()
+            .is_ok_and(|given| given.epochs.is_some())
+    }
+
     /// The settings of a new run.
     fn beginning(&self) -> Result<Settings> {
         let file = match &self.config {
@@ -108,6 +116,7 @@ impl TrainArgs {
         let recipe = Given::recipe(given.recipe.as_deref().unwrap_or(DEFAULT_RECIPE))?;
         let settings = Settings::of(given.over(recipe.clone()));
         settings.check(&command, &recipe)?;
+        files::check_paths(&settings)?;
         Ok(settings)
     }
 

@@ -21,6 +21,44 @@ pub fn checkpoint(ranks: &Ranks, run: &Path) -> Result<Option<Checkpoint>> {
     }
 }
 
+/// Refuse paths that can't be saved with the settings, before anything is computed.
+///
+/// # Errors
+/// With the first that is no UTF-8, which TOML and JSON hold alone.
+pub fn check_paths(s: &Settings) -> Result<()> {
+    let s = s.clone().with_absolute_paths();
+    for (option, path) in [
+        ("DATA", &s.data),
+        ("--init", &s.init),
+        ("--tensorboard", &s.tensorboard),
+    ] {
+        if let Some(path) = path.as_ref().filter(|p| p.to_str().is_none()) {
+            return Err(Error::usage(format!(
+                "{option}: {} is no UTF-8, so that a run's config.toml can't name it; rename it, or give a symbolic link to it",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Remove what a finished run says of its weights, when it trains on: until it has ended anew, they are others.
+///
+/// # Errors
+/// When a file can't be removed.
+pub fn remove_report(run: &Path) -> Result<()> {
+    for name in ["metrics.json", "report.html"] {
+        let path = run.join(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file(&path, format!("can't be removed: {e}")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Write the settings into a run's folder: of a new one when data and device are known to serve, so that a mistake in either leaves
 /// no folder behind; of one that goes on when it is known to, so that the next `--resume` goes on as this one does.
 ///

@@ -1,7 +1,7 @@
 //! Cross-validation: a run per fold, and what they say together.
 
 use super::super::console;
-use super::files::save_settings;
+use super::files::{remove_report, save_settings};
 use super::{Context, Folder, single};
 use crate::dataset::Side;
 use crate::error::{Error, Result};
@@ -106,6 +106,7 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
         };
         let same = |task: &Task| same_data(&run, k, task);
         let begin = || {
+            remove_report(&run)?;
             save_settings(&run, settings)?;
             folder.begin();
             Ok(())

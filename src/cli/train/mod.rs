@@ -52,8 +52,11 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
     args.shaders.apply()?;
     let resumed = args.resume.is_some();
     let mut settings = args.settings()?;
+    if let Some(init) = &mut settings.init {
+        *init = super::predict::model_path(init)?;
+    }
     ranks::settle(ranks, &mut settings, resumed)?;
-    let model = load_model(&settings)?;
+    let model = load_model(&settings).map_err(|e| told_of(args, e))?;
     ranks.compare(&ranks::asked(&settings, &model, args)?)?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
     let held = match &args.resume {
@@ -85,6 +88,18 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
     )
 }
 
+/// The error that a file which a run that goes on needs can't be used, with where its path stands.
+fn told_of(args: &TrainArgs, e: Error) -> Error {
+    match (&args.resume, e.kind()) {
+        (Some(run), ErrorKind::File | ErrorKind::Data | ErrorKind::Usage | ErrorKind::Model) => e
+            .advise(format!(
+                "the paths of a run that goes on are those in {}",
+                run.join("config.toml").display()
+            )),
+        _ => e,
+    }
+}
+
 /// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `check` is called with the data before anything
 /// is written, `begin` when the run is known to be possible and before anything of it is trained.
 fn single(
@@ -106,7 +121,7 @@ fn single(
         true => files::checkpoint(ranks, &run)?,
         false => None,
     };
-    let task = ranks::in_turn(ranks, || load_task(settings, args))?;
+    let task = ranks::in_turn(ranks, || load_task(settings, args)).map_err(|e| told_of(args, e))?;
     ranks.compare(&data_facts(&task))?;
     let mut settings = settings.clone();
     clamp_batch(&mut settings, &task)?;
@@ -140,7 +155,9 @@ fn single(
                 "going on after epoch {epoch} of {}",
                 settings.epochs
             ));
-            for note in [trainer.other_kernels(), trainer.moved_schedule()] {
+            // Of a run that was asked for no more epochs nobody wants to hear that it has them all.
+            let early = trainer.ended_early().filter(|_| args.asks_for_epochs());
+            for note in [trainer.other_kernels(), trainer.moved_schedule(), early] {
                 note.iter().for_each(|note| console::note(note));
             }
             trainer
@@ -151,7 +168,11 @@ fn single(
         // Now that nothing refuses what has changed.
         ranks.on_first(|| {
             begin()?;
-            files::save_settings(&run, settings)
+            files::save_settings(&run, settings)?;
+            match trainer.goes_on() {
+                true => files::remove_report(&run),
+                false => Ok(()),
+            }
         })?;
     }
     if let Some(board) = board {

@@ -293,6 +293,7 @@ pub fn finish(trainer: &mut Trainer, f: &Finished) -> Result<()> {
         history,
         evaluation: scores.validation.as_ref().map(|v| v.kept.clone()),
         last: scores.validation.as_ref().map(|v| v.last.clone()),
+        test: scores.test.clone(),
         memory: Some(timeline(schedule, &f.fitted.plan, 0)),
         kernels: Some(profile::kernel_times(schedule, &timings)),
         compiled: compiled(f.gpu, f.model, f.fitted.cut.micro_batch),

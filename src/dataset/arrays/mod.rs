@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Sample, Source, Track};
 use crate::error::{Error, Result};
-use crate::features::Definition;
+use crate::features::{Definition, FRAMES, ROWS};
 use crate::fsutil;
 use crate::lfs;
 
@@ -181,6 +181,13 @@ impl Arrays {
         }
         dataset.anonymous = self.content.is_none();
         dataset.definition = self.origin.definition;
+        if (rows, frames) != (ROWS, FRAMES)
+            && let Some(definition) = dataset.definition.take()
+        {
+            dataset.notes.push(format!(
+                "the file says that its features are the definition {definition}, but they are {rows}x{frames} and not {ROWS}x{FRAMES}: a model trained on them can't read audio"
+            ));
+        }
         dataset.synthetic = self.origin.synthetic;
         dataset.source = Source::File(path.to_path_buf());
         Ok(dataset)

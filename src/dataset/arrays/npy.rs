@@ -74,6 +74,7 @@ pub(super) fn read_pair(path: &Path) -> Result<Arrays> {
         ("x", path.to_path_buf(), true),
         ("y", companion(path, "y")?, true),
         ("track", companion(path, "track")?, false),
+        ("segment", companion(path, "segment")?, false),
         ("labels", companion(path, "labels")?, false),
     ];
     for (name, path, needed) in companions {

@@ -111,9 +111,7 @@ pub(super) fn write_pair(dataset: &Dataset, path: &Path) -> Result<()> {
     let shape = [n, dataset.rows as u64, dataset.frames as u64];
     let mut companions = Vec::new();
     for (name, values) in integer_arrays(dataset) {
-        if name != "segment" {
-            companions.push((companion(path, name)?, values));
-        }
+        companions.push((companion(path, name)?, values));
     }
     let labels = companion(path, "labels")?;
     let names = dataset.genres.iter().cloned();

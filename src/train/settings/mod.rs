@@ -95,7 +95,7 @@ options! {
     /// What stays on one side of the split: recording (pieces and copies by name), folder (also an album or artist below its
     /// genre), or file (each by itself); identical files always do
     value group_by: GroupBy = GroupBy::Recording, anything(), placeholder: "WHAT";
-    /// Which 3 s segments of a track are samples: first or all
+    /// Which 3 s segments of a track are samples: first, or all of its first 30 s
     value segments: Segments = Segments::First, anything();
     /// Definition of the features: segment (of each 3 s segment alone) or notebook (of the whole track up to 30 s, of which
     /// the first 130 frames are kept)
