@@ -129,3 +129,55 @@ fn lost_mp3_frames_are_counted_also_where_reading_ends_early() {
         assert!((got - expected).abs() < 0.06, "{got} s, not {expected}");
     }
 }
+
+#[test]
+fn lost_pages_of_ogg_are_counted() {
+    // Six seconds of tones at 8 kHz, written with libsndfile.
+    let file = "tests/fixtures/audio/six_seconds_8000.ogg";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let bytes = std::fs::read(path).unwrap();
+    let whole = read("x.ogg", &bytes, None);
+    assert_eq!((whole.samples.len(), said(&whole)), (6 * RATE, None));
+    let begins: Vec<usize> = (0..bytes.len())
+        .filter(|&at| bytes[at..].starts_with(b"OggS"))
+        .collect();
+    assert_eq!(begins.len(), 5, "two pages of headers, three of sound");
+    // Sound of the second page is unreadable, by its checksum.
+    let mut damaged = bytes.clone();
+    damaged[begins[3] + 300..begins[3] + 400].fill(0);
+    let left = read("x.ogg", &damaged, None);
+    let lost = said(&left).expect("it is said");
+    let missing = 6.0 - left.samples.len() as f64 / RATE as f64;
+    assert!(
+        missing > 1.0 && (lost - missing).abs() < 0.1,
+        "{lost} of {missing}"
+    );
+}
+
+/// What a file of another rate loses behind the first is counted at its own.
+#[test]
+fn lost_frames_count_at_their_own_rate() {
+    let file = "tests/fixtures/audio/mono_22050_then_stereo_44100.mp3";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let bytes = std::fs::read(path).unwrap();
+    let whole = read("x.mp3", &bytes, None);
+    assert_eq!(said(&whole), None);
+    // MPEG-1 frames: their headers begin with ff fb or ff fa.
+    let second: Vec<usize> = (0..bytes.len() - 1)
+        .filter(|&at| bytes[at] == 0xff && bytes[at + 1] & 0xfe == 0xfa)
+        .collect();
+    assert!(second.len() > 12, "{}", second.len());
+    let mut damaged = bytes.clone();
+    let middle = &second[4..second.len() - 2];
+    for &at in middle {
+        // Behind the header, 32 bytes of side information.
+        let end = (at + 36).min(bytes.len());
+        damaged[at + 4..end].fill(0xff);
+    }
+    let left = read("x.mp3", &damaged, None);
+    let missing = (whole.samples.len() - left.samples.len()) as f64 / RATE as f64;
+    match said(&left) {
+        Some(lost) => assert!((lost - missing).abs() < 0.1, "{lost} of {missing}"),
+        None => assert!(missing < 0.3, "{missing} s without a word"),
+    }
+}

@@ -20,13 +20,21 @@ fn two_sum(x: f32, y: f32) -> Sum {
     return Sum(high, opaque(x - of_x) + opaque(y - of_y));
 }
 
-// a + v; what was lost so far goes in with v (Kahan 1965), or low itself, a plain sum, would drift.
+// The same numbers with high as near to their sum as an f32 can be (Fast2Sum, Dekker 1971): a low that only gathers errors is a plain sum
+// itself, and drifts.
+fn settled(high: f32, low: f32) -> Sum {
+    let sum = opaque(high + low);
+    return Sum(sum, low - opaque(sum - high));
+}
+
+// a + v (double-word plus one word: Joldes, Muller & Popescu 2017).
 fn add(a: Sum, v: f32) -> Sum {
-    return two_sum(a.high, v + a.low);
+    let s = two_sum(a.high, v);
+    return settled(s.high, a.low + s.low);
 }
 
 // Two sums together.
 fn join(a: Sum, b: Sum) -> Sum {
-    let sum = two_sum(a.high, b.high);
-    return Sum(sum.high, sum.low + (a.low + b.low));
+    let s = two_sum(a.high, b.high);
+    return settled(s.high, s.low + (a.low + b.low));
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_FLAC, CODEC_ID_MP3};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
 use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
@@ -13,6 +13,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::units::Duration;
 
 use super::mono::{Mono, wanted};
+use super::ogg;
 use super::source::Source;
 use crate::error::{Error, Result};
 
@@ -36,9 +37,17 @@ pub(super) fn read(
         .read_to_end(&mut start)
         .and_then(|_| source.rewind())
         .map_err(|e| Error::file(path, format!("can't read it ({e})")))?;
-    decode(path, source, seconds, parts, left_out).map_err(|e| match is_free_format(&start) {
-        true => free_format(path),
-        false => e,
+    // Where an Ogg says that it ends: behind a lost page packets' times show the gap a page later, or never.
+    let stated = match start.starts_with(b"OggS") {
+        true => ogg::stated_end(&mut source).and_then(|end| source.rewind().map(|()| end)),
+        false => Ok(None),
+    };
+    let stated = stated.map_err(|e| Error::file(path, format!("can't read it ({e})")))?;
+    decode(path, source, stated, seconds, parts, left_out).map_err(|e| {
+        match is_free_format(&start) {
+            true => free_format(path),
+            false => e,
+        }
     })
 }
 
@@ -84,10 +93,11 @@ fn free_format(path: &Path) -> Error {
     )
 }
 
-/// Decodes the one stream in `source` and appends it to `parts`.
+/// Decodes the one stream in `source`, which says that it ends at `stated` (in samples), and appends it to `parts`.
 fn decode(
     path: &Path,
     source: Source,
+    stated: Option<i64>,
     seconds: Option<f64>,
     parts: &mut Vec<Mono>,
     left_out: &mut Vec<String>,
@@ -123,8 +133,6 @@ fn decode(
         .clone();
     let mp3 = parameters.codec == CODEC_ID_MP3;
     let padding = Duration::from(track.padding.unwrap_or(0));
-    // A damaged FLAC frame is dropped before it is a packet; what tells is the gap in the frames' own numbers.
-    let numbered = parameters.codec == CODEC_ID_FLAC;
     let tick =
         (track.time_base).map_or(0.0, |t| f64::from(t.numer.get()) / f64::from(t.denom.get()));
     let fresh = || {
@@ -136,17 +144,28 @@ fn decode(
     let mut kind = None;
 
     let before = parts.len();
-    // Where the next packet should begin.
-    let mut due: Option<i64> = None;
+    // From where to where packets say that they are, in ticks, and the seconds that came out of them. What is damaged may never become a
+    // packet: a FLAC frame, or a page of Ogg.
+    let mut span: Option<(i64, i64)> = None;
+    let mut decoded = 0.0;
+    // Of the last block that was decoded, by which an MP3's packets are counted: those of joined files have times of their own.
+    let mut last_rate = 0;
     let mut block: Vec<f32> = Vec::new();
     let mut lost = 0.0;
+    let mut at_end = false;
     loop {
         // Whatever stops the container's packets, what came before it counts.
         let mut packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
-            Ok(None) => break,
+            Ok(None) => {
+                at_end = true;
+                break;
+            }
             // The end of the file is where it was cut off.
-            Err(Symphonia::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(Symphonia::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                at_end = true;
+                break;
+            }
             Err(e) => {
                 let seconds: f64 = parts.iter().map(Mono::seconds).sum();
                 left_out.push(format!("what follows after {seconds:.1} s ({e})"));
@@ -156,11 +175,9 @@ fn decode(
         if packet.track_id != track_id {
             continue;
         }
-        let (at, length) = (packet.pts.get(), packet.dur.get());
-        if let Some(due) = due.filter(|due| numbered && at > *due) {
-            lost += (at - due) as f64 * tick;
-        }
-        due = Some(at.saturating_add_unsigned(length));
+        let (begins, length) = (packet.pts.get(), packet.dur.get());
+        let ends = begins.saturating_add_unsigned(length);
+        span = Some(span.map_or((begins, ends), |(b, e)| (b.min(begins), e.max(ends))));
         // The length in an MP3's first frame ends with the first of several joined files; what it would trim beyond the
         // encoder's padding belongs to the next.
         if mp3 && packet.trim_end > padding {
@@ -176,7 +193,11 @@ fn decode(
             Ok(buffer) => buffer,
             // The packet is in memory: what fails to be read is what is in it.
             Err(Symphonia::DecodeError(_) | Symphonia::IoError(_)) => {
-                lost += length as f64 * tick;
+                let each = match last_rate {
+                    0 => tick,
+                    rate => 1.0 / f64::from(rate),
+                };
+                lost += length as f64 * each;
                 continue;
             }
             Err(e) => {
@@ -186,6 +207,8 @@ fn decode(
             }
         };
         let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
+        last_rate = rate;
+        decoded += buffer.frames() as f64 / f64::from(rate.max(1));
         buffer.copy_to_vec_interleaved(&mut block);
         let part = match parts.last_mut() {
             Some(part) if part.rate() == rate => part,
@@ -201,6 +224,12 @@ fn decode(
         if part.missing() == 0 {
             break;
         }
+    }
+    if let Some((begins, mut ends)) = span.filter(|_| !mp3) {
+        if at_end {
+            ends = ends.max(stated.unwrap_or(ends));
+        }
+        lost = ends.saturating_sub(begins) as f64 * tick - decoded;
     }
     if lost > WORTH_A_WORD {
         left_out.push(format!("{lost:.1} s in damaged packets"));

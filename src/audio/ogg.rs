@@ -36,6 +36,30 @@ pub(super) fn link_end(source: &mut Source, start: u64) -> io::Result<u64> {
     Ok(source.len())
 }
 
+/// Where the last whole page of a link says that the stream ends, in samples from its beginning (the granule position, RFC 3533
+/// section 6); None where there is none in the last two pages' worth of bytes.
+pub(super) fn stated_end(source: &mut Source) -> io::Result<Option<i64>> {
+    // A page is of 65,307 bytes at most.
+    const BLOCK: usize = 1 << 17;
+    let from = source.len().saturating_sub(BLOCK as u64);
+    let block: Box<[u8; BLOCK]> = Box::new(source.peek(from)?);
+    let known = &block[..(source.len() - from) as usize];
+    let granule = |at: usize| {
+        let page = &known[at..];
+        let segments = usize::from(*page.get(26)?);
+        let body: usize = page
+            .get(27..27 + segments)?
+            .iter()
+            .map(|&n| usize::from(n))
+            .sum();
+        page.get(27 + segments + body - 1)?;
+        Some(i64::from_le_bytes(page[6..14].try_into().ok()?))
+    };
+    let mut pages = (0..known.len()).rev().filter(|&at| is_page(&known[at..]));
+    // A page in which no packet ends says -1.
+    Ok(pages.find_map(|at| granule(at).filter(|&g| g >= 0)))
+}
+
 /// Magic, version 0, and no flags but the three there are.
 fn is_page(head: &[u8]) -> bool {
     matches!(head, [b'O', b'g', b'g', b'S', 0, flags, ..] if *flags < 8)

@@ -101,8 +101,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if let Some(path) = &args.readme {
         bench::around(path)?;
     }
-    if let Some(folder) = &args.svg {
-        create_dir(folder)?;
+    if let Some(folder) = args.svg.as_ref().filter(|folder| folder.exists()) {
         check_place(&folder.join("ladder.svg"))?;
     }
     let measured = match &args.from {
@@ -130,6 +129,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         console::note(&format!("rewrote the table in {}", path.display()));
     }
     if let Some(folder) = &args.svg {
+        create_dir(folder)?;
         for (name, drawn) in report::bench_svgs(&measured) {
             let path = folder.join(name);
             atomic_write(&path, drawn.as_bytes())?;

@@ -158,9 +158,7 @@ pub fn skipped(files: &[crate::dataset::Skipped]) {
     }
     match files.len() {
         0 => {}
-        1 => note("1 file skipped; --strict makes a bad file fatal"),
-        n => note(&format!(
-            "{n} files skipped; --strict makes a bad file fatal"
-        )),
+        1 => note("1 file skipped; --strict makes that fatal"),
+        n => note(&format!("{n} files skipped; --strict makes that fatal")),
     }
 }

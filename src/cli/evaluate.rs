@@ -29,7 +29,7 @@ pub struct EvaluateArgs {
     device: super::DeviceArgs,
     #[command(flatten)]
     cache: super::CacheArgs,
-    /// End with an error at the first bad file
+    /// End with an error where a file is skipped
     #[arg(long)]
     strict: bool,
     /// CPU threads for features [default: all cores]

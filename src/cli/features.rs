@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct FeaturesArgs {
     /// Folder of genres, or a file of arrays to write in another format
     data: PathBuf,
-    /// File to write: .safetensors, .npz, or x.npy (then y.npy, track.npy and labels.npy go beside it)
+    /// File to write: .safetensors, .npz, or x.npy (then y.npy, track.npy, segment.npy and labels.npy go beside it)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Definition of the features: segment or notebook [default: segment]
@@ -25,7 +25,7 @@ pub struct FeaturesArgs {
     /// Tracks at most, spread over the genres
     #[arg(long, value_parser = values::count())]
     limit: Option<usize>,
-    /// End with an error at the first bad file
+    /// End with an error where a file is skipped
     #[arg(long)]
     strict: bool,
     /// CPU threads [default: all cores]

@@ -72,6 +72,7 @@ impl Dataset {
             source: Source::Memory,
             synthetic: false,
             skipped: Vec::new(),
+            limit: None,
             cache: CacheReport::default(),
         })
     }
@@ -99,6 +100,12 @@ impl Dataset {
         self.contents = tracks.iter().map(|&i| self.contents[i]).collect();
     }
 
+    /// What tracks that are missing may be missing by wish, behind a sentence that says they are.
+    pub(super) fn left_out(&self) -> String {
+        let left_out = |n| format!("; --limit {n} leaves out the others");
+        self.limit.map_or_else(String::new, left_out)
+    }
+
     /// An error unless `fewest` genres or more, one or two, have a track.
     pub(super) fn check_classes(&self, path: &Path, fewest: usize) -> Result<()> {
         let mut used: Vec<usize> = self.tracks.iter().map(|t| t.genre).collect();
@@ -116,9 +123,10 @@ impl Dataset {
         };
         Err(Error::data(match used.first() {
             Some(&g) => format!(
-                "{}: only one genre ({}) has usable tracks, and a classifier needs at least two{skipped}",
+                "{}: only one genre ({}) has usable tracks, and a classifier needs at least two{skipped}{}",
                 path.display(),
-                self.genres[g]
+                self.genres[g],
+                self.left_out()
             ),
             None => format!("{}: no usable track{skipped}", path.display()),
         }))

@@ -241,6 +241,7 @@ fn empty(genres: Vec<String>, source: Source, options: &Options) -> Dataset {
         source,
         synthetic: false,
         skipped: Vec::new(),
+        limit: options.limit,
         notes: Vec::new(),
         cache: CacheReport::default(),
         group_by: options.group_by,

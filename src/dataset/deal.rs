@@ -191,9 +191,10 @@ fn too_few(dataset: &Dataset, groups: &Groups, genre: usize, needs: &str) -> Err
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     Error::data(if recordings.len() == tracks.len() {
         format!(
-            "genre {name} has {} usable track{}, and the split needs at least {needs}: add tracks or remove the genre",
+            "genre {name} has {} usable track{}, and the split needs at least {needs}: add tracks or remove the genre{}",
             tracks.len(),
             plural(tracks.len()),
+            dataset.left_out(),
         )
     } else {
         format!(

@@ -175,6 +175,8 @@ pub struct Dataset {
     /// `gtzan-gpu synth` wrote and of a file of its features.
     pub synthetic: bool,
     pub skipped: Vec<Skipped>,
+    /// At most so many tracks were asked for.
+    pub limit: Option<usize>,
     /// What there is to say about what was read; one sentence each.
     pub notes: Vec<String>,
     pub cache: CacheReport,
@@ -217,7 +219,7 @@ impl Dataset {
                 "is a pipe or a device; a data set is a folder of audio or a file of arrays",
             ));
         }
-        let dataset = if metadata.is_dir() {
+        let mut dataset = if metadata.is_dir() {
             compute::from_folder(path, options, progress)?
         } else {
             let mut dataset = arrays::read(path)?;
@@ -230,6 +232,7 @@ impl Dataset {
             }
             dataset
         };
+        dataset.limit = options.limit;
         dataset.check_classes(path, if options.one_genre { 1 } else { 2 })?;
         Ok(dataset)
     }
@@ -304,7 +307,7 @@ impl Dataset {
     }
 
     /// Writes the set for this or another tool, by the ending of `path`: `.safetensors`, `.npz`,
-    /// or `x.npy` (then also `y.npy`, `track.npy` and `labels.npy`, which know neither the tracks'
+    /// or `x.npy` (then also `y.npy`, `track.npy`, `segment.npy` and `labels.npy`, which know neither the tracks'
     /// names nor how the features were computed). Arrays: `x` (samples, rows, frames) f32, and i64 (samples) `y`, `track`, `segment`.
     ///
     /// # Errors

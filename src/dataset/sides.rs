@@ -116,13 +116,15 @@ pub(super) fn finish(dataset: &Dataset, mut split: Split, what: &str) -> Result<
     };
     if !untrained.is_empty() {
         return Err(Error::data(format!(
-            "{what} leaves no training track of {}{found}",
-            untrained.join(", ")
+            "{what} leaves no training track of {}{found}{}",
+            untrained.join(", "),
+            dataset.left_out()
         )));
     }
     if split.validation.is_empty() {
         return Err(Error::data(format!(
-            "{what} leaves no validation track{found}"
+            "{what} leaves no validation track{found}{}",
+            dataset.left_out()
         )));
     }
     Ok(split)

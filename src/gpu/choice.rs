@@ -45,8 +45,12 @@ impl AdapterChoice {
         match self {
             AdapterChoice::Best => (!names.is_empty()).then_some(0),
             AdapterChoice::Index(i) if *i < names.len() => Some(*i),
-            // As in RTX 4090.
-            AdapterChoice::Index(i) => called(&i.to_string()),
+            // As in RTX 4090: a whole word, and not a number that an adapter might have.
+            AdapterChoice::Index(i) => {
+                let number = i.to_string();
+                let is_word = |n: &String| n.split_whitespace().any(|word| word == number);
+                names.iter().position(is_word).filter(|_| *i >= 100)
+            }
             AdapterChoice::Name(part) => called(part),
         }
     }
@@ -58,13 +62,21 @@ mod tests {
 
     #[test]
     fn a_number_is_an_index_or_a_part_of_a_name() {
-        let names = ["NVIDIA GeForce RTX 4090", "AMD Radeon 780M", "llvmpipe"].map(str::to_owned);
+        let names = [
+            "NVIDIA GeForce RTX 4090",
+            "AMD Radeon 780M",
+            "llvmpipe (LLVM 15.0.6, 256 bits)",
+        ];
+        let names = names.map(str::to_owned);
         for (asked, found) in [
             ("0", Some(0)),
             ("2", Some(2)),
             ("4090", Some(0)),
-            ("780", Some(1)),
+            ("780", None),
+            ("780M", Some(1)),
             ("3", None),
+            ("15", None),
+            ("40", None),
             ("radeon", Some(1)),
             ("RTX 40", Some(0)),
             ("5090", None),

@@ -39,8 +39,11 @@ impl RunFolder {
         }
         for n in 1u64.. {
             let path = PathBuf::from(format!("runs/{name}-{n}"));
-            // A folder that a run left before it began is as good as none. Where another process was faster: the next number.
-            if (!path.exists() || is_free(&path))
+            // A folder that a run left before it began is as good as none, where a lock tells that it has left. Where another process
+            // was faster: the next number.
+            let left =
+                || is_free(&path) && matches!(lock(&path, File::try_lock), Ok(Some((_, None))));
+            if (!path.exists() || left())
                 && let Ok(folder) = Self::claim_this(&path)?
             {
                 return Ok(folder);

@@ -100,14 +100,6 @@ impl Export {
             .map_err(|e| Error::data(format!("the page can't be written as JSON: {e}")))?;
         let packed = pack(&json, &self.blob).map_err(|e| Error::file(dir, e))?;
         create_dir(dir)?;
-        // A page of this program's may be renewed, somebody else's not.
-        let index = dir.join("index.html");
-        if index.exists() && !std::fs::read(&index).is_ok_and(|page| is_own(&page)) {
-            return Err(Error::file(
-                &index,
-                "is there already and is no page of this program's; give --web another folder",
-            ));
-        }
         let files: Vec<(&str, Vec<u8>)> = if single {
             let page = assets::single(&packed)?;
             vec![("index.html", page.into_bytes())]
@@ -117,6 +109,18 @@ impl Export {
                 .chain([("page.bin.gz", packed)])
                 .collect()
         };
+        // A page of this program's may be renewed, somebody else's not.
+        let own = std::fs::read(dir.join("index.html")).is_ok_and(|page| is_own(&page));
+        let there = files
+            .iter()
+            .map(|(name, _)| dir.join(name))
+            .find(|path| path.exists());
+        if let Some(there) = there.filter(|_| !own) {
+            return Err(Error::file(
+                &there,
+                "is there already, and its folder has no page of this program's; give --web another folder",
+            ));
+        }
         let mut written = Vec::new();
         let mut total = 0;
         for (name, bytes) in files {
@@ -134,8 +138,8 @@ fn is_own(page: &[u8]) -> bool {
     page.windows(NAME.len()).any(|w| w == NAME)
 }
 
-/// What every page of this program's names.
-const NAME: &[u8] = b"gtzan-gpu";
+/// What stands in every page of this program's.
+const NAME: &[u8] = br#"<meta name="generator" content="gtzan-gpu export">"#;
 
 const UNTRAINED: &str = "This page was written without a trained model, so it can't tell genres; write one with gtzan-gpu export --web DIR runs/NAME.";
 const NOTEBOOK: &str =

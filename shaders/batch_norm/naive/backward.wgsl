@@ -1,7 +1,7 @@
 // Batch norm, gradients of gamma and beta: dbeta[c] = sum of g, dgamma[c] = sum of g * (x - mean[c]) / sqrt(variance[c] + epsilon).
 // dy, x: [N,C,S] with S = H*W (1 for [N,C]); mean, variance, dgamma, dbeta: [C]; g = dy through the dropout mask; real samples only.
 // One invocation: one channel. One workgroup: 64 channels, no shared memory. Sums are compensated.
-// Traffic: reads dy and x once, 16 operations per 8 bytes, 17 with dropout. Neighbouring invocations read S floats apart: each load fetches a line of its own.
+// Traffic: reads dy and x once, 22 operations per 8 bytes, 23 with dropout. Neighbouring invocations read S floats apart: each load fetches a line of its own.
 // Next rung: a workgroup per (n,c) row, whose invocations read neighbouring vec4s and add up in a tree. For S = 1 this one is coalesced,
 // and for S below 64 best on CPU drivers, as in statistics.
 

@@ -1,7 +1,7 @@
 // Batch norm, statistics: mean[c] = average of x[n,c,s] over real n and all s; variance[c] = average of (x - mean)^2 (biased).
 // x: [N,C,S] with S = H*W (1 for [N,C]); mean, variance: [C].
 // One invocation: one channel, in two passes, for E[x^2] - E[x]^2 would cancel when the mean is large; sums are compensated. One workgroup: 64 channels.
-// Traffic: reads x twice, 16 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
+// Traffic: reads x twice, 22 operations per 8 bytes. Neighbouring invocations read S floats apart: each load fetches a line of its own.
 // Next rung: a workgroup per (n,c) row, whose invocations read neighbouring floats and add up in a tree. For S = 1 this one is coalesced and best,
 // and on CPU drivers for S below 64, where a workgroup for each row costs more than adding it up.
 

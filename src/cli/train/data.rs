@@ -3,7 +3,7 @@
 use super::super::console;
 use super::TrainArgs;
 use crate::dataset::{Dataset, Options, Segments};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::features::Definition;
 use crate::train::{Schedule, Settings, Task};
 
@@ -25,16 +25,10 @@ pub fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
         group_by: s.group_by,
         one_genre: false,
     };
-    // What was left out by wish is not missing in the data.
-    let limited = |e: Error| match (s.limit, e.kind()) {
-        (Some(n), ErrorKind::Data) => e.advise(format!("--limit {n} leaves out the others")),
-        _ => e,
-    };
     let dataset = match &s.data {
         Some(path) => console::with_bar("features", |progress| {
             Dataset::open(path, &options, progress)
-        })
-        .map_err(limited)?,
+        })?,
         None => {
             console::line(
                 "using the built-in SYNTHETIC set: composed by rules, not real music (give a folder of genres to train on your own)",
@@ -46,7 +40,7 @@ pub fn load_task(s: &Settings, args: &TrainArgs) -> Result<Task> {
     };
     console::skipped(&dataset.skipped);
     super::super::not_cached(&dataset);
-    let task = Task::new(dataset, s).map_err(limited)?;
+    let task = Task::new(dataset, s)?;
     console::line(&format!("data: {}", task.description));
     for note in &task.notes {
         // Warnings not only where a log goes.

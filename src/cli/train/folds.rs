@@ -105,8 +105,10 @@ pub fn run(context: &Context, settings: &Settings, mut folder: Folder, k: usize)
             ..settings.clone()
         };
         let same = |task: &Task| same_data(&run, k, task);
-        let begin = || {
-            remove_report(&run)?;
+        let begin = |trains: bool| {
+            if trains {
+                remove_report(&run)?;
+            }
             save_settings(&run, settings)?;
             folder.begin();
             Ok(())

@@ -56,7 +56,7 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
         *init = super::predict::model_path(init)?;
     }
     ranks::settle(ranks, &mut settings, resumed)?;
-    let model = load_model(&settings).map_err(|e| told_of(args, e))?;
+    let model = load_model(&settings).map_err(|e| told_of(args, &settings, e))?;
     ranks.compare(&ranks::asked(&settings, &model, args)?)?;
     // Whoever gets the folder reads its checkpoint: the holder before may have just written one.
     let held = match &args.resume {
@@ -84,24 +84,30 @@ fn train(args: &TrainArgs, ranks: &Ranks) -> Result<()> {
         resumed,
         &run,
         |_| Ok(()),
-        || Ok(()),
+        |_| Ok(()),
     )
 }
 
-/// The error that a file which a run that goes on needs can't be used, with where its path stands.
-fn told_of(args: &TrainArgs, e: Error) -> Error {
-    match (&args.resume, e.kind()) {
-        (Some(run), ErrorKind::File | ErrorKind::Data | ErrorKind::Usage | ErrorKind::Model) => e
-            .advise(format!(
-                "the paths of a run that goes on are those in {}",
-                run.join("config.toml").display()
-            )),
-        _ => e,
+/// The error of a run that goes on, with where the path stands that leads nowhere any more.
+fn told_of(args: &TrainArgs, s: &Settings, e: Error) -> Error {
+    let Some(run) = &args.resume else {
+        return e;
+    };
+    let is_path = |text: &str| Path::new(text).is_absolute();
+    let named = [&s.model, &s.split].into_iter().filter(|t| is_path(t));
+    let mut paths = named.map(Path::new).chain(s.data.as_deref());
+    match paths.find(|p| !p.exists()) {
+        Some(path) => e.advise(format!(
+            "put {} back, or change its path in {}",
+            path.display(),
+            run.join("config.toml").display()
+        )),
+        None => e,
     }
 }
 
 /// One run in its folder. `whole` is what `--resume` goes on with if it is stopped; `check` is called with the data before anything
-/// is written, `begin` when the run is known to be possible and before anything of it is trained.
+/// is written, `begin` when the run is known to be possible and before anything of it is trained, with whether anything will be.
 fn single(
     context: &Context,
     settings: &Settings,
@@ -109,7 +115,7 @@ fn single(
     resumed: bool,
     whole: &Path,
     check: impl Fn(&Task) -> Result<()>,
-    mut begin: impl FnMut() -> Result<()>,
+    mut begin: impl FnMut(bool) -> Result<()>,
 ) -> Result<()> {
     let Context { gpu, args, ranks } = context;
     let model = load_model(settings)?;
@@ -121,7 +127,8 @@ fn single(
         true => files::checkpoint(ranks, &run)?,
         false => None,
     };
-    let task = ranks::in_turn(ranks, || load_task(settings, args)).map_err(|e| told_of(args, e))?;
+    let task = ranks::in_turn(ranks, || load_task(settings, args))
+        .map_err(|e| told_of(args, settings, e))?;
     ranks.compare(&data_facts(&task))?;
     let mut settings = settings.clone();
     clamp_batch(&mut settings, &task)?;
@@ -141,7 +148,7 @@ fn single(
         check(&task)?;
         board = files::open_board(settings, &task, whole, &run, resumed.then_some(steps))?;
         if !resumed {
-            begin()?;
+            begin(true)?;
             files::save_settings(&run, settings)?;
             folder.begin();
         }
@@ -167,7 +174,7 @@ fn single(
     if resumed {
         // Now that nothing refuses what has changed.
         ranks.on_first(|| {
-            begin()?;
+            begin(trainer.goes_on())?;
             files::save_settings(&run, settings)?;
             match trainer.goes_on() {
                 true => files::remove_report(&run),

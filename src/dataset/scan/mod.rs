@@ -60,16 +60,17 @@ pub(super) fn scan(dir: &Path) -> Result<Scan> {
         tracks: Vec::new(),
         skipped: Vec::new(),
     };
-    let mut loose_audio = Vec::new();
+    let (mut loose_audio, mut unsupported) = (Vec::new(), Vec::new());
     for path in entries(dir).map_err(|e| Error::file(dir, format!("can't be listed: {e}")))? {
         match Kind::of(&path) {
             Kind::Folder => scan.genre(dir, path),
             Kind::File if ending_is(&path, AUDIO) => loose_audio.push(path),
+            Kind::File if ending_is(&path, UNSUPPORTED) => unsupported.push(path),
             _ => {}
         }
     }
     hint::check(dir, &scan, loose_audio.first().map(PathBuf::as_path))?;
-    for path in loose_audio {
+    for path in loose_audio.into_iter().chain(unsupported) {
         scan.skip(
             path,
             "lies beside the genres' folders, so that it has no genre",

@@ -106,7 +106,7 @@ options! {
     optional limit: usize, at_least(1), unset: "all";
     /// Tracks per genre of the synthetic set
     value synthetic_tracks: usize = 60, within(1, crate::synth::MOST_TRACKS);
-    /// End with an error at the first bad file
+    /// End with an error where a file is skipped
     switch strict: bool = false, anything(), may_change: true;
     /// Stop after this many epochs without a better validation accuracy, 0 never
     value early_stopping: u32 = 15, anything();
@@ -118,7 +118,7 @@ options! {
     value plateau_factor: f64 = 0.2, between(0.0, 1.0);
     /// But not below; where the cosine ends
     value min_lr: f64 = 0.0, at_least(0.0);
-    /// Start from the weights in this file (a model.safetensors); its running statistics need no warm-up
+    /// Start from the weights in this file (a model.safetensors, or a run's folder); its running statistics need no warm-up
     optional init: PathBuf, anything(), placeholder: "FILE", unset: "fresh weights";
     /// Memory budget on the GPU, e.g. 256MiB
     optional vram: String, bytes(), placeholder: "BYTES", unset: "80 % of a GPU's memory, half of a CPU driver's", may_change: true;
