@@ -2,7 +2,7 @@
 // dy: [N,K,PH,PW]; mask: y (ReLU) or argmax (ReLU and pooling); x: [N,C,H,W]; dw: [SPLITS,K,C,3,3] partial sums (sum_partials adds them up).
 // One invocation: 9 taps of 4 filters and one channel, 36 sums in registers. One workgroup: 128 of them, 32 filters x 16 channels, 16 pixels at a time.
 // Traffic: 512 floats of g and 864 of x per 73,728 multiply-adds: 27 FLOP per byte from memory; inside, one vec4 and 3 floats per 36 multiply-adds.
-// Next rungs: for GPUs implicit_gemm, any window and stride; for CPU drivers subgroup, where lanes are channels, four pixels share a vec4, and g crosses lanes by shuffles instead of through workgroup memory.
+// Next rung: for GPUs implicit_gemm, any window and stride; for CPU drivers subgroup, where lanes are channels, four pixels share a vec4, and g crosses lanes by shuffles instead of through workgroup memory.
 
 const PIXELS: u32 = 16u;                              // pixels of a row per stage
 const PITCH: u32 = 57u;                               // of a channel's 3 x 18 floats in memory: odd, so that 16 channels hit 16 banks

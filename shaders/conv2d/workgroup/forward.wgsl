@@ -2,7 +2,7 @@
 // x: [chunk,C,H,W], zero outside; w: [K,C,3,3]; b: [K]; y: [N,K,H,W].
 // One invocation: 2x2 outputs of 8 filters, 32 sums in registers. One workgroup: 256 of them, 8 rows x 16 columns of 64 filters; an implicit GEMM.
 // Traffic: 380 floats of x and 1152 of w per 147,456 multiply-adds: 48 FLOP per byte from memory; inside, 4 floats and 2 vec4s per 32 multiply-adds.
-// Next rungs: implicit_gemm, the same for any window and stride; subgroup, without workgroup memory: lanes share through shuffles. That wins on CPU drivers, where a load from workgroup memory costs as much as any.
+// Next rung: implicit_gemm, the same for any window and stride; subgroup, without workgroup memory: lanes share through shuffles. That wins on CPU drivers, where a load from workgroup memory costs as much as any.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
